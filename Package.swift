@@ -1,0 +1,65 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One array for every target: Swift 6 mode, strict memory safety, no warnings.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func pure(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "Squall",
+    products: [
+        .executable(name: "dbroker", targets: ["dbroker"]),
+        .executable(name: "dpub", targets: ["dpub"]),
+        .executable(name: "dsub", targets: ["dsub"]),
+        .library(name: "Client", targets: ["Client"]),
+    ],
+    dependencies: [
+        // Command lines: flags, help, completions.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // HMAC-SHA256 and random bytes for the authenticated hello.
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
+    targets: [
+        // The C boundary: libfabric (with libibverbs and librdmacm behind it) and libyaml.
+        .systemLibrary(name: "CFabric", pkgConfig: "libfabric", providers: [.apt(["libfabric-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        // CRC32C by the processor's own instruction, and Linux calls that Glibc's module leaves out.
+        .target(name: "CSystem"),
+
+        // Pure: decisions only.
+        pure("Wire", ["CSystem"]),
+        pure("Topics", ["Wire", "CYAML"]),
+        pure("Replication", ["Wire"]),
+        pure("Membership", ["Wire"]),
+        pure("Storage", ["Wire", "CSystem"]),
+        pure("Broker", ["Wire", "Topics", "Replication", "Membership"]),
+
+        // Effects at the edge.
+        pure("Transport", ["Wire", "CFabric", "CSystem", .product(name: "Crypto", package: "swift-crypto")]),
+        pure("Client", ["Wire", "Transport"]),
+        .executableTarget(
+            name: "dbroker",
+            dependencies: ["Wire", "Topics", "Storage", "Broker", "Transport", "Client", "CSystem", arguments],
+            swiftSettings: settings),
+        .executableTarget(name: "dpub", dependencies: ["Client", "Wire", "CSystem", arguments], swiftSettings: settings),
+        .executableTarget(name: "dsub", dependencies: ["Client", "Wire", "CSystem", arguments], swiftSettings: settings),
+
+        .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
+        .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire"], swiftSettings: settings),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem"], swiftSettings: settings),
+        .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
+        .testTarget(name: "ToolTests", dependencies: ["dpub", "dsub", "Client", "Wire"], swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,18 @@
+/* Linux calls that Glibc's Swift module leaves out, and the processor's CRC32C. */
+#pragma once
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* CRC-32C (Castagnoli) of `length` bytes, continued from `crc` (0 to begin). */
+uint32_t squall_crc32c(uint32_t crc, const void *bytes, size_t length);
+
+/* fallocate(2) that changes the file's size; 0 or -1 with errno. */
+int squall_fallocate(int file, off_t offset, off_t length);

@@ -1,0 +1,3 @@
+#include "CSystem.h"
+
+int squall_fallocate(int file, off_t offset, off_t length) { return fallocate(file, 0, offset, length); }

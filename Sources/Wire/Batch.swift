@@ -1,0 +1,216 @@
+/// What a batch carries.
+package enum BatchKind: UInt8, Sendable {
+    /// Records of any topics of the group.
+    case records = 0
+    /// A topic's declaration: one record whose payload is the name. Its id is the next free index of the group.
+    case declare = 1
+    /// A publisher begins, or begins again: its epoch rises by one and fences what it sent before.
+    case open = 2
+}
+
+/// A batch: records laid out once by the client and carried unchanged to rings, disks and subscribers.
+///
+///      0        4        8                16               24       28       32    34 35   36       40
+///      | length | crc    | publisher      | sequence       | epoch  | count  |group|k |0  | 0      | records…
+///
+/// `length` counts the whole batch and is a multiple of 8; `crc` is CRC-32C of bytes 8 ..< length; `sequence` numbers the
+/// first record among all that its publisher sends to the group, from 1; `epoch` is the publisher's (PROTOCOL.md R13);
+/// `k` is the `BatchKind`.
+package struct BatchHeader: Equatable, Sendable {
+    package static let size = 40
+    package static let crcStart = 8
+
+    package var length: Int
+    package var crc: UInt32
+    package var publisher: PublisherID
+    package var sequence: UInt64
+    package var epoch: UInt32
+    package var count: Int
+    package var group: GroupID
+    package var kind: BatchKind
+
+    /// Reads the header and checks what it claims against the limits and against the bytes that are there.
+    package init(_ view: ByteView) throws(DecodeError) {
+        guard view.count >= Self.size else { throw .short(what: "batch", needed: Self.size, got: view.count) }
+        length = Int(view.u32(0))
+        guard length <= Limits.batch else { throw .limit(what: "batch length", value: UInt64(length), limit: UInt64(Limits.batch)) }
+        guard length >= Self.size, length & 7 == 0 else { throw .value(what: "batch length", value: UInt64(length)) }
+        guard length <= view.count else { throw .short(what: "batch", needed: length, got: view.count) }
+        crc = view.u32(4)
+        publisher = PublisherID(view.u64(8))
+        sequence = view.u64(16)
+        epoch = view.u32(24)
+        count = Int(view.u32(28))
+        guard count <= (length - Self.size) / RecordHeader.size else { throw .value(what: "batch count", value: UInt64(count)) }
+        group = GroupID(view.u16(32))
+        guard let kind = BatchKind(rawValue: view.u8(34)) else { throw .value(what: "batch kind", value: UInt64(view.u8(34))) }
+        self.kind = kind
+        guard view.u8(35) == 0, view.u32(36) == 0 else { throw .value(what: "batch reserved bytes", value: UInt64(view.u32(36))) }
+    }
+
+    /// The last record's sequence number.
+    package var lastSequence: UInt64 { sequence &+ UInt64(count) &- 1 }
+}
+
+/// One record within a batch.
+///
+///      0        4        8                16     18     20       24
+///      | topic  | flags  | time           | key  | hdrs | size   | key… headers… payload… zeros to a multiple of 8
+///
+/// `time` is the publisher's, nanoseconds since 1970, signed; `key`, `hdrs`, `size` are lengths in bytes. Headers are a run
+/// of (u16 length, name, u16 length, value).
+package struct RecordHeader: Sendable {
+    package static let size = 24
+    /// Keep as the topic's last value.
+    package static let retain: UInt32 = 1
+    package static let knownFlags: UInt32 = 1
+
+    package let topic: TopicID
+    package let flags: UInt32
+    package let time: Int64
+    package let keyLength: Int
+    package let headersLength: Int
+    package let payloadLength: Int
+
+    /// Reads the header at the start of `view`, which a check has found whole.
+    package init(_ view: ByteView) {
+        topic = TopicID(view.u32(0))
+        flags = view.u32(4)
+        time = view.i64(8)
+        keyLength = Int(view.u16(16))
+        headersLength = Int(view.u16(18))
+        payloadLength = Int(view.u32(20))
+    }
+    package var length: Int { align8(Self.size + keyLength + headersLength + payloadLength) }
+
+    /// Bytes that a record takes in a batch.
+    package static func length(key: Int, headers: Int, payload: Int) -> Int { align8(size + key + headers + payload) }
+}
+
+/// A record as it lies in a batch: the header and views of its parts.
+package struct RecordView: Sendable {
+    package let header: RecordHeader
+    private let body: ByteView
+
+    /// `view` starts at a record that a check has found whole.
+    package init(_ view: ByteView) {
+        header = RecordHeader(view)
+        body = view[RecordHeader.size..<header.length]
+    }
+    package var key: ByteView { body[0..<header.keyLength] }
+    package var headers: ByteView { body[header.keyLength..<header.keyLength + header.headersLength] }
+    package var payload: ByteView {
+        let start = header.keyLength + header.headersLength
+        return body[start..<start + header.payloadLength]
+    }
+}
+
+/// Walks the records of a batch's body, or of any run of whole records.
+package struct RecordCursor {
+    package let body: ByteView
+    package private(set) var position = 0
+
+    /// `body` holds whole records only, as `checkRecords` found.
+    package init(_ body: ByteView) { self.body = body }
+
+    /// The next record as it lies in memory, or nil at the end.
+    package mutating func next() -> RecordView? {
+        guard position + RecordHeader.size <= body.count else { return nil }
+        let record = RecordView(body.from(position))
+        position += record.header.length
+        return record
+    }
+}
+
+/// Checks that `body` is exactly `count` whole records within the limits; `admit` judges each record's topic, flags and length.
+package func checkRecords(
+    _ body: ByteView, count: Int, admit: (_ topic: TopicID, _ length: Int) throws(DecodeError) -> Void
+) throws(DecodeError) {
+    var position = 0
+    for _ in 0..<count {
+        guard body.count - position >= RecordHeader.size else {
+            throw .short(what: "record", needed: RecordHeader.size, got: body.count - position)
+        }
+        let header = RecordHeader(body.from(position))
+        guard header.payloadLength <= Limits.record else {
+            throw .limit(what: "record payload", value: UInt64(header.payloadLength), limit: UInt64(Limits.record))
+        }
+        let length = header.length
+        guard length <= body.count - position else { throw .short(what: "record", needed: length, got: body.count - position) }
+        guard length <= Limits.record else { throw .limit(what: "record", value: UInt64(length), limit: UInt64(Limits.record)) }
+        guard header.flags & ~RecordHeader.knownFlags == 0 else { throw .value(what: "record flags", value: UInt64(header.flags)) }
+        try admit(header.topic, length)
+        position += length
+    }
+    guard position == body.count else { throw .trailing(what: "batch", bytes: body.count - position) }
+}
+
+/// A header of a record: a name and a value.
+package struct HeaderCursor {
+    private var decoder: Decoder
+    package init(_ headers: ByteView) { decoder = Decoder(headers, "record headers") }
+    package mutating func next() throws(DecodeError) -> (name: ByteView, value: ByteView)? {
+        guard decoder.left > 0 else { return nil }
+        let name = try decoder.bytes(Int(try decoder.int(UInt16.self)))
+        let value = try decoder.bytes(Int(try decoder.int(UInt16.self)))
+        return (name, value)
+    }
+}
+
+/// Lays a batch out. Capacity is kept from batch to batch.
+package struct BatchBuilder: Sendable {
+    package private(set) var bytes: [UInt8] = []
+    package private(set) var count = 0
+
+    package init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+
+    package var isEmpty: Bool { count == 0 }
+    /// Bytes of the batch if it were finished now.
+    package var length: Int { max(bytes.count, BatchHeader.size) }
+
+    /// Appends a record; the caller has checked the lengths against `Limits`.
+    package mutating func append(
+        topic: TopicID, flags: UInt32 = 0, time: Int64, key: ByteView = .empty, headers: ByteView = .empty, payload: ByteView
+    ) {
+        precondition(key.count <= Limits.key && headers.count <= Limits.headers && payload.count <= Limits.record)
+        if bytes.isEmpty { bytes.append(contentsOf: repeatElement(0, count: BatchHeader.size)) }
+        bytes.append(int: topic.raw)
+        bytes.append(int: flags)
+        bytes.append(int: time)
+        bytes.append(int: UInt16(key.count))
+        bytes.append(int: UInt16(headers.count))
+        bytes.append(int: UInt32(payload.count))
+        bytes.append(view: key)
+        bytes.append(view: headers)
+        bytes.append(view: payload)
+        bytes.pad8()
+        count += 1
+    }
+
+    /// Writes the header and hands the finished bytes over; the builder is empty afterwards.
+    package mutating func finish(
+        publisher: PublisherID, epoch: UInt32, sequence: UInt64, group: GroupID, kind: BatchKind = .records
+    ) -> [UInt8] {
+        if bytes.isEmpty { bytes.append(contentsOf: repeatElement(0, count: BatchHeader.size)) }
+        bytes.store(UInt32(bytes.count), at: 0)
+        bytes.store(publisher.raw, at: 8)
+        bytes.store(sequence, at: 16)
+        bytes.store(epoch, at: 24)
+        bytes.store(UInt32(count), at: 28)
+        bytes.store(group.raw, at: 32)
+        bytes.store(kind.rawValue, at: 34)
+        bytes.store(bytes.withView { $0.from(BatchHeader.crcStart).crc32c() }, at: 4)
+        let whole = bytes
+        bytes = []
+        count = 0
+        return whole
+    }
+}
+
+/// The batch at the start of `view`: header, body, and the checksum compared.
+package func openBatch(_ view: ByteView) throws(DecodeError) -> (header: BatchHeader, body: ByteView) {
+    let header = try BatchHeader(view)
+    let whole = view[0..<header.length]
+    guard whole.from(BatchHeader.crcStart).crc32c() == header.crc else { throw .checksum(what: "batch") }
+    return (header, whole.from(BatchHeader.size))
+}

@@ -1,0 +1,45 @@
+/// Every bound on what comes from outside, in one place. Sizes in bytes unless the name says otherwise.
+package enum Limits {
+    /// Members of a view. Suspicions are a 64-bit set; rings and rows grow with the square.
+    package static let members = 16
+    /// Groups of a node. A row carries (members + 1) words for each.
+    package static let groups = 16
+    /// One record: header, key, headers and payload, padded.
+    package static let record = 1 << 20
+    /// Key and headers of a record: their lengths are 16 bits wide.
+    package static let key = 65_535
+    package static let headers = 65_535
+    /// One batch: a record of the largest size and its batch header.
+    package static let batch = record + 4096
+    /// One frame: at least one batch of the largest size; a turn packs small batches up to `frameTarget`.
+    package static let frame = batch + 64
+    package static let frameTarget = 256 << 10
+    /// One log entry: a frame, kept.
+    package static let entry = frame + 64
+    /// One message on a link's ring: a batch or an entry, and its own header.
+    package static let message = entry + 256
+    /// A topic's name, in UTF-8, and its levels between slashes.
+    package static let topicName = 1024
+    package static let topicLevels = 64
+    /// Topics of one group: a topic id's index; 24 bits keep a bitmap under 2 MiB.
+    package static let topics = 1 << 24
+    /// Patterns of one subscription.
+    package static let patterns = 4096
+    /// Publishers remembered by a group for exactly-once; the longest silent goes first.
+    package static let publishers = 1 << 16
+    /// Clients of one node at a time.
+    package static let sessions = 4096
+    /// Names declared in one request.
+    package static let declarations = 4096
+    /// A cluster's name, a node's address, a reason in words.
+    package static let clusterName = 255
+    package static let address = 255
+    package static let reason = 1024
+    /// One row of the state table: header, members, groups × (members + 1) words, rounded up.
+    package static let row = 4096
+    /// Data rings between nodes; message rings of links.
+    package static let smallestRing = 64 << 10
+    package static let largestRing = 1 << 30
+    /// How far a frame may be stamped ahead of the local clock (PROTOCOL.md R12), nanoseconds.
+    package static let clockSkew: UInt64 = 60_000_000_000
+}

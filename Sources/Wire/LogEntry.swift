@@ -1,0 +1,122 @@
+/// The header of an entry of a group's log; the entry's batches follow it, as their publishers laid them out.
+///
+///      0        4        8        12       16               24               32
+///      | magic  | length | crc    | batches| number         | base offset    | timestamp      |
+///      40               48     50     52       56               64
+///      | view           |sender|group | records| synced         | batches…
+///
+/// `length` counts the whole entry, a multiple of 8. `crc` is CRC-32C of bytes 12 ..< 64, continued over the first 8 bytes
+/// (length and checksum) of each batch in order: with the batches' own checksums every byte is covered once. `number` and
+/// `base offset` bind the entry to its place, so a misdirected write shows. `synced` is how many entries of this log its
+/// writer knew to be on its disk when it wrote this one: what lies below a later entry's `synced` and does not read back
+/// is damage; what lies above and does not read back is a torn tail. `records` counts what subscribers count: batches of
+/// kind `records` only.
+package struct EntryHeader: Equatable, Sendable {
+    package static let size = 64
+    package static let magic: UInt32 = 0x3145_4C53  // "SLE1"
+    package static let crcStart = 12
+
+    package var length: Int
+    package var batches: Int
+    package var number: EntryNumber
+    package var baseOffset: Offset
+    package var timestamp: Timestamp
+    package var view: ViewNumber
+    package var sender: NodeID
+    package var group: GroupID
+    package var records: Int
+    package var synced: EntryNumber
+
+    package init(
+        length: Int, batches: Int, number: EntryNumber, baseOffset: Offset, timestamp: Timestamp, view: ViewNumber,
+        sender: NodeID, group: GroupID, records: Int, synced: EntryNumber = .zero
+    ) {
+        self.length = length
+        self.batches = batches
+        self.number = number
+        self.baseOffset = baseOffset
+        self.timestamp = timestamp
+        self.view = view
+        self.sender = sender
+        self.group = group
+        self.records = records
+        self.synced = synced
+    }
+
+    package var key: OrderKey { OrderKey(timestamp, sender) }
+    /// The offset after this entry's last record.
+    package var endOffset: Offset { Offset(baseOffset.raw + UInt64(records)) }
+
+    /// Reads the fields; checks magic and limits, not the checksum (`checkEntry` does).
+    package init(_ view: ByteView) throws(DecodeError) {
+        guard view.count >= Self.size else { throw .short(what: "log entry", needed: Self.size, got: view.count) }
+        guard view.u32(0) == Self.magic else { throw .value(what: "log entry magic", value: UInt64(view.u32(0))) }
+        length = Int(view.u32(4))
+        guard length >= Self.size, length & 7 == 0 else { throw .value(what: "log entry length", value: UInt64(length)) }
+        guard length <= Limits.entry else { throw .limit(what: "log entry length", value: UInt64(length), limit: UInt64(Limits.entry)) }
+        batches = Int(view.u32(12))
+        guard batches <= (length - Self.size) / BatchHeader.size else { throw .value(what: "log entry batches", value: UInt64(batches)) }
+        number = EntryNumber(view.u64(16))
+        baseOffset = Offset(view.u64(24))
+        timestamp = Timestamp(view.u64(32))
+        self.view = ViewNumber(view.u64(40))
+        sender = NodeID(view.u16(48))
+        group = GroupID(view.u16(50))
+        records = Int(view.u32(52))
+        synced = EntryNumber(view.u64(56))
+    }
+
+    /// The header's 64 bytes; `batchesCRC` continues a checksum over the first 8 bytes of each batch.
+    package func encode(into bytes: inout [UInt8], batchesCRC: (UInt32) -> UInt32) {
+        let start = bytes.count
+        bytes.append(int: Self.magic)
+        bytes.append(int: UInt32(length))
+        bytes.append(int: UInt32(0))
+        bytes.append(int: UInt32(batches))
+        bytes.append(int: number.raw)
+        bytes.append(int: baseOffset.raw)
+        bytes.append(int: timestamp.raw)
+        bytes.append(int: view.raw)
+        bytes.append(int: sender.raw)
+        bytes.append(int: group.raw)
+        bytes.append(int: UInt32(records))
+        bytes.append(int: synced.raw)
+        let own = bytes.withView { $0[start + Self.crcStart..<start + Self.size].crc32c() }
+        bytes.store(batchesCRC(own), at: start + 8)
+    }
+}
+
+/// Walks the batches of a run of whole batches, each checked as it is met.
+package struct BatchCursor {
+    private let view: ByteView
+    private var position = 0
+    package init(_ view: ByteView) { self.view = view }
+
+    /// The next batch: its header and all of its bytes (header included); nil at the end. `verify` compares the checksum.
+    package mutating func next(verify: Bool) throws(DecodeError) -> (header: BatchHeader, whole: ByteView)? {
+        guard position < view.count else { return nil }
+        let rest = view.from(position)
+        let header = try BatchHeader(rest)
+        let whole = rest[0..<header.length]
+        if verify, whole.from(BatchHeader.crcStart).crc32c() != header.crc { throw .checksum(what: "batch") }
+        position += header.length
+        return (header, whole)
+    }
+}
+
+/// Checks the entry at the start of `view`: header, checksum, and each batch's checksum. Every byte of it is covered.
+package func checkEntry(_ view: ByteView) throws(DecodeError) -> EntryHeader {
+    let header = try EntryHeader(view)
+    guard header.length <= view.count else { throw .short(what: "log entry", needed: header.length, got: view.count) }
+    var crc = view[EntryHeader.crcStart..<EntryHeader.size].crc32c()
+    var cursor = BatchCursor(view[EntryHeader.size..<header.length])
+    var batches = 0
+    var records = 0
+    while let batch = try cursor.next(verify: true) {
+        crc = batch.whole[0..<BatchHeader.crcStart].crc32c(crc)
+        batches += 1
+        if batch.header.kind == .records { records += batch.header.count }
+    }
+    guard crc == view.u32(8), batches == header.batches, records == header.records else { throw .checksum(what: "log entry") }
+    return header
+}
