@@ -16,6 +16,7 @@ func pure(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 
 let package = Package(
     name: "Squall",
@@ -28,6 +29,8 @@ let package = Package(
     dependencies: [
         // Command lines: flags, help, completions.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        // Deques: frames held, entries not yet delivered.
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         // HMAC-SHA256 and random bytes for the authenticated hello.
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
@@ -41,25 +44,27 @@ let package = Package(
         // Pure: decisions only.
         pure("Wire", ["CSystem"]),
         pure("Topics", ["Wire", "CYAML"]),
-        pure("Replication", ["Wire"]),
+        pure("Replication", ["Wire", deque]),
         pure("Membership", ["Wire"]),
         pure("Storage", ["Wire", "CSystem"]),
-        pure("Broker", ["Wire", "Topics", "Replication", "Membership"]),
+        pure("Broker", ["Wire", "Topics", "Replication", "Membership", deque]),
 
         // Effects at the edge.
         pure("Transport", ["Wire", "CFabric", "CSystem", .product(name: "Crypto", package: "swift-crypto")]),
         pure("Client", ["Wire", "Transport"]),
+        // What the command-line tools share: broker lists, secrets, signals, times, numbers, exit statuses.
+        pure("Tooling", ["Client", "Wire", "CSystem", arguments]),
         .executableTarget(
             name: "dbroker",
-            dependencies: ["Wire", "Topics", "Storage", "Broker", "Transport", "Client", "CSystem", arguments],
+            dependencies: ["Wire", "Topics", "Storage", "Broker", "Transport", "Client", "Tooling", "CSystem", arguments],
             swiftSettings: settings),
-        .executableTarget(name: "dpub", dependencies: ["Client", "Wire", "CSystem", arguments], swiftSettings: settings),
-        .executableTarget(name: "dsub", dependencies: ["Client", "Wire", "CSystem", arguments], swiftSettings: settings),
+        .executableTarget(name: "dpub", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
+        .executableTarget(name: "dsub", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
 
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem"], swiftSettings: settings),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
-        .testTarget(name: "ToolTests", dependencies: ["dpub", "dsub", "Client", "Wire"], swiftSettings: settings),
+        .testTarget(name: "ToolTests", dependencies: ["dpub", "dsub", "Tooling", "Client", "Wire"], swiftSettings: settings),
     ]
 )

@@ -107,3 +107,26 @@ package enum Level: UInt8, CaseIterable, Comparable, Sendable {
         self = level
     }
 }
+
+extension GroupID {
+    /// One group for each level: their frames share the data ring, each has an order and a log of its own.
+    package static let durable = GroupID(0)
+    package static let ordered = GroupID(1)
+    package static let unordered = GroupID(2)
+    package static let count = 3
+
+    package init(_ level: Level) {
+        switch level {
+        case .durable: self = .durable
+        case .ordered: self = .ordered
+        case .unordered: self = .unordered
+        }
+    }
+    package var level: Level {
+        switch self {
+        case .durable: .durable
+        case .ordered: .ordered
+        default: .unordered
+        }
+    }
+}

@@ -15,7 +15,7 @@ package enum Limits {
     package static let frame = batch + 64
     package static let frameTarget = 256 << 10
     /// One log entry: a frame, kept.
-    package static let entry = frame + 64
+    package static let entry = frame + 128
     /// One message on a link's ring: a batch or an entry, and its own header.
     package static let message = entry + 256
     /// A topic's name, in UTF-8, and its levels between slashes.

@@ -2,17 +2,17 @@
 ///
 ///      0        4        8        12       16               24               32
 ///      | magic  | length | crc    | batches| number         | base offset    | timestamp      |
-///      40               48     50     52       56               64
-///      | view           |sender|group | records| synced         | batches…
+///      40               48     50     52       56               64               72
+///      | view           |sender|group | records| synced         | chain          | batches…
 ///
-/// `length` counts the whole entry, a multiple of 8. `crc` is CRC-32C of bytes 12 ..< 64, continued over the first 8 bytes
+/// `length` counts the whole entry, a multiple of 8. `crc` is CRC-32C of bytes 12 ..< 72, continued over the first 8 bytes
 /// (length and checksum) of each batch in order: with the batches' own checksums every byte is covered once. `number` and
 /// `base offset` bind the entry to its place, so a misdirected write shows. `synced` is how many entries of this log its
 /// writer knew to be on its disk when it wrote this one: what lies below a later entry's `synced` and does not read back
 /// is damage; what lies above and does not read back is a torn tail. `records` counts what subscribers count: batches of
-/// kind `records` only.
+/// kind `records` only. `chain` is `nextChain` of the entry before: two logs whose chains are equal at an entry are equal up to it.
 package struct EntryHeader: Equatable, Sendable {
-    package static let size = 64
+    package static let size = 72
     package static let magic: UInt32 = 0x3145_4C53  // "SLE1"
     package static let crcStart = 12
 
@@ -26,10 +26,11 @@ package struct EntryHeader: Equatable, Sendable {
     package var group: GroupID
     package var records: Int
     package var synced: EntryNumber
+    package var chain: UInt64
 
     package init(
         length: Int, batches: Int, number: EntryNumber, baseOffset: Offset, timestamp: Timestamp, view: ViewNumber,
-        sender: NodeID, group: GroupID, records: Int, synced: EntryNumber = .zero
+        sender: NodeID, group: GroupID, records: Int, synced: EntryNumber = .zero, chain: UInt64 = 0
     ) {
         self.length = length
         self.batches = batches
@@ -41,6 +42,7 @@ package struct EntryHeader: Equatable, Sendable {
         self.group = group
         self.records = records
         self.synced = synced
+        self.chain = chain
     }
 
     package var key: OrderKey { OrderKey(timestamp, sender) }
@@ -64,9 +66,10 @@ package struct EntryHeader: Equatable, Sendable {
         group = GroupID(view.u16(50))
         records = Int(view.u32(52))
         synced = EntryNumber(view.u64(56))
+        chain = view.u64(64)
     }
 
-    /// The header's 64 bytes; `batchesCRC` continues a checksum over the first 8 bytes of each batch.
+    /// The header's 72 bytes; `batchesCRC` continues a checksum over the first 8 bytes of each batch.
     package func encode(into bytes: inout [UInt8], batchesCRC: (UInt32) -> UInt32) {
         let start = bytes.count
         bytes.append(int: Self.magic)
@@ -81,9 +84,29 @@ package struct EntryHeader: Equatable, Sendable {
         bytes.append(int: group.raw)
         bytes.append(int: UInt32(records))
         bytes.append(int: synced.raw)
+        bytes.append(int: chain)
         let own = bytes.withView { $0[start + Self.crcStart..<start + Self.size].crc32c() }
         bytes.store(batchesCRC(own), at: start + 8)
     }
+}
+
+/// The chain after an entry of `key` stamped in `view`, given the chain before it (0 before the first): a 64-bit mix, so
+/// that equal chains mean equal histories. Not a defence against forgery.
+package func nextChain(_ chain: UInt64, _ key: OrderKey, _ view: ViewNumber) -> UInt64 {
+    var x = chain &+ 0x9E37_79B9_7F4A_7C15
+    x = mix(x ^ key.timestamp.raw)
+    x = mix(x ^ UInt64(key.sender.raw))
+    return mix(x ^ view.raw)
+}
+
+/// A bijective scrambling of 64 bits (xor-shift and multiply).
+package func mix(_ value: UInt64) -> UInt64 {
+    var x = value
+    x ^= x >> 32
+    x = x &* 0xD6E8_FEB8_6659_FD93
+    x ^= x >> 32
+    x = x &* 0xD6E8_FEB8_6659_FD93
+    return x ^ (x >> 32)
 }
 
 /// Walks the batches of a run of whole batches, each checked as it is met.

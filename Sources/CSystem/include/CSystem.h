@@ -1,6 +1,5 @@
 /* Linux calls that Glibc's Swift module leaves out, and the processor's CRC32C. */
 #pragma once
-#define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <stddef.h>

@@ -1,0 +1,292 @@
+/*
+ * The machine's own limits, one JSON line per figure, so that a benchmark's figure can be read beside what
+ * the machine could do at most in the same minutes.
+ *
+ *   limits --dir DIR [--seconds S] [--samples N]
+ *
+ * DIR must be on the disk that the brokers write to. Each figure is the median of N samples of S seconds.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SAMPLES_MAX = 31,
+    STREAM_BLOCK = 256 * 1024,           /* bytes per send and receive: past this, larger blocks gain nothing */
+    FALLOCATED = 1024 * 1024 * 1024,     /* bytes of a file whose blocks are only reserved: never reached in a sample */
+    REWRITTEN = 64 * 1024 * 1024,        /* bytes of a file that is written over again and again */
+    COPY_LARGE = 64 * 1024 * 1024,       /* bytes: larger than most last-level caches' share of one core */
+    COPY_SMALL = 128 * 1024,             /* bytes: source and target together fit in a level-2 cache */
+};
+
+static double seconds_per_sample = 0.4;
+static int samples_per_figure = 3;
+
+static void fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("limits: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(1);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void *allocate(size_t bytes)
+{
+    void *memory = NULL;
+    if (posix_memalign(&memory, 4096, bytes) != 0) fail("no memory for %zu bytes", bytes);
+    memset(memory, 0xA5, bytes);
+    return memory;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Runs `measure` as often as asked and prints the median of what it returns beside all samples. */
+static void figure(const char *name, const char *unit, const char *how, double (*measure)(const void *), const void *argument)
+{
+    double taken[SAMPLES_MAX], sorted[SAMPLES_MAX];
+    for (int i = 0; i < samples_per_figure; i++) taken[i] = sorted[i] = measure(argument);
+    qsort(sorted, (size_t)samples_per_figure, sizeof sorted[0], ascending);
+    int middle = samples_per_figure / 2;
+    double median = samples_per_figure % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    printf("{\"figure\":\"%s\",\"unit\":\"%s\",\"median\":%.0f,\"samples\":[", name, unit, median);
+    for (int i = 0; i < samples_per_figure; i++) printf("%s%.0f", i ? "," : "", taken[i]);
+    printf("],\"seconds_per_sample\":%g,\"how\":\"%s\"}\n", seconds_per_sample, how);
+    fflush(stdout);
+}
+
+/* The child's side: send blocks until the time is up or the other end has gone. */
+static void send_until(int fd, double end)
+{
+    char *block = allocate(STREAM_BLOCK);
+    while (now() < end) {
+        if (send(fd, block, STREAM_BLOCK, MSG_NOSIGNAL) < 0) {
+            if (errno == EINTR) continue;
+            _exit(errno == EPIPE || errno == ECONNRESET ? 0 : 1);
+        }
+    }
+    _exit(0);
+}
+
+/* A connected pair of loopback TCP sockets, without Nagle's delay. */
+static void tcp_pair(int pair[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    const int on = 1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0 || pair[0] < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&address, &length) < 0 ||
+        connect(pair[0], (struct sockaddr *)&address, sizeof address) < 0)
+        fail("loopback connection: %s", strerror(errno));
+    pair[1] = accept(listener, NULL, NULL);
+    if (pair[1] < 0) fail("accept: %s", strerror(errno));
+    for (int i = 0; i < 2; i++)
+        if (setsockopt(pair[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) fail("TCP_NODELAY: %s", strerror(errno));
+    close(listener);
+}
+static pid_t start_child(void)
+{
+    fflush(stdout); /* or the child prints it again */
+    pid_t child = fork();
+    if (child < 0) fail("fork: %s", strerror(errno));
+    return child;
+}
+
+static void end_child(pid_t child)
+{
+    int status = 0;
+    if (waitpid(child, &status, 0) != child || status != 0) fail("the other end of the connection failed");
+}
+
+/* Bytes a second that one loopback TCP connection carries from one process to another. */
+static double tcp_stream(const void *unused)
+{
+    (void)unused;
+    int pair[2];
+    tcp_pair(pair);
+    pid_t child = start_child();
+    if (child == 0) {
+        close(pair[1]);
+        send_until(pair[0], now() + seconds_per_sample);
+    }
+    close(pair[0]);
+    char *block = allocate(STREAM_BLOCK);
+    double start = now(), bytes = 0;
+    for (;;) {
+        ssize_t got = recv(pair[1], block, STREAM_BLOCK, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) fail("recv: %s", strerror(errno));
+        if (got == 0) break;
+        bytes += (double)got;
+    }
+    double taken = now() - start;
+    end_child(child);
+    free(block);
+    close(pair[1]);
+    return bytes / taken;
+}
+
+/* Round trips a second of 64 bytes between two processes that sleep in between. */
+static double round_trips(const void *unused)
+{
+    (void)unused;
+    int pair[2];
+    char message[64] = {0};
+    tcp_pair(pair);
+    pid_t child = start_child();
+    if (child == 0) {
+        close(pair[1]);
+        while (recv(pair[0], message, sizeof message, MSG_WAITALL) == (ssize_t)sizeof message)
+            if (send(pair[0], message, sizeof message, MSG_NOSIGNAL) < 0) _exit(1);
+        _exit(0);
+    }
+    close(pair[0]);
+    double start = now(), taken = 0;
+    long count = 0;
+    do {
+        if (send(pair[1], message, sizeof message, MSG_NOSIGNAL) != (ssize_t)sizeof message ||
+            recv(pair[1], message, sizeof message, MSG_WAITALL) != (ssize_t)sizeof message)
+            fail("round trip: %s", strerror(errno));
+        count++;
+        taken = now() - start;
+    } while (taken < seconds_per_sample);
+    close(pair[1]);
+    end_child(child);
+    return (double)count / taken;
+}
+
+struct sync_case {
+    const char *directory;
+    size_t block;
+    int written_before; /* the file's blocks were written and synced once before the measurement */
+};
+
+static void write_whole(int fd, const char *block, size_t size, off_t at)
+{
+    ssize_t done = pwrite(fd, block, size, at);
+    if (done != (ssize_t)size) fail("pwrite of %zu bytes: %s", size, done < 0 ? strerror(errno) : "short write");
+}
+
+/* Writes and syncs a second, each at the next offset of a file that already has its full length. */
+static double write_and_sync(const void *argument)
+{
+    const struct sync_case *c = argument;
+    char path[4096];
+    if (snprintf(path, sizeof path, "%s/limits.%ld", c->directory, (long)getpid()) >= (int)sizeof path)
+        fail("the directory's name is too long");
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) fail("%s: %s", path, strerror(errno));
+    if (unlink(path) < 0) fail("unlink %s: %s", path, strerror(errno));
+    const off_t length = c->written_before ? REWRITTEN : FALLOCATED;
+    int error = posix_fallocate(fd, 0, length);
+    if (error != 0) fail("posix_fallocate: %s", strerror(error));
+    char *block = allocate(c->block);
+    if (c->written_before)
+        for (off_t at = 0; at < length; at += (off_t)c->block) write_whole(fd, block, c->block, at);
+    if (fsync(fd) < 0) fail("fsync: %s", strerror(errno));
+
+    double start = now(), end = start + seconds_per_sample, taken = 0;
+    long count = 0;
+    off_t at = 0;
+    do {
+        write_whole(fd, block, c->block, at);
+        if (fdatasync(fd) < 0) fail("fdatasync: %s", strerror(errno));
+        at += (off_t)c->block;
+        count++;
+        taken = now() - start;
+        if (at < length) continue;
+        if (!c->written_before) break; /* a second pass would meet blocks that are written already */
+        at = 0;
+    } while (start + taken < end);
+    free(block);
+    close(fd);
+    return (double)count / taken;
+}
+
+/* Bytes a second that one core copies between two buffers of the given size. */
+static double copy(const void *argument)
+{
+    size_t size = *(const size_t *)argument;
+    char *from = allocate(size), *to = allocate(size);
+    size_t rounds = COPY_LARGE / size; /* look at the clock once per 64 MiB */
+    double start = now(), taken = 0, bytes = 0;
+    do {
+        for (size_t i = 0; i < rounds; i++) {
+            from[0] = (char)i;
+            memcpy(to, from, size);
+            __asm__ volatile("" : : "r"(to) : "memory"); /* or the compiler drops the copy */
+        }
+        bytes += (double)(size * rounds);
+        taken = now() - start;
+    } while (taken < seconds_per_sample);
+    free(from);
+    free(to);
+    return bytes / taken;
+}
+
+static void refuse_memory_file_system(const char *directory)
+{
+    const long tmpfs = 0x01021994, ramfs = (long)0x858458f6;
+    struct statfs fs;
+    if (statfs(directory, &fs) < 0) fail("%s: %s", directory, strerror(errno));
+    if ((long)fs.f_type == tmpfs || (long)fs.f_type == ramfs)
+        fail("%s is in memory (tmpfs): its sync rate says nothing about a disk; choose another --dir", directory);
+}
+
+int main(int argc, char **argv)
+{
+    const char *directory = ".";
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (value == NULL) fail("usage: limits --dir DIR [--seconds S] [--samples N]");
+        if (strcmp(argv[i], "--dir") == 0) directory = value;
+        else if (strcmp(argv[i], "--seconds") == 0) seconds_per_sample = strtod(value, NULL);
+        else if (strcmp(argv[i], "--samples") == 0) samples_per_figure = (int)strtol(value, NULL, 10);
+        else fail("unknown option %s", argv[i]);
+        i++;
+    }
+    if (!(seconds_per_sample > 0 && seconds_per_sample <= 10)) fail("--seconds must be above 0 and at most 10");
+    if (samples_per_figure < 1 || samples_per_figure > SAMPLES_MAX) fail("--samples must be 1 to %d", SAMPLES_MAX);
+    refuse_memory_file_system(directory);
+
+    const size_t large = COPY_LARGE, small = COPY_SMALL;
+    const struct sync_case cases[] = {
+        {directory, 4096, 0}, {directory, 65536, 0}, {directory, 1 << 20, 0}, {directory, 4096, 1}, {directory, 65536, 1}};
+    figure("tcp_stream", "bytes/s", "one loopback TCP connection between two processes, 256 KiB sends", tcp_stream, NULL);
+    figure("round_trip", "round trips/s", "64 bytes there and back over loopback TCP, both ends sleep", round_trips, NULL);
+    figure("sync_4k", "syncs/s", "pwrite 4 KiB + fdatasync, fallocated file", write_and_sync, &cases[0]);
+    figure("sync_64k", "syncs/s", "pwrite 64 KiB + fdatasync, fallocated file", write_and_sync, &cases[1]);
+    figure("sync_1m", "syncs/s", "pwrite 1 MiB + fdatasync, fallocated file", write_and_sync, &cases[2]);
+    figure("resync_4k", "syncs/s", "pwrite 4 KiB + fdatasync, blocks written before", write_and_sync, &cases[3]);
+    figure("resync_64k", "syncs/s", "pwrite 64 KiB + fdatasync, blocks written before", write_and_sync, &cases[4]);
+    figure("copy_memory", "bytes/s", "memcpy of 64 MiB, out of cache", copy, &large);
+    figure("copy_cache", "bytes/s", "memcpy of 128 KiB, in cache", copy, &small);
+    return 0;
+}

@@ -1,0 +1,99 @@
+"""Three dbroker nodes on loopback, dbench at both ends."""
+
+import json
+import os
+import subprocess
+
+from processes import Failure, Servers, free_ports, wait_until
+
+NODES = 3
+READY_SECONDS = 20
+STATUS_SECONDS = 5
+
+# Every topic of the benchmark, so that the brokers fold them as they would a user's.
+TOPICS = """topics:
+  - {pattern: "bench/#", level: durable}
+"""
+
+
+def full_view(text):
+    """Whether `dbroker status -J` shows a view of all nodes: {"view": {"members": [..]}} or {"view": .., "members": [..]}."""
+    status = json.loads(text)
+    view = status.get("view")
+    members = view.get("members") if isinstance(view, dict) else status.get("members")
+    return view is not None and isinstance(members, list) and len(members) == NODES
+
+
+class Squall:
+    name = "squall"
+    label = "Squall, durable"
+    promise = "synced to the disks of 2 of 3 nodes"
+
+    def __init__(self, binaries, temporary):
+        self.broker = os.path.join(binaries, "dbroker")
+        self.bench = os.path.join(binaries, "dbench")
+        self.temporary = temporary
+        self.servers = None
+        self.ports = []
+
+    def missing(self):
+        """Why this system cannot run, in two words, or None."""
+        return None if all(os.access(p, os.X_OK) for p in (self.broker, self.bench)) else "not built"
+
+    def remedy(self):
+        return f"{self.broker} and {self.bench} are wanted"
+
+    def version(self):
+        done = subprocess.run([self.broker, "--version"], capture_output=True, text=True, timeout=STATUS_SECONDS, check=False)
+        return f"dbroker {done.stdout.strip() or '(no version)'}"
+
+    def start(self):
+        self.ports = free_ports(NODES)
+        self.servers = Servers(self.temporary, self.name)
+        directory = self.servers.directory
+        with open(os.path.join(directory, "topics.yaml"), "w", encoding="ascii") as file:
+            file.write(TOPICS)
+        members = "".join(f"  - {{node: {n}, address: 127.0.0.1:{p}}}\n" for n, p in enumerate(self.ports, 1))
+        for node, port in enumerate(self.ports, 1):
+            data = os.path.join(directory, str(node))
+            os.mkdir(data)
+            config = os.path.join(directory, f"node{node}.yaml")
+            with open(config, "w", encoding="utf-8") as file:
+                file.write(f"node: {node}\ncluster: bench\nlisten: 127.0.0.1:{port}\ndata: {data}\n"
+                           f"members:\n{members}topics: topics.yaml\n")
+            self.servers.start([self.broker, "run", "--config", config], f"node{node}.log")
+        for port in self.ports:
+            wait_until(lambda port=port: self._ready(port), READY_SECONDS, f"a view of {NODES} nodes at port {port}")
+
+    def _ready(self, port):
+        self.servers.check_alive()
+        try:
+            done = subprocess.run([self.broker, "status", "-b", f"127.0.0.1:{port}", "-J"],
+                                  capture_output=True, text=True, timeout=STATUS_SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return False
+        if done.returncode != 0:
+            return False
+        try:
+            return full_view(done.stdout)
+        except (json.JSONDecodeError, AttributeError) as error:
+            raise Failure(f"'dbroker status -J' printed what is not understood ({error}): {done.stdout[:200]!r}") from error
+
+    def prepare(self, topic):
+        """Nothing to create: the pattern in topics.yaml covers the topic."""
+
+    def forget(self, topic):
+        """Nothing to delete: the directory goes with the cluster."""
+
+    def publisher(self, topic, records, size):
+        return [self.bench, "pub", "--broker", f"127.0.0.1:{self.ports[0]}", "--records", str(records),
+                "--size", str(size), "--topic", f"bench/{topic}"]
+
+    def subscriber(self, topic, records):
+        return [self.bench, "sub", "--broker", f"127.0.0.1:{self.ports[1]}", "--records", str(records),
+                "--topic", f"bench/{topic}"]
+
+    def stop(self):
+        if self.servers is not None:
+            self.servers.stop()
+            self.servers = None

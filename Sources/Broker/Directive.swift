@@ -1,0 +1,102 @@
+package import Wire
+
+/// A client's link, as the caller numbers it.
+package struct SessionID: Hashable, Sendable, CustomStringConvertible {
+    package let raw: UInt32
+    package init(_ raw: UInt32) { self.raw = raw }
+    package var description: String { "session \(raw)" }
+}
+
+/// What a node wants done; the caller carries it out in order.
+package enum Directive: Sendable {
+    /// A message to another node.
+    case peer(NodeID, MessageKind, [UInt8])
+    /// A message to a client: `head`, then `body` as it lies in a ring or a buffer (copied before the node goes on).
+    case session(SessionID, MessageKind, head: [UInt8], body: ByteView)
+    /// Bytes `from ..< to` (absolute positions) of this node's data ring, to that node's mirror of it.
+    case data(NodeID, from: UInt64, to: UInt64)
+    /// The node's row has changed: `encodeRow`, to every other member.
+    case row
+    /// Other nodes' rows are to be given again: a new view begins.
+    case rereadRows
+    case disk(DiskJob)
+    case closeSession(SessionID, String)
+    /// One readable line for the operator.
+    case log(String)
+    /// This life of the node is over: let go of everything and start again from disk.
+    case restart(String)
+}
+
+/// Work for the disk thread, done in order.
+package enum DiskJob: Sendable {
+    /// Append entries that the node has numbered; answered by `synced`, once for many.
+    case append(GroupID, [PendingEntry])
+    /// Append entries copied from another node, as they lie in its log.
+    case appendCopy(GroupID, OwnedBytes)
+    case truncate(GroupID, EntryNumber)
+    /// Close the segment; the next begins with `checkpoint`.
+    case roll(GroupID, checkpoint: [UInt8])
+    /// Sync all that was appended, then replace the member state; answered by `saved`.
+    case save([UInt8], SaveToken)
+    /// Sync, then rebuild the group's state from checkpoint and log; answered by `recovered`.
+    case recover(GroupID)
+    /// Entries from `from`, below `limit`; answered by `read`.
+    case read(ReadToken, GroupID, from: EntryNumber, below: EntryNumber, maximumBytes: Int)
+    case locate(ReadToken, GroupID, LogPlace)
+    /// Chains at exponentially spaced entries back from the end; answered by `samples`.
+    case samples(GroupID)
+    /// The latest of the samples that this log shares; answered by `matched`.
+    case compare(NodeID, GroupID, [ChainSample])
+}
+
+package struct PendingEntry: Sendable {
+    package let header: EntryHeader
+    package let body: ByteView
+    /// Holds `body`'s memory where it is not a ring's.
+    package let owner: OwnedBytes?
+}
+
+package enum LogPlace: Equatable, Sendable {
+    case offset(Offset)
+    case time(Timestamp)
+}
+
+/// The chain after `number` entries.
+package struct ChainSample: Equatable, Sendable {
+    package let number: EntryNumber
+    package let chain: UInt64
+    package init(number: EntryNumber, chain: UInt64) {
+        self.number = number
+        self.chain = chain
+    }
+}
+
+/// What a save was for.
+package enum SaveToken: Equatable, Sendable {
+    case accepted(MemberRow.Acceptance)
+    case promised(Ballot)
+    case restartAccepted(MemberRow.Acceptance)
+    case installed(Proposal, live: Bool)
+    case start
+}
+
+/// Who asked for a read.
+package enum ReadToken: Hashable, Sendable {
+    case session(SessionID, generation: UInt32)
+    case peer(NodeID, from: EntryNumber)
+}
+
+/// What the disk thread answers.
+package enum DiskResult: Sendable {
+    /// Everything below `end` is on disk.
+    case synced(GroupID, end: EntryNumber)
+    case saved(SaveToken)
+    case recovered(GroupState)
+    /// Whole entries; `first` is the first one's number (above what was asked where older ones are no longer kept).
+    case read(ReadToken, GroupID, first: EntryNumber, OwnedBytes)
+    case located(ReadToken, GroupID, EntryNumber)
+    case samples(GroupID, [ChainSample])
+    case matched(NodeID, GroupID, EntryNumber)
+    /// The disk failed; the node cannot keep its promises and stops.
+    case failed(String)
+}

@@ -1,0 +1,119 @@
+package import Replication
+package import Topics
+package import Wire
+
+/// The replicated state of one group: its topics, its publishers, and where its log ends. It changes only by the group's
+/// log, the same at every replica.
+package struct GroupState: Sendable {
+    package let group: GroupID
+    package var topics = TopicTable()
+    package var publishers = PublisherTable()
+    package var end = LogEnd()
+
+    package init(group: GroupID) { self.group = group }
+
+    /// How to take one frame back.
+    package struct Undo: Sendable {
+        let topics: Int
+        var publishers: [PublisherTable.Undo] = []
+        let end: LogEnd
+    }
+
+    package struct Admission: Sendable {
+        /// Nil where no batch was accepted: the frame leaves no entry.
+        package var header: EntryHeader?
+        /// Where the accepted batches lie in the frame's body.
+        package var runs: [Range<Int>] = []
+        package var verdicts: [PublisherTable.Verdict] = []
+        package var undo: Undo
+    }
+
+    /// Judges the batches of a frame that has its final place, and counts what is accepted.
+    package mutating func admit(_ body: ByteView, key: OrderKey, view: ViewNumber) -> Admission {
+        var admission = Admission(undo: Undo(topics: topics.count, end: end))
+        var cursor = BatchCursor(body)
+        var at = 0
+        var batches = 0
+        var records = 0
+        var length = EntryHeader.size
+        // A sender checks what it takes in; a batch that does not parse ends the frame here, at every replica alike.
+        while let (header, whole) = (try? cursor.next(verify: false)) ?? nil {
+            let verdict = judge(header, whole, at: key.timestamp, &admission.undo)
+            admission.verdicts.append(verdict)
+            // Records of an unordered topic were delivered when they came; only what changes the state has a place.
+            if verdict == .accepted, header.kind != .records || group != .unordered {
+                if let last = admission.runs.last, last.upperBound == at {
+                    admission.runs[admission.runs.count - 1] = last.lowerBound..<at + header.length
+                } else {
+                    admission.runs.append(at..<at + header.length)
+                }
+                batches += 1
+                length += header.length
+                if header.kind == .records { records += header.count }
+            }
+            at += header.length
+        }
+        guard batches > 0 else { return admission }
+        let chain = nextChain(end.chain, key, view)
+        admission.header = EntryHeader(
+            length: length, batches: batches, number: end.number, baseOffset: end.offset, timestamp: key.timestamp, view: view,
+            sender: key.sender, group: group, records: records, chain: chain)
+        end.number = end.number.next
+        end.offset = Offset(end.offset.raw + UInt64(records))
+        end.key = key
+        end.view = view
+        end.chain = chain
+        return admission
+    }
+
+    private mutating func judge(
+        _ header: BatchHeader, _ whole: ByteView, at time: Timestamp, _ undo: inout Undo
+    ) -> PublisherTable.Verdict {
+        switch header.kind {
+        case .records where group == .unordered: return .accepted
+        case .records:
+            let (verdict, change) = publishers.judge(header, at: time)
+            if let change { undo.publishers.append(change) }
+            return verdict
+        case .open:
+            undo.publishers.append(publishers.open(header.publisher, at: time))
+            return .accepted
+        case .declare:
+            var records = RecordCursor(whole.from(BatchHeader.size))
+            guard let name = records.next()?.payload, topics.lookup(name) == nil else { return .duplicate }
+            do {
+                _ = try topics.declare(name)
+                return .accepted
+            } catch { return .gap }
+        }
+    }
+
+    package mutating func takeBack(_ undo: Undo) {
+        topics.removeLast(to: undo.topics)
+        for change in undo.publishers.reversed() { publishers.takeBack(change) }
+        end = undo.end
+    }
+
+    /// Counts an entry of the log again: recovery, or a copy from another replica. False: it does not follow.
+    package mutating func replay(_ entry: EntryHeader, _ body: ByteView) -> Bool {
+        guard entry.number == end.number, entry.baseOffset == end.offset else { return false }
+        let admission = admit(body, key: entry.key, view: entry.view)
+        return admission.header?.chain == entry.chain && admission.header?.records == entry.records
+    }
+
+    package func encode() -> [UInt8] {
+        var bytes: [UInt8] = []
+        end.encode(into: &bytes)
+        publishers.encode(into: &bytes)
+        topics.encode(into: &bytes)
+        return bytes
+    }
+    package init(group: GroupID, decoding view: ByteView) throws(DecodeError) {
+        var decoder = Decoder(view, "checkpoint")
+        self.group = group
+        end = try LogEnd(&decoder)
+        publishers = try PublisherTable(&decoder)
+        topics = try TopicTable(decoding: &decoder)
+        try decoder.end()
+    }
+}

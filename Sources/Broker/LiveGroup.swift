@@ -1,0 +1,227 @@
+internal import DequeModule
+package import Replication
+internal import Topics
+package import Wire
+
+/// Who waits for a batch of this node's own.
+package enum Ticket: Sendable {
+    case publish(SessionID, epoch: UInt32, last: UInt64)
+    case declare(UInt32)
+    case open(SessionID, request: UInt32, publisher: PublisherID)
+}
+
+/// A frame that this node sent and whose batches somebody waits for.
+package struct OwnFrame: Sendable {
+    package let key: OrderKey
+    package let body: ByteView
+    package var tickets: [Ticket]
+    package var verdicts: [PublisherTable.Verdict] = []
+    package var opened: PublisherTable.Line?
+}
+
+/// A frame that has its place in the log and is not yet both on this disk and delivered.
+package struct TailEntry: Sendable {
+    package let frame: FrameRef
+    /// Nil where the frame left no entry: all of its batches were there before, or were fenced off.
+    package let header: EntryHeader?
+    /// The accepted batches.
+    package let body: ByteView
+    package let owner: OwnedBytes?
+    package let undo: GroupState.Undo
+    package let topicsAfter: Int
+}
+
+/// One group at a running member: the clock matrix, the replicated state, and the log's tail (PROTOCOL.md R2–R5, R7).
+///
+///      delivered ≤ tail's end = state.end;   synced here ≤ tail's end
+package struct LiveGroup: Sendable {
+    package let group: GroupID
+    package var matrix: ClockMatrix
+    package private(set) var state: GroupState
+    private let view: ViewNumber
+    private var tail: Deque<TailEntry> = []
+    private var synced = 0
+    private var delivered = 0
+    private var lastOrdered: OrderKey = .zero
+    /// Where the delivered part of the log ends; nothing behind it is shown to anyone.
+    package private(set) var deliveredEnd: LogEnd
+    package private(set) var deliveredTopics: Int
+    /// What the cut that made this view let through: delivered once a quorum has begun the view (R5).
+    package private(set) var carried: LogEnd?
+    private var own: Deque<OwnFrame> = []
+    private var carriedOwn: [OwnFrame] = []
+    private var scratch: [FrameRef] = []
+
+    package init(
+        group: GroupID, view: View, me: Int, base: Timestamp, state: GroupState, deliveredEnd: LogEnd, deliveredTopics: Int,
+        carriedOwn: [OwnFrame]
+    ) {
+        self.group = group
+        self.view = view.number
+        matrix = ClockMatrix(view: view, me: me, base: base)
+        self.state = state
+        self.deliveredEnd = deliveredEnd
+        self.deliveredTopics = deliveredTopics
+        self.carriedOwn = carriedOwn
+        carried = state.end
+    }
+
+    package var isQuiet: Bool { tail.isEmpty && own.isEmpty && carried == nil }
+
+    // MARK: own frames
+
+    package mutating func sent(_ frame: FrameRef, tickets: [Ticket]) {
+        own.append(OwnFrame(key: frame.key, body: frame.body, tickets: tickets))
+        let taken = matrix.hold(frame)
+        precondition(taken, "this node stamped a frame below its own promise")
+        matrix.promise(frame.key.timestamp)
+    }
+
+    // MARK: R3: append what is ordered
+
+    /// Gives every frame that is ordered its place; entries to be written go to `jobs`.
+    package mutating func order(into jobs: inout [PendingEntry]) {
+        scratch.removeAll(keepingCapacity: true)
+        matrix.takeOrdered(into: &scratch)
+        for frame in scratch { place(frame, in: view, into: &jobs) }
+    }
+
+    private mutating func place(_ frame: FrameRef, in view: ViewNumber, into jobs: inout [PendingEntry]) {
+        let admission = state.admit(frame.body, key: frame.key, view: view)
+        lastOrdered = frame.key
+        var body = ByteView.empty
+        var owner: OwnedBytes?
+        if let header = admission.header {
+            if admission.runs.count == 1, let run = admission.runs.first {
+                body = frame.body[run]
+            } else {
+                let copy = OwnedBytes(frame.body, parts: admission.runs)
+                body = copy.view
+                owner = copy
+            }
+            if group != .unordered { jobs.append(PendingEntry(header: header, body: body, owner: owner)) }
+        }
+        tail.append(
+            TailEntry(
+                frame: frame, header: admission.header, body: body, owner: owner, undo: admission.undo,
+                topicsAfter: state.topics.count))
+        guard frame.rank == matrix.me, let index = own.firstIndex(where: { $0.key == frame.key }) else { return }
+        own[index].verdicts = admission.verdicts
+        if case .open(_, _, let publisher) = own[index].tickets.first { own[index].opened = state.publishers.line(of: publisher) }
+    }
+
+    // MARK: R5: what is on this disk
+
+    /// Entries below `end` are on disk (for groups without a disk: have been written); their ring memory is let go.
+    package mutating func wrote(below end: EntryNumber, letGo: inout [FrameRef]) {
+        while synced < tail.count {
+            let entry = tail[synced]
+            if let header = entry.header, header.number >= end, group != .unordered { break }
+            synced += 1
+            matrix.synced(entry.frame.key)
+            letGo.append(entry.frame)
+        }
+        trim()
+    }
+
+    /// The next entry in the tail needs no writing: `wrote` may be called for it at once.
+    package var nextNeedsNoDisk: Bool { synced < tail.count && (tail[synced].header == nil || group == .unordered) }
+
+    // MARK: R4, R5: deliver
+
+    /// Moves each entry that may be delivered now to `out`, in order, with what waits for it here.
+    package mutating func deliver(installed: Bool, into out: inout [(entry: TailEntry, own: OwnFrame?)]) {
+        if carried != nil {
+            guard installed else { return }
+            deliverCarried()
+        }
+        guard delivered < tail.count else { return }
+        let durable = group == .durable ? matrix.quorumDurable : OrderKey(Timestamp(.max), NodeID(.max))
+        while delivered < tail.count {
+            let entry = tail[delivered]
+            let key = entry.frame.key
+            guard key.timestamp <= matrix.stableLimit(of: entry.frame.rank), key <= durable else { break }
+            delivered += 1
+            deliveredTopics = entry.topicsAfter
+            if let header = entry.header { advanceDelivered(past: header) }
+            var mine: OwnFrame?
+            if entry.frame.rank == matrix.me, own.first?.key == key { mine = own.removeFirst() }
+            out.append((entry, mine))
+        }
+        trim()
+    }
+
+    private mutating func advanceDelivered(past header: EntryHeader) {
+        deliveredEnd.number = header.number.next
+        deliveredEnd.offset = header.endOffset
+        deliveredEnd.key = header.key
+        deliveredEnd.view = header.view
+        deliveredEnd.chain = header.chain
+    }
+
+    private mutating func deliverCarried() {
+        guard let end = carried else { return }
+        deliveredEnd = end
+        if tail.isEmpty { deliveredTopics = state.topics.count } else { deliveredTopics = tail[0].undo.topics }
+        carried = nil
+    }
+
+    /// Own frames of an earlier view whose acknowledgement waited for the beginning of this one.
+    package mutating func takeCarriedOwn() -> [OwnFrame] {
+        guard carried == nil else { return [] }
+        defer { carriedOwn = [] }
+        return carriedOwn
+    }
+
+    private mutating func trim() {
+        let gone = min(synced, delivered)
+        guard gone > 0 else { return }
+        tail.removeFirst(gone)
+        synced -= gone
+        delivered -= gone
+    }
+
+    // MARK: R7: the cut
+
+    /// What the cut makes of the log's tail: the entry from which it is replaced, and the frames that replace it, in order.
+    package mutating func split(cut: [Timestamp]) -> (from: EntryNumber, firstDropped: Int, frames: [FrameRef]) {
+        let first = tail.firstIndex { $0.frame.key.timestamp > cut[$0.frame.rank] } ?? tail.count
+        precondition(first >= delivered, "the cut takes back what was delivered")
+        var frames = tail[first...].map(\.frame).filter { $0.key.timestamp <= cut[$0.rank] }
+        var copy = matrix
+        frames += copy.takeWithin(cut: cut)
+        frames.sort { $0.key < $1.key }
+        let from = first < tail.count ? tail[first].undo.end.number : state.end.number
+        return (from, first, frames)
+    }
+
+    package struct Closing {
+        package var from: EntryNumber
+        package var truncates: Bool
+        package var jobs: [PendingEntry] = []
+        /// Own frames that the cut kept, and own frames to be sent again.
+        package var kept: [OwnFrame] = []
+        package var resend: [OwnFrame] = []
+    }
+
+    /// Brings the log's tail to the cut: takes back what lies above it, places the rest.
+    package mutating func close(cut: [Timestamp]) -> Closing {
+        let (from, first, frames) = split(cut: cut)
+        _ = matrix.takeWithin(cut: cut)
+        var closing = Closing(from: from, truncates: first < tail.count)
+        while tail.count > first { state.takeBack(tail.removeLast().undo) }
+        synced = min(synced, first)
+        for frame in frames { place(frame, in: view, into: &closing.jobs) }
+        closing.kept = carriedOwn
+        for frame in own {
+            if frame.key.timestamp <= cut[matrix.me] { closing.kept.append(frame) } else { closing.resend.append(frame) }
+        }
+        return closing
+    }
+
+    package func checkInvariants() {
+        matrix.checkInvariants()
+        precondition(synced <= tail.count && delivered <= tail.count)
+        precondition(deliveredEnd.number <= state.end.number && deliveredTopics <= state.topics.count)
+    }
+}

@@ -1,0 +1,54 @@
+internal import Membership
+internal import Replication
+package import Wire
+
+/// A view that runs at this node: its members' rows, their data rings, its groups.
+package struct LiveView: Sendable {
+    package let view: View
+    package let me: Int
+    let began: UInt64
+    var membership: LiveMembership
+    var rows: [StateRow]
+    /// Members whose row of this view has been seen: they have installed it and take frames.
+    var present: RankSet
+    var ledgers: [RingLedger]
+    /// How far this node's data ring has been posted to each member.
+    var posted: [UInt64]
+    package var groups: [LiveGroup]
+    var isFrozen = false
+    var wedgedSince: UInt64?
+    var isRowDirty = true
+    /// Consumed positions as they stood in the last row that was pushed.
+    var toldConsumed: [UInt64]
+    /// Tickets of the frame that is open.
+    var tickets: [Ticket] = []
+    /// Batches that the cut took back, to be sent again before anything new, with who waits for them.
+    var resend: [(group: GroupID, batch: OwnedBytes, ticket: Ticket?)] = []
+    var isClosing = false
+    let origin: Proposal
+
+    init(_ proposal: Proposal, me: Int, groups: [LiveGroup], now: UInt64) {
+        view = proposal.view
+        self.me = me
+        began = now
+        origin = proposal
+        let count = proposal.view.members.count
+        membership = LiveMembership(view: view, me: me, origin: proposal)
+        rows = Array(repeating: StateRow(view: view.number, members: count, groups: groups.count), count: count)
+        present = RankSet([me])
+        ledgers = Array(repeating: RingLedger(), count: count)
+        posted = Array(repeating: 0, count: count)
+        toldConsumed = Array(repeating: 0, count: count)
+        self.groups = groups
+    }
+
+    /// A quorum has begun this view, each with its starting log on disk (R5).
+    var isInstalledByQuorum: Bool { view.isQuorum(present) }
+
+    /// What every member has let go of this node's ring.
+    var consumedByAll: UInt64 {
+        var least = ledgers[me].consumed
+        for rank in 0..<view.members.count where rank != me { least = min(least, rows[rank].consumed[me]) }
+        return least
+    }
+}

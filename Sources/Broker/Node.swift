@@ -1,0 +1,195 @@
+internal import Membership
+internal import Replication
+package import Topics
+package import Wire
+
+/// The time of an event: monotonic for deadlines, wall clock for timestamps. Nanoseconds.
+package struct Instant: Sendable {
+    package var monotonic: UInt64
+    package var wall: UInt64
+    package init(monotonic: UInt64, wall: UInt64) {
+        self.monotonic = monotonic
+        self.wall = wall
+    }
+}
+
+package struct NodeSettings: Sendable {
+    package var node: NodeID
+    package var cluster: String
+    /// All configured nodes and their addresses.
+    package var members: [(node: NodeID, address: String)]
+    package var topics: TopicsConfiguration
+    /// A log segment is closed when it would grow over this.
+    package var segmentBytes: Int
+    /// How long a total restart waits for stragglers once a quorum is there.
+    package var restartWait: UInt64 = 1_000_000_000
+    /// A member that holds the others up for this long is suspected.
+    package var holdUp: UInt64 = 10_000_000_000
+    /// A wedged member that finds no next view for this long starts again from its disk.
+    package var stuckAfter: UInt64 = 3_000_000_000
+
+    package init(
+        node: NodeID, cluster: String, members: [(node: NodeID, address: String)], topics: TopicsConfiguration,
+        segmentBytes: Int
+    ) {
+        self.node = node
+        self.cluster = cluster
+        self.members = members
+        self.topics = topics
+        self.segmentBytes = segmentBytes
+    }
+}
+
+/// A whole node as one state machine: events and the time in, directives out. No clock, socket, file or randomness inside;
+/// `dbroker` and the simulator are its callers.
+///
+///      restarting ──a view runs──▶ learning ──admitted, caught up──▶ live ──wedged, next view──▶ live
+///           └──a quorum is back, agreed──▶ live ──expelled, no quorum──▶ (restart directive: a new life)
+package struct Node: Sendable {
+    package let settings: NodeSettings
+    package let me: NodeID
+    var memberState: MemberState
+    /// The groups' states while no view runs here.
+    var states: [GroupState]
+    var clock: HybridClock
+    var ring: OwnRing
+    var linked: Set<NodeID> = []
+    var restart: Restart?
+    var learner: Learner?
+    var live: LiveView?
+    var copy: LogCopy?
+    var sessions: [SessionID: Session] = [:]
+    /// Sessions in the order of their arrival: directives never follow a dictionary's order.
+    var sessionOrder: [SessionID] = []
+    var declares: [UInt32: DeclareJob] = [:]
+    var nextDeclare: UInt32 = 0
+    var segmentUse: [Int]
+    var welcomeParts: [NodeID: [UInt8]] = [:]
+    /// Own frames that a cut kept, while the next view is being installed.
+    var carriedOwn: [[OwnFrame]] = []
+    var afterRecovery = AfterRecovery.nothing
+    /// Unordered records on their way to sessions: handed out at the end of the turn.
+    var unorderedOut: [Directive] = []
+    var unorderedWaiting: [SessionID] = []
+    var unorderedOffset = Offset(0)
+    var isOver = false
+    package var counters = Counters()
+
+    package struct Counters: Equatable, Sendable {
+        package var framesSent: UInt64 = 0
+        package var recordsTaken: UInt64 = 0
+        package var bytesTaken: UInt64 = 0
+        package var recordsDelivered: UInt64 = 0
+        package var batchesRefused: UInt64 = 0
+        package var unorderedDropped: UInt64 = 0
+        package var views: UInt64 = 0
+    }
+
+    enum AfterRecovery { case nothing, apply, copy, install(Proposal, live: Bool) }
+
+    struct DeclareJob {
+        let session: SessionID
+        let request: UInt32
+        let names: [String]
+        var lines: [DeclareAnswer.Line?]
+        var left: Int
+    }
+
+    /// - state: what the disk says of views; states: each group's, rebuilt from its log; ring: this node's data ring.
+    package init(settings: NodeSettings, state: MemberState, states: [GroupState], ring: ByteStore) {
+        precondition(states.count == GroupID.count)
+        self.settings = settings
+        me = settings.node
+        memberState = state
+        self.states = states
+        self.ring = OwnRing(ring)
+        clock = HybridClock(states.map(\.end.key.timestamp).max() ?? .zero)
+        segmentUse = Array(repeating: 0, count: states.count)
+        restart = Restart(me: me, mine: summary, wait: settings.restartWait)
+    }
+
+    package var isLive: Bool { live != nil }
+    package var view: View { live?.view ?? memberState.installed }
+
+    var summary: Summary {
+        if let live {
+            return Summary(live: true, view: live.view, promised: Ballot(round: 0, rank: 0), accepted: nil, ends: [])
+        }
+        return Summary(
+            live: false, view: memberState.installed, promised: memberState.promised, accepted: memberState.accepted,
+            ends: states.map(\.end))
+    }
+
+    // MARK: links to other nodes
+
+    package mutating func peerUp(_ node: NodeID, into out: inout [Directive]) {
+        guard !isOver else { return }
+        if linked.contains(node) { peerDown(node, why: "it connected anew", into: &out) }
+        linked.insert(node)
+        sendSummary(to: node, into: &out)
+        if live != nil { sendMemberRow(to: node, into: &out) }
+        tellCluster(into: &out)
+    }
+
+    package mutating func peerDown(_ node: NodeID, why: String, into out: inout [Directive]) {
+        guard !isOver, linked.remove(node) != nil else { return }
+        welcomeParts[node] = nil
+        restart?.lost(node)
+        if copy?.source == node { copyFailed("\(node) was lost: \(why)", into: &out) }
+        if let rank = live?.view.rank(of: node) { suspect(rank, why, into: &out) }
+        tellCluster(into: &out)
+    }
+
+    func sendSummary(to node: NodeID, into out: inout [Directive]) {
+        var bytes: [UInt8] = []
+        summary.encode(into: &bytes)
+        out.append(.peer(node, .summary, bytes))
+    }
+    func broadcastSummary(into out: inout [Directive]) {
+        for node in linked.sorted() { sendSummary(to: node, into: &out) }
+    }
+
+    /// A message of another node. Malformed: the caller closes the link.
+    package mutating func peerMessage(
+        _ node: NodeID, _ kind: MessageKind, _ body: ByteView, now: Instant, into out: inout [Directive]
+    ) throws(DecodeError) {
+        guard !isOver else { return }
+        switch kind {
+        case .memberRow: receive(try MemberRow(body), from: node, now: now, into: &out)
+        case .summary: heard(try Summary(body), from: node, now: now, into: &out)
+        case .prepare, .promise, .apply, .applied, .propose, .accepted, .commit:
+            let step = try RestartStep(body)
+            guard restart != nil else {
+                sendSummary(to: node, into: &out)
+                return
+            }
+            var steps: [RestartDirective] = []
+            restart?.receive(kind, step, from: node, into: &steps)
+            carryOut(steps, into: &out)
+        case .compare, .fetch: try serveCopy(kind, body, to: node, into: &out)
+        case .matched, .entries: try copyAnswer(kind, body, from: node, now: now, into: &out)
+        case .admit: admit(node, into: &out)
+        case .welcome: try welcome(body, from: node, now: now, into: &out)
+        default: throw .value(what: "message kind between nodes", value: UInt64(kind.rawValue))
+        }
+    }
+
+    /// Time has passed; call at least every 50 ms.
+    package mutating func tick(now: Instant, into out: inout [Directive]) {
+        guard !isOver else { return }
+        if restart != nil {
+            var steps: [RestartDirective] = []
+            restart?.tick(now: now.monotonic, into: &steps)
+            carryOut(steps, into: &out)
+        }
+        tickLearner(now: now, into: &out)
+        tickLive(now: now, into: &out)
+    }
+
+    mutating func over(_ why: String, into out: inout [Directive]) {
+        guard !isOver else { return }
+        isOver = true
+        out.append(.log("starting again from disk: \(why)"))
+        out.append(.restart(why))
+    }
+}

@@ -1,0 +1,256 @@
+internal import Membership
+internal import Topics
+internal import Replication
+package import Wire
+
+/// What clients ask for. A request that cannot be served yet stays in the client's ring: `false`, and the caller offers it
+/// again; so a publisher is held by credit, end to end (R11).
+extension Node {
+    package mutating func sessionUp(_ id: SessionID, into out: inout [Directive]) {
+        sessions[id] = Session(id: id)
+        sessionOrder.append(id)
+        sendCluster(to: id, into: &out)
+    }
+
+    package mutating func sessionDown(_ id: SessionID) {
+        sessions[id] = nil
+        sessionOrder.removeAll { $0 == id }
+        declares = declares.filter { $0.value.session != id }
+    }
+
+    /// How much the client's ring can take now.
+    package mutating func setSpace(_ id: SessionID, _ bytes: Int) { sessions[id]?.space = bytes }
+
+    package mutating func sessionMessage(
+        _ id: SessionID, _ kind: MessageKind, _ body: ByteView, now: Instant, into out: inout [Directive]
+    ) throws(DecodeError) -> Bool {
+        guard sessions[id] != nil else { return true }
+        switch kind {
+        case .publish: return try publish(id, body, now: now, into: &out)
+        case .declare: return try declare(id, try DeclareRequest(body), now: now, into: &out)
+        case .open: return open(id, try OpenRequest(body), now: now, into: &out)
+        case .subscribe: return subscribe(id, try SubscribeRequest(body), into: &out)
+        case .inquire:
+            var decoder = Decoder(body, "inquire")
+            let request = try decoder.int(UInt32.self)
+            var answer: [UInt8] = []
+            answer.append(int: request)
+            answer.append(contentsOf: report(try decoder.text(limit: Limits.reason)).utf8)
+            send(id, .answer, answer, into: &out)
+            return true
+        default: throw .value(what: "message kind from a client", value: UInt64(kind.rawValue))
+        }
+    }
+
+    /// Whether this node takes requests now: a view runs here and is not about to change.
+    private var isOpen: Bool { live.map { !$0.isFrozen && !$0.membership.isWedged } ?? false }
+
+    private mutating func notLive(_ id: SessionID, _ request: UInt32, into out: inout [Directive]) -> Bool {
+        guard live == nil else { return false }
+        let why = "\(me) is not in a running view yet"
+        send(id, .refused, Refusal(.unavailable, request: request, reason: why).encode(), into: &out)
+        return true
+    }
+
+    // MARK: publish
+
+    private mutating func publish(
+        _ id: SessionID, _ bytes: ByteView, now: Instant, into out: inout [Directive]
+    ) throws(DecodeError) -> Bool {
+        if notLive(id, 0, into: &out) { return true }
+        guard isOpen else { return false }
+        let (header, body) = try openBatch(bytes)
+        guard header.length == bytes.count, header.kind == .records, header.group.index < live!.groups.count else {
+            throw .value(what: "published batch", value: UInt64(header.kind.rawValue))
+        }
+        guard bytes.count <= ring.largestBatch else {
+            refuse(id, .tooLarge, header, "a batch of \(bytes.count) bytes; this cluster takes \(ring.largestBatch)", into: &out)
+            return true
+        }
+        let topics = live!.groups[header.group.index].state.topics.count
+        try checkRecords(body, count: header.count) { (topic, _) throws(DecodeError) in
+            guard topic.index < topics else { throw .value(what: "topic id", value: UInt64(topic.raw)) }
+        }
+        guard put(bytes, records: header.count, group: header.group, now: now) else { return false }
+        live!.tickets.append(.publish(id, epoch: header.epoch, last: header.lastSequence))
+        counters.recordsTaken += UInt64(header.count)
+        counters.bytesTaken += UInt64(bytes.count)
+        return true
+    }
+
+    private mutating func refuse(
+        _ id: SessionID, _ code: Refusal.Code, _ header: BatchHeader, _ why: String, into out: inout [Directive]
+    ) {
+        counters.batchesRefused += 1
+        send(id, .refused, Refusal(code, group: header.group, sequence: header.sequence, reason: why).encode(), into: &out)
+    }
+
+    /// Into the open frame of its group: the one copy between two rings.
+    private mutating func put(_ batch: ByteView, records: Int, group: GroupID, now: Instant) -> Bool {
+        if let open = ring.openGroup, open != group { sealOpenFrame(now: now) }
+        let consumed = live!.consumedByAll
+        if ring.append(batch, records: records, group: group, consumed: consumed) { return true }
+        guard ring.openGroup != nil else { return false }
+        sealOpenFrame(now: now)
+        return ring.append(batch, records: records, group: group, consumed: consumed)
+    }
+
+    // MARK: declare, open
+
+    private mutating func declare(
+        _ id: SessionID, _ request: DeclareRequest, now: Instant, into out: inout [Directive]
+    ) throws(DecodeError) -> Bool {
+        if notLive(id, request.request, into: &out) { return true }
+        guard isOpen else { return false }
+        let job = nextDeclare
+        var declaring = DeclareJob(
+            session: id, request: request.request, names: request.names,
+            lines: Array(repeating: nil, count: request.names.count), left: 0)
+        var batches: [(batch: [UInt8], group: GroupID, index: Int)] = []
+        for (index, name) in request.names.enumerated() {
+            let (line, group) = judge(name)
+            declaring.lines[index] = line
+            if line == nil {
+                var builder = BatchBuilder()
+                Array(name.utf8).withView { builder.append(topic: TopicID(0), time: Int64(bitPattern: now.wall), payload: $0) }
+                batches.append((builder.finish(publisher: PublisherID(0), epoch: 0, sequence: 0, group: group, kind: .declare), group, index))
+            }
+        }
+        // All of them or none: a request is taken whole.
+        let bytes = batches.reduce(0) { $0 + $1.batch.count + FrameHeader.size }
+        guard batches.isEmpty || ringHasRoom(bytes) else { return false }
+        declaring.left = batches.count
+        nextDeclare &+= 1
+        declares[job] = declaring
+        for line in batches.sorted(by: { $0.group < $1.group }) {
+            let taken = line.batch.withView { put($0, records: 0, group: line.group, now: now) }
+            precondition(taken, "room was there a moment ago")
+            live!.tickets.append(.declare(job))
+        }
+        if batches.isEmpty { answerDeclare(job, into: &out) }
+        return true
+    }
+
+    private func ringHasRoom(_ bytes: Int) -> Bool {
+        // Twice: a pad at the ring's end may take as much again as the frame that did not fit.
+        let used = ring.tail - live!.consumedByAll
+        return UInt64(ring.size) - used > UInt64(2 * bytes + 2 * Limits.frameTarget) || (used == 0 && ring.openGroup == nil)
+    }
+
+    /// What can be said of a name at once, or nil where it must be declared in its group's log.
+    private func judge(_ name: String) -> (DeclareAnswer.Line?, GroupID) {
+        do {
+            _ = try TopicName(name)
+        } catch { return (.refused("topic \"\(name)\": \(error)"), .durable) }
+        guard let rule = settings.topics.rule(for: name) else {
+            return (.refused("topic \"\(name)\" is not admitted: no pattern of topics.yaml matches it"), .durable)
+        }
+        let group = GroupID(rule.level)
+        let known = live!.groups[group.index]
+        if let topic = known.state.topics.lookup(name), topic.index < known.deliveredTopics { return (.topic(group, topic, rule.level), group) }
+        return (nil, group)
+    }
+
+    private mutating func answerDeclare(_ job: UInt32, into out: inout [Directive]) {
+        guard let done = declares.removeValue(forKey: job) else { return }
+        var lines: [DeclareAnswer.Line] = []
+        for (index, line) in done.lines.enumerated() {
+            lines.append(line ?? resolved(done.names[index]))
+        }
+        send(done.session, .declared, DeclareAnswer(request: done.request, lines: lines).encode(), into: &out)
+    }
+
+    private func resolved(_ name: String) -> DeclareAnswer.Line {
+        guard let rule = settings.topics.rule(for: name), let live,
+            let topic = live.groups[GroupID(rule.level).index].state.topics.lookup(name)
+        else { return .refused("topic \"\(name)\" could not be declared: the group has \(Limits.topics) topics") }
+        return .topic(GroupID(rule.level), topic, rule.level)
+    }
+
+    private mutating func open(_ id: SessionID, _ request: OpenRequest, now: Instant, into out: inout [Directive]) -> Bool {
+        if notLive(id, request.request, into: &out) { return true }
+        guard isOpen, request.group.index < live!.groups.count else { return false }
+        // Alone in its frame: its answer is the state right after it.
+        sealOpenFrame(now: now)
+        var builder = BatchBuilder()
+        let batch = builder.finish(publisher: request.publisher, epoch: 0, sequence: 0, group: request.group, kind: .open)
+        guard batch.withView({ put($0, records: 0, group: request.group, now: now) }) else { return false }
+        live!.tickets.append(.open(id, request: request.request, publisher: request.publisher))
+        sealOpenFrame(now: now)
+        return true
+    }
+
+    // MARK: answers to those who wait for own frames
+
+    /// The frame has reached its level: each batch's publisher, declarer or opener is answered.
+    mutating func settle(_ own: OwnFrame, group: GroupID, into out: inout [Directive]) {
+        for (index, ticket) in own.tickets.enumerated() {
+            let verdict = index < own.verdicts.count ? own.verdicts[index] : .gap
+            switch ticket {
+            case .publish(let id, let epoch, let last):
+                switch verdict {
+                case .accepted, .duplicate:
+                    sessions[id]?.acknowledged[group.index] = Acknowledgement(group: group, epoch: epoch, last: last)
+                case .fenced:
+                    let why = "another session has opened the same publisher"
+                    send(id, .refused, Refusal(.fenced, group: group, sequence: last, reason: why).encode(), into: &out)
+                case .gap:
+                    let why = "records before this batch are missing"
+                    send(id, .refused, Refusal(.gap, group: group, sequence: last, reason: why).encode(), into: &out)
+                }
+            case .declare(let job):
+                declares[job]?.left -= 1
+                if declares[job]?.left == 0 { answerDeclare(job, into: &out) }
+            case .open(let id, let request, _):
+                let line = own.opened ?? PublisherTable.Line(epoch: 0, last: 0, touched: .zero)
+                send(id, .opened, OpenAnswer(request: request, group: group, epoch: line.epoch, last: line.last).encode(), into: &out)
+            }
+        }
+    }
+
+    /// `unordered`: received is enough.
+    mutating func acknowledgeAtOnce(_ tickets: [Ticket]) {
+        for ticket in tickets {
+            guard case .publish(let id, let epoch, let last) = ticket else { continue }
+            let group = GroupID.unordered
+            sessions[id]?.acknowledged[group.index] = Acknowledgement(group: group, epoch: epoch, last: last)
+        }
+    }
+
+    mutating func sendAcknowledgements(into out: inout [Directive]) {
+        for id in sessionOrder {
+            guard let session = sessions[id], session.acknowledged.contains(where: { $0 != nil }) else { continue }
+            for group in 0..<session.acknowledged.count {
+                guard let acknowledgement = session.acknowledged[group] else { continue }
+                guard sessions[id]!.space >= Session.cost(Acknowledgement.size) else { continue }
+                var bytes: [UInt8] = []
+                bytes.reserveCapacity(Acknowledgement.size)
+                acknowledgement.encode(into: &bytes)
+                sessions[id]!.acknowledged[group] = nil
+                send(id, .acknowledge, bytes, into: &out)
+            }
+        }
+    }
+
+    // MARK: what clients should know of the cluster
+
+    mutating func send(_ id: SessionID, _ kind: MessageKind, _ head: [UInt8], _ body: ByteView = .empty, into out: inout [Directive]) {
+        sessions[id]?.space -= Session.cost(head.count + body.count)
+        out.append(.session(id, kind, head: head, body: body))
+    }
+
+    private var clusterInfo: ClusterInfo {
+        let running = live?.view
+        return ClusterInfo(
+            view: running?.number ?? ViewNumber(0), quorum: view.quorumSize, members: view.members.count,
+            nodes: settings.members.map {
+                ClusterInfo.Node(node: $0.node, isLive: running?.contains($0.node) ?? false, address: $0.address)
+            })
+    }
+    mutating func sendCluster(to id: SessionID, into out: inout [Directive]) {
+        send(id, .cluster, clusterInfo.encode(), into: &out)
+    }
+    mutating func tellCluster(into out: inout [Directive]) {
+        for id in sessionOrder { sendCluster(to: id, into: &out) }
+    }
+}

@@ -1,0 +1,379 @@
+internal import Membership
+internal import Replication
+internal import Wire
+
+/// Coming back: total restart (R9), learning (R10), copying logs.
+extension Node {
+    mutating func heard(_ summary: Summary, from node: NodeID, now: Instant, into out: inout [Directive]) {
+        restart?.heard(summary, from: node)
+        guard let learner, !learner.isSaving else { return }
+        if summary.live, summary.view.number > (learner.welcome?.view.number ?? learner.view.number) {
+            // The view it learns from has moved on: the copy goes on, the admission is asked anew.
+            self.learner = Learner(source: learner.source, view: summary.view)
+            copy?.target = nil
+        } else if !summary.live, node == learner.source {
+            copyFailed("\(node) left its view", into: &out)
+        }
+    }
+
+    mutating func carryOut(_ steps: [RestartDirective], into out: inout [Directive]) {
+        for step in steps {
+            switch step {
+            case .send(let node, let kind, let step):
+                var bytes: [UInt8] = []
+                step.encode(into: &bytes)
+                out.append(.peer(node, kind, bytes))
+            case .broadcast: broadcastRestartSummary(into: &out)
+            case .savePromise(let ballot):
+                memberState.promised = ballot
+                out.append(.disk(.save(memberState.encode(), .promised(ballot))))
+            case .apply: applyAcceptedCut(into: &out)
+            case .reach(let ends, let sources): reach(ends, from: sources, into: &out)
+            case .saveAcceptance(let acceptance):
+                memberState.accepted = acceptance
+                memberState.promised = max(memberState.promised, acceptance.ballot)
+                memberState.tails = []
+                out.append(.disk(.save(memberState.encode(), .restartAccepted(acceptance))))
+            case .install(let proposal, let live): install(proposal, live: live, into: &out)
+            case .learn(let node, let view): learn(from: node, view, into: &out)
+            }
+        }
+    }
+
+    private func broadcastRestartSummary(into out: inout [Directive]) {
+        guard let mine = restart?.mine else { return }
+        var bytes: [UInt8] = []
+        mine.encode(into: &bytes)
+        for node in linked.sorted() { out.append(.peer(node, .summary, bytes)) }
+    }
+
+    /// Disk's answers that concern views.
+    package mutating func diskDone(_ result: DiskResult, now: Instant, into out: inout [Directive]) {
+        guard !isOver else { return }
+        switch result {
+        case .synced(let group, let end): wrote(group, below: end)
+        case .saved(let token): saved(token, now: now, into: &out)
+        case .recovered(let state): recovered(state, now: now, into: &out)
+        case .read(let token, let group, let first, let bytes): readDone(token, group, first, bytes, into: &out)
+        case .located(let token, let group, let entry): located(token, group, entry)
+        case .samples(let group, let samples): sampled(group, samples, into: &out)
+        case .matched(let node, let group, let number):
+            var bytes: [UInt8] = []
+            bytes.append(int: group.raw)
+            bytes.append(int: number.raw)
+            out.append(.peer(node, .matched, bytes))
+        case .failed(let why): over("disk: \(why)", into: &out)
+        }
+    }
+
+    private mutating func saved(_ token: SaveToken, now: Instant, into out: inout [Directive]) {
+        var steps: [RestartDirective] = []
+        switch token {
+        case .accepted(let acceptance):
+            var member: [MembershipDirective] = []
+            live?.membership.saved(acceptance, into: &member)
+            carryOut(member, into: &out)
+        case .promised(let ballot): restart?.savedPromise(ballot, into: &steps)
+        case .restartAccepted(let acceptance): restart?.savedAcceptance(acceptance, into: &steps)
+        case .installed(let proposal, let isLive):
+            if isLive {
+                begin(proposal, now: now, into: &out)
+            } else {
+                restart?.installed(proposal.view, ends: states.map(\.end), into: &steps)
+            }
+        case .start: break
+        }
+        carryOut(steps, into: &out)
+    }
+
+    /// Brings the durable log to the cut that this node accepted and never installed. Done again it changes nothing.
+    private mutating func applyAcceptedCut(into out: inout [Directive]) {
+        guard memberState.tails.count > GroupID.durable.index else { return }
+        let tail = memberState.tails[GroupID.durable.index]
+        guard tail.from <= states[GroupID.durable.index].end.number else {
+            out.append(.log("the accepted cut begins behind this log's end; waiting for another node that has it"))
+            return
+        }
+        afterRecovery = .apply
+        if tail.from < states[GroupID.durable.index].end.number { out.append(.disk(.truncate(.durable, tail.from))) }
+        out.append(.disk(.recover(.durable)))
+    }
+
+    private mutating func recovered(_ state: GroupState, now: Instant, into out: inout [Directive]) {
+        states[state.group.index] = state
+        let why = afterRecovery
+        afterRecovery = .nothing
+        switch why {
+        case .nothing: break
+        case .apply:
+            placeTail(into: &out)
+            var steps: [RestartDirective] = []
+            restart?.applied(ends: states.map(\.end), into: &steps)
+            carryOut(steps, into: &out)
+        case .install(let proposal, let live):
+            placeTail(into: &out)
+            saveInstalled(proposal, live: live, into: &out)
+        case .copy:
+            copy?.phase = .fetching
+            fetchMore(now: now, into: &out)
+        }
+    }
+
+    private mutating func placeTail(into out: inout [Directive]) {
+        let group = GroupID.durable
+        let frames = OwnedBytes(memberState.tails[group.index].frames)
+        var jobs: [PendingEntry] = []
+        var at = 0
+        while at < frames.view.count {
+            guard let header = try? FrameHeader(frames.view.from(at)) else { break }
+            let body = frames.view[at + FrameHeader.size..<at + header.length]
+            let admission = states[group.index].admit(body, key: header.key, view: header.view)
+            if let entry = admission.header {
+                let owner = OwnedBytes(body, parts: admission.runs)
+                jobs.append(PendingEntry(header: entry, body: owner.view, owner: owner))
+            }
+            at += header.length
+        }
+        append(jobs, to: group, into: &out)
+    }
+
+    private mutating func install(_ proposal: Proposal, live: Bool, into out: inout [Directive]) {
+        if case .cut = proposal.basis, memberState.accepted?.proposal == proposal, !memberState.tails.isEmpty {
+            // This node alone accepted a cut that others installed: the same log by the same cut.
+            let tail = memberState.tails[GroupID.durable.index]
+            guard tail.from <= states[GroupID.durable.index].end.number else { return }
+            afterRecovery = .install(proposal, live: live)
+            if tail.from < states[GroupID.durable.index].end.number { out.append(.disk(.truncate(.durable, tail.from))) }
+            out.append(.disk(.recover(.durable)))
+        } else {
+            saveInstalled(proposal, live: live, into: &out)
+        }
+    }
+
+    mutating func saveInstalled(_ proposal: Proposal, live: Bool, into out: inout [Directive]) {
+        memberState.installed = proposal.view
+        memberState.accepted = nil
+        memberState.promised = Ballot(round: 0, rank: 0)
+        memberState.tails = []
+        out.append(.disk(.save(memberState.encode(), .installed(proposal, live: live))))
+    }
+
+    private mutating func reach(_ ends: [LogEnd], from sources: [NodeID], into out: inout [Directive]) {
+        let group = GroupID.durable.index
+        guard ends.count == states.count, sources.count == states.count else { return reached(nil, into: &out) }
+        if states[group].end.number == ends[group].number, states[group].end.chain == ends[group].chain {
+            return reached(states.map(\.end), into: &out)
+        }
+        guard linked.contains(sources[group]) else { return reached(nil, into: &out) }
+        startCopy(from: sources[group], to: ends[group], into: &out)
+    }
+
+    private mutating func reached(_ ends: [LogEnd]?, into out: inout [Directive]) {
+        copy = nil
+        var steps: [RestartDirective] = []
+        restart?.reached(ends: ends, into: &steps)
+        carryOut(steps, into: &out)
+    }
+
+    // MARK: learning
+
+    private mutating func learn(from node: NodeID, _ view: View, into out: inout [Directive]) {
+        out.append(.log("catching up with \(view) from \(node)"))
+        restart = nil
+        learner = Learner(source: node, view: view)
+        startCopy(from: node, to: nil, into: &out)
+    }
+
+    mutating func tickLearner(now: Instant, into out: inout [Directive]) {
+        guard let copy else { return }
+        if copy.phase == .fetching, now.monotonic - copy.asked > 2_000_000_000 { fetchMore(now: now, into: &out) }
+        guard learner != nil, copy.phase == .level, learner?.welcome == nil else { return }
+        fetchMore(now: now, into: &out)
+        guard let learner, now.monotonic - learner.admitAsked > 500_000_000 else { return }
+        guard learner.view.members.allSatisfy({ $0 == me || linked.contains($0) }) else { return }
+        self.learner?.admitAsked = now.monotonic
+        for member in learner.view.members where member != me { out.append(.peer(member, .admit, [])) }
+    }
+
+    mutating func welcome(_ bytes: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]) throws(DecodeError) {
+        guard learner != nil, learner?.welcome == nil else { return }
+        var outer = Decoder(bytes, "welcome")
+        let part = try outer.int(UInt32.self)
+        let parts = try outer.int(UInt32.self)
+        var whole = part == 0 ? [] : welcomeParts[node] ?? []
+        guard whole.count <= Limits.largestRing else {
+            throw .limit(what: "welcome", value: UInt64(whole.count), limit: UInt64(Limits.largestRing))
+        }
+        whole.append(view: bytes.from(8))
+        welcomeParts[node] = whole
+        guard part + 1 == parts else { return }
+        welcomeParts[node] = nil
+        let (proposal, end, volatile) = try whole.withView { view throws(DecodeError) in
+            var decoder = Decoder(view, "welcome")
+            let proposal = try Proposal(&decoder)
+            let end = try LogEnd(&decoder)
+            var states: [GroupState] = []
+            for group in [GroupID.ordered, .unordered] {
+                let count = Int(try decoder.int(UInt32.self))
+                states.append(try GroupState(group: group, decoding: try decoder.bytes(count)))
+            }
+            return (proposal, end, states)
+        }
+        guard proposal.view.contains(me) else { return }
+        for state in volatile { states[state.group.index] = state }
+        learner?.welcome = proposal
+        copy?.target = end
+        out.append(.log("admitted to \(proposal.view), \(end.number.raw - min(end.number.raw, states[0].end.number.raw)) entries behind"))
+        if copy?.phase == .level || copy?.phase == .fetching { advanceCopy(now: now, into: &out) }
+    }
+
+    // MARK: copying
+
+    private mutating func startCopy(from source: NodeID, to target: LogEnd?, into out: inout [Directive]) {
+        copy = LogCopy(source: source, target: target)
+        out.append(.disk(.samples(.durable)))
+    }
+
+    mutating func copyFailed(_ why: String, into out: inout [Directive]) {
+        guard copy != nil else { return }
+        out.append(.log("copying stopped: \(why)"))
+        copy = nil
+        if learner != nil {
+            learner = nil
+            restart = Restart(me: me, mine: summary, wait: settings.restartWait)
+            broadcastSummary(into: &out)
+            for node in linked.sorted() { out.append(.peer(node, .compare, [])) }
+        } else {
+            reached(nil, into: &out)
+        }
+    }
+
+    private mutating func sampled(_ group: GroupID, _ samples: [ChainSample], into out: inout [Directive]) {
+        guard let copy, copy.phase == .sampling else { return }
+        self.copy?.phase = .matching
+        var bytes: [UInt8] = []
+        bytes.append(int: group.raw)
+        bytes.append(int: UInt32(samples.count))
+        for sample in samples {
+            bytes.append(int: sample.number.raw)
+            bytes.append(int: sample.chain)
+        }
+        out.append(.peer(copy.source, .compare, bytes))
+    }
+
+    mutating func serveCopy(_ kind: MessageKind, _ body: ByteView, to node: NodeID, into out: inout [Directive]) throws(DecodeError) {
+        var decoder = Decoder(body, "copy request")
+        if kind == .compare, body.isEmpty { return sendSummary(to: node, into: &out) }
+        let group = GroupID(try decoder.int())
+        guard group == .durable else { throw .value(what: "group to copy", value: UInt64(group.raw)) }
+        if kind == .compare {
+            var samples: [ChainSample] = []
+            for _ in 0..<(try decoder.count(limit: 128, size: 16)) {
+                samples.append(ChainSample(number: EntryNumber(try decoder.int()), chain: try decoder.int()))
+            }
+            out.append(.disk(.compare(node, group, samples)))
+        } else {
+            let from = EntryNumber(try decoder.int())
+            let below = servable
+            if from >= below {
+                answerFetch(node, from: from, bytes: .empty, into: &out)
+            } else {
+                out.append(.disk(.read(.peer(node, from: from), group, from: from, below: below, maximumBytes: LogCopy.chunk)))
+            }
+        }
+    }
+
+    /// What other nodes may copy: all of the log when no view runs here; otherwise what no cut can take back.
+    private var servable: EntryNumber {
+        guard let live else { return states[GroupID.durable.index].end.number }
+        let group = live.groups[GroupID.durable.index]
+        return max(group.deliveredEnd.number, group.carried?.number ?? .zero)
+    }
+
+    func answerFetch(_ node: NodeID, from: EntryNumber, bytes: ByteView, into out: inout [Directive]) {
+        var answer: [UInt8] = []
+        answer.append(int: GroupID.durable.raw)
+        answer.append(int: from.raw)
+        answer.append(int: servable.raw)
+        answer.append(view: bytes)
+        out.append(.peer(node, .entries, answer))
+    }
+
+    mutating func copyAnswer(
+        _ kind: MessageKind, _ body: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]
+    ) throws(DecodeError) {
+        guard copy?.source == node else { return }
+        var decoder = Decoder(body, "copied entries")
+        _ = try decoder.int(UInt16.self)
+        let number = EntryNumber(try decoder.int())
+        if kind == .matched {
+            guard copy?.phase == .matching else { return }
+            if number < states[GroupID.durable.index].end.number {
+                let dropped = states[GroupID.durable.index].end.number.raw - number.raw
+                out.append(.log("dropping \(dropped) entries that the cluster does not have"))
+                copy?.phase = .recovering
+                afterRecovery = .copy
+                memberState.tails = []
+                out.append(.disk(.truncate(.durable, number)))
+                out.append(.disk(.recover(.durable)))
+            } else {
+                copy?.phase = .fetching
+                fetchMore(now: now, into: &out)
+            }
+            return
+        }
+        copy?.shown = EntryNumber(try decoder.int())
+        guard copy?.phase == .fetching || copy?.phase == .level, number == states[GroupID.durable.index].end.number else { return }
+        try take(body.from(18), now: now, into: &out)
+    }
+
+    /// Entries as they lie in the source's log: checked, counted, appended.
+    private mutating func take(_ entries: ByteView, now: Instant, into out: inout [Directive]) throws(DecodeError) {
+        var at = 0
+        let limit = copy?.target?.number
+        while at < entries.count {
+            let header = try checkEntry(entries.from(at))
+            if let limit, header.number >= limit { break }
+            let body = entries[at + EntryHeader.size..<at + header.length]
+            guard states[GroupID.durable.index].replay(header, body) else {
+                throw .value(what: "copied entry that does not follow this log", value: header.number.raw)
+            }
+            at += header.length
+        }
+        if at > 0 {
+            out.append(.disk(.appendCopy(.durable, OwnedBytes(entries, parts: [0..<at]))))
+            noteAppended(at, to: .durable, into: &out)
+            copy?.bytes += UInt64(at)
+        }
+        advanceCopy(now: now, into: &out)
+    }
+
+    private mutating func advanceCopy(now: Instant, into out: inout [Directive]) {
+        guard let copy else { return }
+        let end = states[GroupID.durable.index].end
+        if let target = copy.target, end.number >= target.number {
+            guard end.chain == target.chain else { return copyFailed("the copy differs from what was agreed on", into: &out) }
+            if learner != nil { finishLearning(into: &out) } else { reached(states.map(\.end), into: &out) }
+        } else if end.number < copy.shown || copy.target != nil {
+            self.copy?.phase = .fetching
+            fetchMore(now: now, into: &out)
+        } else {
+            self.copy?.phase = .level
+        }
+    }
+
+    private mutating func finishLearning(into out: inout [Directive]) {
+        guard let proposal = learner?.welcome, learner?.isSaving == false else { return }
+        learner?.isSaving = true
+        saveInstalled(proposal, live: true, into: &out)
+    }
+
+    private mutating func fetchMore(now: Instant, into out: inout [Directive]) {
+        guard let copy else { return }
+        self.copy?.asked = now.monotonic
+        var bytes: [UInt8] = []
+        bytes.append(int: GroupID.durable.raw)
+        bytes.append(int: states[GroupID.durable.index].end.number.raw)
+        out.append(.peer(copy.source, .fetch, bytes))
+    }
+}

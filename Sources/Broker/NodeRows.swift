@@ -1,0 +1,218 @@
+internal import Membership
+internal import Replication
+package import Wire
+
+/// Rows and frames: R1–R5 at the level of the node.
+extension Node {
+    /// This node's row as the other members are to see it.
+    package mutating func encodeRow(into bytes: inout [UInt8]) {
+        guard var live else { return }
+        let me = live.me
+        var row = live.rows[me]
+        row.installed = true
+        row.dataTail = ring.tail
+        for rank in 0..<live.view.members.count {
+            row.consumed[rank] = live.ledgers[rank].consumed
+            live.toldConsumed[rank] = live.ledgers[rank].consumed
+        }
+        let count = live.view.members.count
+        for group in 0..<live.groups.count {
+            let matrix = live.groups[group].matrix
+            for rank in 0..<count { row.clocks[group * count + rank] = matrix.own(rank) }
+            row.durable[group] = matrix.durableKey(of: me)
+        }
+        row.encode(into: &bytes)
+        self.live?.toldConsumed = live.toldConsumed
+    }
+
+    /// Another node's newest row, and its data ring as it is mirrored here.
+    package mutating func peerRow(_ node: NodeID, _ bytes: ByteView, ring mirror: ByteView, now: Instant, into out: inout [Directive]) {
+        guard !isOver, live != nil, let rank = live?.view.rank(of: node), rank != live?.me else { return }
+        guard let number = StateRow.view(of: bytes), number == live?.view.number else { return }
+        guard !(live?.membership.suspected.contains(rank) ?? true) else { return }
+        do {
+            try live!.rows[rank].read(bytes)
+            if !live!.present.contains(rank) {
+                live!.present.insert(rank)
+                live!.isRowDirty = true
+            }
+            try takeFrames(rank, mirror, now: now, into: &out)
+        } catch {
+            suspect(rank, "protocol violation: \(error)", into: &out)
+            return
+        }
+        takeClocks(rank, now: now, into: &out)
+    }
+
+    /// Reads the member's ring up to the tail that its row shows. A wedged member lets the frames go unread (R6).
+    private mutating func takeFrames(
+        _ rank: Int, _ mirror: ByteView, now: Instant, into out: inout [Directive]
+    ) throws(DecodeError) {
+        let tail = live!.rows[rank].dataTail
+        var read = live!.ledgers[rank].read
+        guard tail >= read, tail - live!.ledgers[rank].consumed <= UInt64(mirror.count) else {
+            throw .value(what: "data tail", value: tail)
+        }
+        if live!.isFrozen || live!.membership.isWedged {
+            live!.ledgers[rank].skip(to: tail)
+            return
+        }
+        let reader = RingReader(mirror)
+        while read < tail {
+            switch try reader.item(at: read, before: tail) {
+            case .pad(let end):
+                live!.ledgers[rank].skip(to: end)
+                read = end
+            case .frame(let header, let body, let end):
+                guard header.view == live!.view.number, header.sender == live!.view.members[rank],
+                    header.group.index < live!.groups.count
+                else { throw .value(what: "frame of another view, sender or group", value: header.view.raw) }
+                guard !HybridClock.isTooFarAhead(header.timestamp, now: now.wall) else {
+                    throw .value(what: "timestamp too far ahead of this node's clock", value: header.timestamp.raw)
+                }
+                hold(header, body, end: end, rank: rank)
+                read = end
+            }
+        }
+        live!.isRowDirty = true
+    }
+
+    private mutating func hold(_ header: FrameHeader, _ body: ByteView, end: UInt64, rank: Int) {
+        let line = live!.ledgers[rank].enter(end: end, uses: 2)
+        let frame = FrameRef(header, rank: rank, body: body, line: line)
+        if header.group == .unordered { deliverUnordered(body, header) }
+        clock.observe(header.timestamp)
+        if !live!.groups[header.group.index].matrix.hold(frame) {
+            // Its sender broke its promise; what it sent is not taken in, and its row will tell soon enough.
+            live!.ledgers[rank].letGo(line)
+            live!.ledgers[rank].letGo(line)
+        }
+    }
+
+    private mutating func takeClocks(_ rank: Int, now: Instant, into out: inout [Directive]) {
+        guard !live!.isFrozen, !live!.membership.isWedged else { return }
+        let count = live!.view.members.count
+        for group in 0..<live!.groups.count {
+            let row = live!.rows[rank]
+            let clocks = row.clocks[group * count..<(group + 1) * count]
+            for time in clocks where HybridClock.isTooFarAhead(time, now: now.wall) {
+                suspect(rank, "its clock is \((time.raw - now.wall) / 1_000_000_000) s ahead of this node's", into: &out)
+                return
+            }
+            clock.observe(clocks[clocks.startIndex + rank])
+            _ = live!.groups[group].matrix.receive(from: rank, clocks: clocks, durable: row.durable[group])
+        }
+    }
+
+    /// All events of a turn are in: seal, order, deliver, acknowledge, push.
+    package mutating func finishTurn(now: Instant, into out: inout [Directive]) {
+        guard !isOver else { return }
+        if live != nil, !live!.membership.isWedged, !live!.isFrozen {
+            sealOpenFrame(now: now)
+            raisePromises()
+            orderAndAppend(into: &out)
+            settleWritten()
+            deliverStable(into: &out)
+            postData(into: &out)
+            pushRow(into: &out)
+        }
+        if !unorderedOut.isEmpty {
+            out += unorderedOut
+            unorderedOut.removeAll(keepingCapacity: true)
+        }
+        serveLagging(into: &out)
+        sendAcknowledgements(into: &out)
+    }
+
+    /// R1: stamped above everything sent, promised or seen.
+    mutating func sealOpenFrame(now: Instant) {
+        guard ring.openGroup != nil else { return }
+        let time = clock.stamp(now: now.wall)
+        guard let (header, body, end) = ring.seal(time, view: live!.view.number, sender: me) else { return }
+        let rank = live!.me
+        let line = live!.ledgers[rank].enter(end: end, uses: 2)
+        let tickets = live!.tickets
+        live!.tickets = []
+        live!.groups[header.group.index].sent(FrameRef(header, rank: rank, body: body, line: line), tickets: tickets)
+        if header.group == .unordered {
+            deliverUnordered(body, header)
+            acknowledgeAtOnce(tickets)
+        }
+        live!.isRowDirty = true
+        counters.framesSent += 1
+    }
+
+    /// R2: what was seen is promised; an idle member needs no null messages.
+    private mutating func raisePromises() {
+        for group in 0..<live!.groups.count {
+            let before = live!.groups[group].matrix.own(live!.me)
+            if clock.last > before {
+                live!.groups[group].matrix.promise(clock.last)
+                live!.isRowDirty = true
+            }
+        }
+    }
+
+    private mutating func orderAndAppend(into out: inout [Directive]) {
+        for group in 0..<live!.groups.count {
+            var jobs: [PendingEntry] = []
+            live!.groups[group].order(into: &jobs)
+            append(jobs, to: GroupID(UInt16(group)), into: &out)
+        }
+    }
+
+    /// Splits at segment ends: each roll's checkpoint is the state just before the entry that opens the new segment.
+    mutating func append(_ jobs: [PendingEntry], to group: GroupID, into out: inout [Directive]) {
+        guard !jobs.isEmpty else { return }
+        let bytes = jobs.reduce(0) { $0 + $1.header.length }
+        out.append(.disk(.append(group, jobs)))
+        noteAppended(bytes, to: group, into: &out)
+    }
+
+    /// A segment that is full is closed behind the entries just appended, with the state after them.
+    mutating func noteAppended(_ bytes: Int, to group: GroupID, into out: inout [Directive]) {
+        segmentUse[group.index] += bytes
+        guard segmentUse[group.index] >= settings.segmentBytes else { return }
+        segmentUse[group.index] = 0
+        let state = live?.groups[group.index].state ?? states[group.index]
+        out.append(.disk(.roll(group, checkpoint: state.encode())))
+    }
+
+    /// Frames that leave no entry need no disk.
+    mutating func settleWritten() {
+        for group in 0..<live!.groups.count where live!.groups[group].nextNeedsNoDisk {
+            wrote(GroupID(UInt16(group)), below: .zero)
+        }
+    }
+
+    mutating func wrote(_ group: GroupID, below end: EntryNumber) {
+        guard live != nil else { return }
+        var released: [FrameRef] = []
+        live!.groups[group.index].wrote(below: end, letGo: &released)
+        guard !released.isEmpty else { return }
+        for frame in released { live!.ledgers[frame.rank].letGo(frame.line) }
+        if group == .durable { live!.isRowDirty = true }
+    }
+
+    private mutating func postData(into out: inout [Directive]) {
+        let tail = ring.tail
+        for rank in 0..<live!.view.members.count where rank != live!.me && live!.present.contains(rank) {
+            if live!.posted[rank] < tail {
+                out.append(.data(live!.view.members[rank], from: live!.posted[rank], to: tail))
+                live!.posted[rank] = tail
+            }
+        }
+    }
+
+    private mutating func pushRow(into out: inout [Directive]) {
+        if !live!.isRowDirty {
+            let quarter = UInt64(ring.size / 4)
+            for rank in 0..<live!.view.members.count where live!.ledgers[rank].consumed - live!.toldConsumed[rank] >= quarter {
+                live!.isRowDirty = true
+            }
+        }
+        guard live!.isRowDirty else { return }
+        live!.isRowDirty = false
+        out.append(.row)
+    }
+}

@@ -1,0 +1,218 @@
+internal import Membership
+internal import Replication
+internal import Wire
+
+/// Changes of view at a running member (R6–R8), and the beginning of each view.
+extension Node {
+    mutating func suspect(_ rank: Int, _ why: String, into out: inout [Directive]) {
+        guard let view = live?.view, rank != live?.me, !(live?.membership.suspected.contains(rank) ?? true) else { return }
+        out.append(.log("suspecting \(view.members[rank]): \(why)"))
+        var steps: [MembershipDirective] = []
+        live!.membership.suspect(RankSet([rank]), into: &steps)
+        carryOut(steps, into: &out)
+    }
+
+    mutating func receive(_ row: MemberRow, from node: NodeID, now: Instant, into out: inout [Directive]) {
+        guard let rank = live?.view.rank(of: node) else { return }
+        var steps: [MembershipDirective] = []
+        live!.membership.receive(row, from: rank, into: &steps)
+        carryOut(steps, into: &out)
+    }
+
+    mutating func tickLive(now: Instant, into out: inout [Directive]) {
+        guard let view = live?.view else { return }
+        if live!.membership.isWedged {
+            let since = live!.wedgedSince ?? now.monotonic
+            live!.wedgedSince = since
+            if now.monotonic - since > settings.stuckAfter { over("no next view within \(settings.stuckAfter / 1_000_000) ms", into: &out) }
+            return
+        }
+        guard now.monotonic > live!.began, now.monotonic - live!.began > settings.holdUp else { return }
+        for rank in 0..<view.members.count where !live!.present.contains(rank) {
+            suspect(rank, "it has not begun \(view.number) within \(settings.holdUp / 1_000_000_000) s", into: &out)
+        }
+    }
+
+    func sendMemberRow(to node: NodeID, into out: inout [Directive]) {
+        guard let live, live.view.contains(node) else { return }
+        var bytes: [UInt8] = []
+        live.membership.row.encode(into: &bytes)
+        out.append(.peer(node, .memberRow, bytes))
+    }
+
+    /// Membership's directives, in order. What they lead to at once is carried out too.
+    mutating func carryOut(_ steps: [MembershipDirective], into out: inout [Directive]) {
+        for step in steps {
+            switch step {
+            case .freeze: freeze(into: &out)
+            case .push: for node in live?.view.members ?? [] where node != me && linked.contains(node) { sendMemberRow(to: node, into: &out) }
+            case .save(let acceptance): saveAcceptance(acceptance, into: &out)
+            case .install(let proposal): close(for: proposal, into: &out)
+            case .expelled(let proposal): over("\(proposal.view) was chosen without this node", into: &out)
+            }
+        }
+    }
+
+    /// R6: from here on the clock vectors stand, nothing is taken in, appended or delivered.
+    private mutating func freeze(into out: inout [Directive]) {
+        precondition(ring.openGroup == nil || live != nil)
+        live!.isFrozen = true
+        // What this node has gathered and not stamped stays with whoever waits for it: it is sent again in the next view.
+        if ring.openGroup != nil { sealIntoNowhere() }
+        var steps: [MembershipDirective] = []
+        live!.membership.froze(live!.groups.map { Array($0.matrix.ownRow) }, into: &steps)
+        carryOut(steps, into: &out)
+    }
+
+    /// An unstamped frame has never been shown to anyone: its batches wait for the next view.
+    private mutating func sealIntoNowhere() {
+        guard let (header, body, _) = ring.seal(.zero, view: live!.view.number, sender: me) else { return }
+        resendBatches(of: body, group: header.group, tickets: live!.tickets)
+        live!.tickets = []
+    }
+
+    private mutating func resendBatches(of body: ByteView, group: GroupID, tickets: [Ticket]) {
+        var cursor = BatchCursor(body)
+        var index = 0
+        while let (_, whole) = (try? cursor.next(verify: false)) ?? nil {
+            let ticket = index < tickets.count ? tickets[index] : nil
+            live!.resend.append((group, OwnedBytes(whole, parts: [0..<whole.count]), ticket))
+            index += 1
+        }
+    }
+
+    /// R8: before the acceptance is shown, all that it needs is on this disk: the log, and the frames that the cut keeps.
+    private mutating func saveAcceptance(_ acceptance: MemberRow.Acceptance, into out: inout [Directive]) {
+        memberState.accepted = acceptance
+        memberState.tails = []
+        if case .cut(let cuts) = acceptance.proposal.basis {
+            for group in 0..<live!.groups.count {
+                let (from, _, frames) = live!.groups[group].split(cut: cuts[group])
+                var bytes: [UInt8] = []
+                if GroupID(UInt16(group)) == .durable {
+                    for frame in frames { encode(frame, view: live!.view.number, into: &bytes) }
+                }
+                memberState.tails.append(.init(from: from, frames: bytes))
+            }
+        }
+        out.append(.disk(.save(memberState.encode(), .accepted(acceptance))))
+    }
+
+    private func encode(_ frame: FrameRef, view: ViewNumber, into bytes: inout [UInt8]) {
+        let header = FrameHeader(
+            length: FrameHeader.size + frame.body.count, timestamp: frame.key.timestamp, view: view, batches: frame.batches,
+            records: frame.records, group: frame.group, sender: frame.key.sender)
+        bytes.append(contentsOf: header.encode())
+        bytes.append(view: frame.body)
+    }
+
+    /// R7: the log is brought to the cut; the view begins when that is on disk.
+    private mutating func close(for proposal: Proposal, into out: inout [Directive]) {
+        guard case .cut(let cuts) = proposal.basis, !live!.isClosing, cuts.count == live!.groups.count else { return }
+        live!.isClosing = true
+        var kept: [[OwnFrame]] = []
+        for group in 0..<live!.groups.count {
+            let closing = live!.groups[group].close(cut: cuts[group])
+            let id = GroupID(UInt16(group))
+            if closing.truncates && id != .unordered { out.append(.disk(.truncate(id, closing.from))) }
+            append(closing.jobs, to: id, into: &out)
+            kept.append(closing.kept)
+            for frame in closing.resend { resendBatches(of: frame.body, group: id, tickets: frame.tickets) }
+            states[group] = live!.groups[group].state
+        }
+        carriedOwn = kept
+        saveInstalled(proposal, live: true, into: &out)
+    }
+
+    /// The view's starting log is on this disk: it begins here.
+    mutating func begin(_ proposal: Proposal, now: Instant, into out: inout [Directive]) {
+        guard let rank = proposal.view.rank(of: me) else { return over("\(proposal.view) is without this node", into: &out) }
+        let before = live
+        var groups: [LiveGroup] = []
+        for group in 0..<states.count {
+            let base = proposal.base(of: group)
+            clock.observe(base)
+            clock.observe(states[group].end.key.timestamp)
+            groups.append(
+                LiveGroup(
+                    group: GroupID(UInt16(group)), view: proposal.view, me: rank, base: base, state: states[group],
+                    deliveredEnd: before?.groups[group].deliveredEnd ?? LogEnd(),
+                    deliveredTopics: before?.groups[group].deliveredTopics ?? 0,
+                    carriedOwn: group < carriedOwn.count ? carriedOwn[group] : []))
+        }
+        carriedOwn = []
+        ring.reset()
+        live = LiveView(proposal, me: rank, groups: groups, now: now.monotonic)
+        restart = nil
+        learner = nil
+        copy = nil
+        counters.views += 1
+        out.append(.log("\(proposal.view) begins\(before == nil ? "" : " after \((now.monotonic - (before?.wedgedSince ?? now.monotonic)) / 1_000_000) ms")"))
+        lagAllSessions()
+        for (group, batch, ticket) in before?.resend ?? [] { sendAgain(batch, group: group, ticket: ticket, now: now) }
+        if case .cut = proposal.basis { welcomeJoiners(of: proposal, into: &out) }
+        for member in proposal.view.members where member != me { sendMemberRow(to: member, into: &out) }
+        broadcastSummary(into: &out)
+        out.append(.rereadRows)
+        tellCluster(into: &out)
+        for (other, member) in proposal.view.members.enumerated() where other != rank && !linked.contains(member) {
+            suspect(other, "it is not linked", into: &out)
+        }
+    }
+
+    /// Batches taken back by the cut go first into the new view, so that each publisher stays first-in-first-out.
+    private mutating func sendAgain(_ batch: OwnedBytes, group: GroupID, ticket: Ticket?, now: Instant) {
+        let view = batch.view
+        guard let header = try? BatchHeader(view) else { return }
+        if let open = ring.openGroup, open != group || header.kind == .open { sealOpenFrame(now: now) }
+        if !ring.append(view, records: header.count, group: group, consumed: 0) {
+            sealOpenFrame(now: now)
+            let taken = ring.append(view, records: header.count, group: group, consumed: 0)
+            precondition(taken, "what was in the ring once does not fit into it")
+        }
+        if let ticket { live!.tickets.append(ticket) }
+        if header.kind == .open { sealOpenFrame(now: now) }
+    }
+
+    // MARK: joins (R10)
+
+    mutating func admit(_ node: NodeID, into out: inout [Directive]) {
+        guard live != nil, settings.members.contains(where: { $0.node == node }) else { return }
+        if let rank = live!.view.rank(of: node) {
+            // It speaks as a learner and so does not run in this view.
+            suspect(rank, "it came back as a learner", into: &out)
+            return
+        }
+        var steps: [MembershipDirective] = []
+        live!.membership.admit(node, into: &steps)
+        if !steps.isEmpty { out.append(.log("taking \(node) in")) }
+        carryOut(steps, into: &out)
+    }
+
+    /// A joiner learns where the view's logs begin, and the state of the groups that no disk keeps.
+    ///
+    ///      | part u32 | parts u32 |  proposal, log end, ordered's state u32 + bytes, unordered's state u32 + bytes
+    private func welcomeJoiners(of proposal: Proposal, into out: inout [Directive]) {
+        let joiners = proposal.view.members.filter { !proposal.sources.contains($0) && $0 != me }
+        guard !joiners.isEmpty else { return }
+        var whole: [UInt8] = []
+        proposal.encode(into: &whole)
+        states[GroupID.durable.index].end.encode(into: &whole)
+        for group in [GroupID.ordered, .unordered] {
+            let state = states[group.index].encode()
+            whole.append(int: UInt32(state.count))
+            whole.append(contentsOf: state)
+        }
+        let size = 512 << 10
+        let parts = (whole.count + size - 1) / size
+        for joiner in joiners where linked.contains(joiner) {
+            for part in 0..<parts {
+                var bytes: [UInt8] = []
+                bytes.append(int: UInt32(part))
+                bytes.append(int: UInt32(parts))
+                bytes.append(contentsOf: whole[part * size..<min(whole.count, (part + 1) * size)])
+                out.append(.peer(joiner, .welcome, bytes))
+            }
+        }
+    }
+}

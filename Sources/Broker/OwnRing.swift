@@ -1,0 +1,110 @@
+package import Wire
+
+/// This node's data ring as its sender: batches are gathered into frames in place, each frame contiguous.
+///
+///      consumed by all ≤ … ≤ tail (sealed) ≤ open frame's end;  open end − consumed ≤ size
+package struct OwnRing: Sendable {
+    private let memory: ByteStore
+    package let size: Int
+    /// All frames before this absolute position are sealed.
+    package private(set) var tail: UInt64 = 0
+    private var open: Open?
+
+    private struct Open {
+        let group: GroupID
+        let start: UInt64
+        var length: Int
+        var batches = 0
+        var records = 0
+    }
+
+    package init(_ memory: ByteStore) {
+        self.memory = memory
+        size = memory.count
+    }
+
+    /// A batch longer than this is refused: a frame must fit beside what is still in use.
+    package var largestBatch: Int { min(Limits.batch, size / 3 - FrameHeader.size) }
+    package var openGroup: GroupID? { open?.group }
+
+    package mutating func reset() {
+        tail = 0
+        open = nil
+    }
+
+    /// Appends a batch to the open frame of `group`, beginning one where there is none. False: no room; seal, or wait for
+    /// `consumed` (what all members have let go of) to rise.
+    package mutating func append(_ batch: ByteView, records: Int, group: GroupID, consumed: UInt64) -> Bool {
+        if var frame = open {
+            precondition(frame.group == group, "one frame is open at a time")
+            let end = frame.start + UInt64(frame.length)
+            guard frame.length + batch.count <= Limits.frameTarget, index(frame.start) + frame.length + batch.count <= size,
+                end + UInt64(batch.count) - consumed <= UInt64(size)
+            else { return false }
+            memory.write(batch, at: index(frame.start) + frame.length)
+            frame.length += batch.count
+            frame.batches += 1
+            frame.records += records
+            open = frame
+            return true
+        }
+        let needed = FrameHeader.size + batch.count
+        var start = tail
+        let rest = size - index(tail)
+        if rest < needed { start += UInt64(rest) }
+        guard start + UInt64(needed) - consumed <= UInt64(size) else { return false }
+        if rest < needed { pad(rest) }
+        memory.write(batch, at: index(start) + FrameHeader.size)
+        open = Open(group: group, start: start, length: needed, batches: 1, records: records)
+        return true
+    }
+
+    private mutating func pad(_ rest: Int) {
+        var bytes: [UInt8] = []
+        bytes.append(int: FrameHeader.padMagic)
+        bytes.append(int: UInt32(rest))
+        bytes.withView { memory.write($0, at: index(tail)) }
+        tail += UInt64(rest)
+    }
+
+    /// Closes the open frame with its stamp; returns its header, its batches where they lie, and where it ends.
+    package mutating func seal(_ time: Timestamp, view: ViewNumber, sender: NodeID) -> (FrameHeader, ByteView, end: UInt64)? {
+        guard let frame = open else { return nil }
+        open = nil
+        let header = FrameHeader(
+            length: frame.length, timestamp: time, view: view, batches: frame.batches, records: frame.records,
+            group: frame.group, sender: sender)
+        header.encode().withView { memory.write($0, at: index(frame.start)) }
+        tail = frame.start + UInt64(frame.length)
+        let start = index(frame.start)
+        return (header, memory.view[start + FrameHeader.size..<start + frame.length], tail)
+    }
+
+    private func index(_ position: UInt64) -> Int { Int(position % UInt64(size)) }
+}
+
+/// Reads frames from a mirror of another node's data ring.
+package struct RingReader {
+    private let memory: ByteView
+    package init(_ memory: ByteView) { self.memory = memory }
+
+    package enum Item {
+        case pad(end: UInt64)
+        case frame(FrameHeader, ByteView, end: UInt64)
+    }
+
+    /// The item at `position`, which lies before `tail`.
+    package func item(at position: UInt64, before tail: UInt64) throws(DecodeError) -> Item {
+        let size = UInt64(memory.count)
+        let at = Int(position % size)
+        let rest = memory[at..<min(memory.count, at + Int(min(tail - position, size)))]
+        guard rest.count >= FrameHeader.padSize else { throw .short(what: "data ring", needed: FrameHeader.padSize, got: rest.count) }
+        if rest.u32(0) == FrameHeader.padMagic {
+            let length = UInt64(rest.u32(4))
+            guard at + Int(length) == memory.count, position + length <= tail else { throw .value(what: "ring pad", value: length) }
+            return .pad(end: position + length)
+        }
+        let header = try FrameHeader(rest)
+        return .frame(header, rest[FrameHeader.size..<header.length], end: position + UInt64(header.length))
+    }
+}

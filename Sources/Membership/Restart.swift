@@ -1,0 +1,320 @@
+package import Wire
+
+/// What a node that has come back wants done.
+package enum RestartDirective: Equatable, Sendable {
+    /// Send a step to a node that has come back too.
+    case send(NodeID, MessageKind, RestartStep)
+    /// Tell every linked node what is on this one's disk.
+    case broadcast
+    /// Save the promise; then call `savedPromise`.
+    case savePromise(Ballot)
+    /// Bring the log to the cut of the acceptance that is on disk; then call `applied`.
+    case apply
+    /// Make the log end where `ends` say, copying from `sources`; then call `reached`.
+    case reach([LogEnd], from: [NodeID])
+    /// Save the acceptance; then call `savedAcceptance`.
+    case saveAcceptance(MemberRow.Acceptance)
+    /// Save the view as installed; then begin it (`live`) or call `installed`.
+    case install(Proposal, live: Bool)
+    /// A view runs without this node: catch up as a learner from `node`, a member of it.
+    case learn(NodeID, View)
+}
+
+/// Total restart (PROTOCOL.md R9): the nodes that have come back agree, by ballots above all of the running view's, on the
+/// view after the newest installed one and on the log that it begins with. A value without clock or I/O.
+///
+///      gathering ─ a quorum of the newest view is here, all of it or long enough ─▶ preparing ─ a quorum promised ─▶
+///      (applying: an accepted cut is brought to its holder's log) ─▶ proposing ─ a quorum accepted ─▶ committed
+///
+/// Acceptors copy the log before they accept, so whoever accepted can bring the view back alone.
+package struct Restart: Sendable {
+    private enum Phase: Equatable, Sendable {
+        case preparing(promised: Set<NodeID>)
+        case applying(MemberRow.Acceptance, by: NodeID)
+        case proposing(Proposal, adopted: Bool, accepted: Set<NodeID>)
+    }
+    private struct Leading: Sendable {
+        let ballot: Ballot
+        let began: UInt64
+        var phase: Phase
+    }
+    private struct Following: Sendable {
+        let leader: NodeID
+        let step: RestartStep
+        var isSaving = false
+    }
+
+    private let me: NodeID
+    private let wait: UInt64
+    private let patience: UInt64
+    package private(set) var mine: Summary
+    private var peers: [NodeID: Summary] = [:]
+    private var quorumSince: UInt64?
+    private var leading: Leading?
+    private var promising: (ballot: Ballot, to: NodeID)?
+    private var following: Following?
+    private var isBusy = false
+
+    /// - wait: how long to wait for stragglers once a quorum is there; patience: how long a ballot may take. Nanoseconds.
+    package init(me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000) {
+        self.me = me
+        self.mine = mine
+        self.wait = wait
+        self.patience = patience
+    }
+
+    // MARK: events
+
+    package mutating func heard(_ summary: Summary, from node: NodeID) { peers[node] = summary }
+    package mutating func lost(_ node: NodeID) {
+        peers[node] = nil
+        if following?.leader == node { following = nil }
+        if promising?.to == node { promising = nil }
+    }
+
+    package mutating func tick(now: UInt64, into out: inout [RestartDirective]) {
+        guard !isBusy else { return }
+        if joinRunning(into: &out) || catchUpWithNewest(into: &out) { return }
+        if let leading, now - leading.began > patience { self.leading = nil }
+        guard leading == nil, following == nil else { return }
+        let able = ableRanks()
+        guard mine.view.isQuorum(able), able.first.map({ mine.view.members[$0] }) == me else {
+            quorumSince = nil
+            return
+        }
+        let since = quorumSince ?? now
+        quorumSince = since
+        guard able == .all(mine.view.members.count) || now - since >= wait else { return }
+        let rounds = [mine.promised.round] + peers.values.map { $0.promised.round }
+        let rank = UInt16(mine.view.rank(of: me) ?? 0)
+        let ballot = Ballot(round: (rounds.max() ?? 0) + 1, rank: rank)
+        leading = Leading(ballot: ballot, began: now, phase: .preparing(promised: []))
+        for rank in 0..<mine.view.members.count where able.contains(rank) {
+            send(.prepare, RestartStep(ballot: ballot, after: mine.view.number), to: mine.view.members[rank], into: &out)
+        }
+    }
+
+    package mutating func receive(_ kind: MessageKind, _ step: RestartStep, from node: NodeID, into out: inout [RestartDirective]) {
+        guard step.after == mine.view.number else {
+            if step.after < mine.view.number { out.append(.broadcast) }
+            return
+        }
+        switch kind {
+        case .prepare:
+            guard step.ballot > mine.promised, !isBusy else { return }
+            promising = (step.ballot, node)
+            following = nil
+            out.append(.savePromise(step.ballot))
+        case .promise: promised(step, by: node, into: &out)
+        case .apply:
+            guard step.ballot >= mine.promised, mine.accepted != nil else { return }
+            following = Following(leader: node, step: step)
+            isBusy = true
+            out.append(.apply)
+        case .applied: appliedElsewhere(step, by: node, into: &out)
+        case .propose:
+            guard step.ballot >= mine.promised, let proposal = step.proposal, case .ends(let ends) = proposal.basis else { return }
+            following = Following(leader: node, step: step)
+            isBusy = true
+            out.append(.reach(ends, from: step.sources))
+        case .accepted: acceptedElsewhere(step, by: node, into: &out)
+        case .commit:
+            guard let proposal = step.proposal, proposal.view.contains(me), mine.accepted?.proposal == proposal else { return }
+            install(proposal, live: step.live, into: &out)
+        default: return
+        }
+    }
+
+    package mutating func savedPromise(_ ballot: Ballot, into out: inout [RestartDirective]) {
+        mine.promised = max(mine.promised, ballot)
+        guard let promising, promising.ballot == ballot else { return }
+        self.promising = nil
+        if promising.to != me { out.append(.broadcast) }
+        send(.promise, RestartStep(ballot: ballot, after: mine.view.number), to: promising.to, into: &out)
+    }
+
+    /// The log has been brought to the accepted cut.
+    package mutating func applied(ends: [LogEnd], into out: inout [RestartDirective]) {
+        isBusy = false
+        mine.ends = ends
+        out.append(.broadcast)
+        guard let following else { return }
+        self.following = nil
+        send(.applied, RestartStep(ballot: following.step.ballot, after: mine.view.number), to: following.leader, into: &out)
+    }
+
+    /// The log ends where it was asked to; nil: it could not be copied.
+    package mutating func reached(ends: [LogEnd]?, into out: inout [RestartDirective]) {
+        isBusy = false
+        guard let ends, var following, let proposal = following.step.proposal else {
+            following = nil
+            return
+        }
+        mine.ends = ends
+        guard following.step.ballot >= mine.promised else {
+            self.following = nil
+            return
+        }
+        following.isSaving = true
+        self.following = following
+        isBusy = true
+        out.append(.saveAcceptance(MemberRow.Acceptance(following.step.ballot, proposal)))
+    }
+
+    package mutating func savedAcceptance(_ acceptance: MemberRow.Acceptance, into out: inout [RestartDirective]) {
+        isBusy = false
+        mine.accepted = acceptance
+        mine.promised = max(mine.promised, acceptance.ballot)
+        out.append(.broadcast)
+        guard let following else { return }
+        self.following = nil
+        send(.accepted, RestartStep(ballot: acceptance.ballot, after: mine.view.number), to: following.leader, into: &out)
+    }
+
+    /// The view is installed on disk and not begun: the restart goes on from it.
+    package mutating func installed(_ view: View, ends: [LogEnd], into out: inout [RestartDirective]) {
+        isBusy = false
+        mine = Summary(live: false, view: view, promised: Ballot(round: 0, rank: 0), accepted: nil, ends: ends)
+        leading = nil
+        following = nil
+        quorumSince = nil
+        out.append(.broadcast)
+    }
+
+    // MARK: decisions
+
+    /// Members of the newest view that have come back and have it installed.
+    private func ableRanks() -> RankSet {
+        var able = RankSet()
+        for (rank, node) in mine.view.members.enumerated() {
+            if node == me || (peers[node].map { !$0.live && $0.view == mine.view } ?? false) { able.insert(rank) }
+        }
+        return able
+    }
+
+    private mutating func joinRunning(into out: inout [RestartDirective]) -> Bool {
+        let running = peers.filter { $0.value.live && $0.value.view.number >= mine.view.number }
+        guard let (node, summary) = running.max(by: { ($0.value.view.number, $1.key) < ($1.value.view.number, $0.key) }) else {
+            return false
+        }
+        if let accepted = mine.accepted, accepted.proposal.view == summary.view, case .ends = accepted.proposal.basis,
+            summary.view.contains(me)
+        {
+            install(accepted.proposal, live: true, into: &out)
+        } else {
+            isBusy = true
+            out.append(.learn(node, summary.view))
+        }
+        return true
+    }
+
+    /// Somebody installed a newer view; where this node accepted that very view it can install it by itself.
+    private mutating func catchUpWithNewest(into out: inout [RestartDirective]) -> Bool {
+        guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number else {
+            return false
+        }
+        if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me) {
+            isBusy = true
+            out.append(.install(accepted.proposal, live: false))
+        }
+        return true
+    }
+
+    private mutating func install(_ proposal: Proposal, live: Bool, into out: inout [RestartDirective]) {
+        isBusy = true
+        leading = nil
+        following = nil
+        out.append(.install(proposal, live: live))
+    }
+
+    private mutating func promised(_ step: RestartStep, by node: NodeID, into out: inout [RestartDirective]) {
+        guard var leading, leading.ballot == step.ballot, case .preparing(var promised) = leading.phase else { return }
+        promised.insert(node)
+        leading.phase = .preparing(promised: promised)
+        self.leading = leading
+        // All that were asked, or a quorum once one of them has gone.
+        guard promised.count == ableRanks().count, mine.view.isQuorum(ranks(promised)) else { return }
+        choose(among: promised, into: &out)
+    }
+
+    /// R8, R9: what may have been chosen is kept, whole; otherwise the longest log goes on with those that are here.
+    private mutating func choose(among nodes: Set<NodeID>, into out: inout [RestartDirective]) {
+        guard leading != nil else { return }
+        let holders = nodes.compactMap { node in summary(of: node).accepted.map { (node, $0) } }
+        if let (holder, accepted) = holders.max(by: { ($0.1.ballot, $1.0) < ($1.1.ballot, $0.0) }) {
+            switch accepted.proposal.basis {
+            case .cut:
+                leading!.phase = .applying(accepted, by: holder)
+                send(.apply, RestartStep(ballot: leading!.ballot, after: mine.view.number), to: holder, into: &out)
+            case .ends:
+                let sources = Array(repeating: holder, count: mine.ends.count)
+                propose(accepted.proposal, adopted: true, sources: sources, to: nodes, into: &out)
+            }
+            return
+        }
+        var ends: [LogEnd] = []
+        var sources: [NodeID] = []
+        for group in 0..<mine.ends.count {
+            let best = nodes.max {
+                (summary(of: $0).ends[group].number, $1) < (summary(of: $1).ends[group].number, $0)
+            } ?? me
+            sources.append(best)
+            ends.append(summary(of: best).ends[group])
+        }
+        let members = mine.view.members.filter { nodes.contains($0) }
+        let proposal = Proposal(view: View(mine.view.number.next, members), basis: .ends(ends), sources: members)
+        propose(proposal, adopted: false, sources: sources, to: nodes, into: &out)
+    }
+
+    private mutating func propose(
+        _ proposal: Proposal, adopted: Bool, sources: [NodeID], to nodes: Set<NodeID>, into out: inout [RestartDirective]
+    ) {
+        leading!.phase = .proposing(proposal, adopted: adopted, accepted: [])
+        var step = RestartStep(ballot: leading!.ballot, after: mine.view.number)
+        step.proposal = proposal
+        step.sources = sources
+        for node in nodes.sorted() { send(.propose, step, to: node, into: &out) }
+    }
+
+    private mutating func appliedElsewhere(_ step: RestartStep, by node: NodeID, into out: inout [RestartDirective]) {
+        guard let leading, leading.ballot == step.ballot, case .applying(let acceptance, node) = leading.phase else { return }
+        var proposal = acceptance.proposal
+        proposal.basis = .ends(summary(of: node).ends)
+        let sources = Array(repeating: node, count: mine.ends.count)
+        let able = ableRanks()
+        let nodes = Set(mine.view.members.indices.filter { able.contains($0) }.map { mine.view.members[$0] })
+        propose(proposal, adopted: true, sources: sources, to: nodes, into: &out)
+    }
+
+    private mutating func acceptedElsewhere(_ step: RestartStep, by node: NodeID, into out: inout [RestartDirective]) {
+        guard var leading, leading.ballot == step.ballot,
+            case .proposing(let proposal, let adopted, var accepted) = leading.phase
+        else { return }
+        accepted.insert(node)
+        leading.phase = .proposing(proposal, adopted: adopted, accepted: accepted)
+        self.leading = leading
+        guard mine.view.isQuorum(ranks(accepted)) else { return }
+        // Chosen. All that are to begin the view should have its log before it begins.
+        let here = ableRanks()
+        let wanted = proposal.view.members.filter { mine.view.rank(of: $0).map(here.contains) ?? false }
+        guard wanted.allSatisfy({ accepted.contains($0) }) else { return }
+        var commit = RestartStep(ballot: leading.ballot, after: mine.view.number)
+        commit.proposal = proposal
+        commit.live = !adopted
+        for node in accepted.sorted() where node != me { send(.commit, commit, to: node, into: &out) }
+        if proposal.view.contains(me) {
+            install(proposal, live: !adopted, into: &out)
+        } else {
+            self.leading = nil
+        }
+    }
+
+    private func ranks(_ nodes: Set<NodeID>) -> RankSet { RankSet(nodes.compactMap { mine.view.rank(of: $0) }) }
+    private func summary(of node: NodeID) -> Summary { node == me ? mine : peers[node] ?? mine }
+
+    private mutating func send(
+        _ kind: MessageKind, _ step: RestartStep, to node: NodeID, into out: inout [RestartDirective]
+    ) {
+        if node == me { receive(kind, step, from: me, into: &out) } else { out.append(.send(node, kind, step)) }
+    }
+}

@@ -1,0 +1,25 @@
+package import Wire
+
+/// A frame that lies in a data ring: what the clock matrix needs of it, and where it is.
+package struct FrameRef: Sendable {
+    package let key: OrderKey
+    package let group: GroupID
+    /// The sender's rank in the view.
+    package let rank: Int
+    package let batches: Int
+    package let records: Int
+    /// The batches, without the frame's header; stays in place until the frame is let go.
+    package let body: ByteView
+    /// The frame's number among those of its sender in this view, from 0: its line in the sender's `RingLedger`.
+    package let line: Int
+
+    package init(_ header: FrameHeader, rank: Int, body: ByteView, line: Int) {
+        key = header.key
+        group = header.group
+        self.rank = rank
+        batches = header.batches
+        records = header.records
+        self.body = body
+        self.line = line
+    }
+}

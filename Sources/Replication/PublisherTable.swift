@@ -1,0 +1,77 @@
+package import Wire
+
+/// Exactly-once: the publishers of one group, their epochs and the last record accepted of each (PROTOCOL.md R13). Part of
+/// the replicated state: it changes only in the group's order.
+///
+/// A publisher opens before it publishes; each opening raises its epoch, and batches of an older epoch, still under way
+/// through another node, are fenced off. Within an epoch records follow one another without a gap.
+package struct PublisherTable: Equatable, Sendable {
+    package struct Line: Equatable, Sendable {
+        package var epoch: UInt32
+        package var last: UInt64
+        package var touched: Timestamp
+        package init(epoch: UInt32, last: UInt64, touched: Timestamp) {
+            self.epoch = epoch
+            self.last = last
+            self.touched = touched
+        }
+    }
+    package enum Verdict: Equatable, Sendable { case accepted, duplicate, fenced, gap }
+
+    /// What a change replaced, for taking back the tail of a log.
+    package struct Undo: Sendable {
+        var lines: [(PublisherID, Line?)]
+    }
+
+    private var lines: [PublisherID: Line] = [:]
+    package init() {}
+
+    package var count: Int { lines.count }
+    package func line(of publisher: PublisherID) -> Line? { lines[publisher] }
+
+    /// Applies a batch of kind `open` ordered at `time`.
+    package mutating func open(_ publisher: PublisherID, at time: Timestamp) -> Undo {
+        var undo = Undo(lines: [(publisher, lines[publisher])])
+        if lines[publisher] == nil, lines.count >= Limits.publishers, let oldest = longestSilent() {
+            undo.lines.append((oldest, lines.removeValue(forKey: oldest)))
+        }
+        let before = lines[publisher]
+        lines[publisher] = Line(epoch: (before?.epoch ?? 0) &+ 1, last: before?.last ?? 0, touched: time)
+        return undo
+    }
+
+    /// Judges a batch of records and, where it is accepted, counts it.
+    package mutating func judge(_ batch: BatchHeader, at time: Timestamp) -> (verdict: Verdict, undo: Undo?) {
+        guard let line = lines[batch.publisher], batch.epoch >= line.epoch else { return (.fenced, nil) }
+        guard batch.epoch == line.epoch else { return (.gap, nil) }
+        guard batch.sequence > line.last else { return (.duplicate, nil) }
+        guard batch.sequence == line.last + 1, batch.count > 0 else { return (.gap, nil) }
+        lines[batch.publisher] = Line(epoch: line.epoch, last: batch.lastSequence, touched: time)
+        return (.accepted, Undo(lines: [(batch.publisher, line)]))
+    }
+
+    package mutating func takeBack(_ undo: Undo) {
+        for (publisher, line) in undo.lines.reversed() { lines[publisher] = line }
+    }
+
+    /// Ties are broken by identity, so that every replica drops the same one.
+    private func longestSilent() -> PublisherID? {
+        lines.min { ($0.value.touched, $0.key.raw) < ($1.value.touched, $1.key.raw) }?.key
+    }
+
+    package func encode(into bytes: inout [UInt8]) {
+        bytes.append(int: UInt32(lines.count))
+        for (publisher, line) in lines.sorted(by: { $0.key.raw < $1.key.raw }) {
+            bytes.append(int: publisher.raw)
+            bytes.append(int: line.epoch)
+            bytes.append(int: line.last)
+            bytes.append(int: line.touched.raw)
+        }
+    }
+    package init(_ decoder: inout Decoder) throws(DecodeError) {
+        for _ in 0..<(try decoder.count(limit: Limits.publishers, size: 28)) {
+            let publisher = PublisherID(try decoder.int())
+            lines[publisher] = Line(epoch: try decoder.int(), last: try decoder.int(), touched: Timestamp(try decoder.int()))
+        }
+    }
+}

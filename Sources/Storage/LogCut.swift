@@ -1,0 +1,127 @@
+package import Wire
+
+/// How a log loses entries: at its end by a view change's cut, at its beginning by retention.
+extension Log {
+    /// Drops the entries from `number` on; durable when it returns. With damage, `number` is at or below the first damaged
+    /// entry: it is the way out where nobody has the entries any more, or to fetch them all again.
+    ///
+    /// Each step is durable before the next, and each leaves a whole, longer log:
+    ///
+    ///     1  the mark no longer says that more was synced
+    ///     2  checkpoints above go
+    ///     3  segments above go, the newest first
+    ///     4  the last segment left is cut, synced, and open again
+    package func truncate(to number: EntryNumber) throws(StorageError) {
+        precondition(staged.count == 0, "write or discard before truncating")
+        precondition(number >= first && number <= end.number, "cut within the log")
+        try checkHealthy("truncate")
+        guard number < end.number || !damage.isEmpty else { return }
+        try poisoning { () throws(StorageError) in
+            if mark.synced > number {
+                mark.synced = number
+                try stateFile.save(LogMark.name, mark.encoded)
+            }
+            while let last = checkpoints.last, last.number > number {
+                try removeDurably(Self.name(checkpoint: last))
+                checkpoints.removeLast()
+            }
+            try removeSegments(above: number)
+            try cutOpenSegment(to: number)
+        }
+        damage.removeAll { $0.entries.lowerBound >= number && $0.bytes != 0..<SegmentHeader.size || !isThere($0.segment) }
+    }
+
+    private func isThere(_ segment: String) -> Bool { segment == directory || segments.contains { path($0.name) == segment } }
+
+    private func removeDurably(_ name: String) throws(StorageError) {
+        guard try disk.exists(path(name)) else { return }
+        try disk.remove(path(name))
+        try disk.syncDirectory(directory)
+    }
+
+    private func removeSegments(above number: EntryNumber) throws(StorageError) {
+        while segments.count > 1, openSegment.start.number >= number {
+            let before = segments.count - 2
+            let file = try handle(before)
+            reading = nil
+            disk.close(self.file)
+            self.file = file
+            let gone = segments.removeLast()
+            end = gone.start
+            synced = min(synced, end.number)
+            (zeroed, reserved) = (openSegment.bytes, openSegment.bytes)
+            staged.clear(at: end)
+            cursors.forget()
+            indexed.removeAll { $0 == openSegment.start.number }
+            try removeDurably(gone.name)
+        }
+    }
+
+    private func cutOpenSegment(to number: EntryNumber) throws(StorageError) {
+        guard number < end.number || !damage.isEmpty else { return }
+        if number < end.number {
+            let (place, position) = try boundary(before: number)
+            end = place
+            openSegment.bytes = position
+            openSegment.index?.cut(to: position)
+        }
+        cursors.forget()
+        staged.clear(at: end)
+        synced = min(synced, number)
+        (zeroed, reserved) = (openSegment.bytes, openSegment.bytes)
+        try disk.truncate(file, to: openSegment.bytes)
+        try disk.sync(file)
+        synced = end.number
+        try reserve()
+    }
+
+    /// The place before entry `number` of the open segment, which need not read back itself, and its position.
+    private func boundary(before number: EntryNumber) throws(StorageError) -> (LogEnd, Int) {
+        guard number > openSegment.start.number else { return (openSegment.start, SegmentHeader.size) }
+        let last = EntryNumber(number.raw - 1)
+        guard let found = try locate(segments.count - 1, from: { $0.number <= last }, until: { $0.number >= last }) else {
+            throw StorageError(.outside("entry \(last.raw) is not to be found"), "truncate", directory)
+        }
+        return (LogEnd(after: found.entry), found.position + found.entry.length)
+    }
+
+    /// Drops whole segments of entries below `number`, the oldest first; never the open one, nor what a replay from the
+    /// newest checkpoint needs. Returns how many went.
+    @discardableResult
+    package func drop(below number: EntryNumber) throws(StorageError) -> Int {
+        try checkHealthy("retention")
+        var keep = 0
+        let replay = disk.isVolatile ? end.number : checkpoints.last?.number ?? .zero
+        while keep + 1 < segments.count, segments[keep + 1].start.number <= min(number, replay) { keep += 1 }
+        guard keep > 0 else { return 0 }
+        let start = segments[keep].start
+        (mark.first, mark.base) = (start.number, start.offset)
+        // First the word that they are dropped, then the deed: otherwise a crash between looks like damage.
+        if !disk.isVolatile { try poisoning { () throws(StorageError) in try stateFile.save(LogMark.name, mark.encoded) } }
+        closeReading()
+        cursors.forget()
+        for _ in 0..<keep {
+            try disk.remove(path(segments[0].name))
+            indexed.removeAll { $0 == segments[0].start.number }
+            segments.removeFirst()
+        }
+        while let oldest = checkpoints.first, oldest.number < start.number {
+            try disk.remove(path(Self.name(checkpoint: oldest)))
+            checkpoints.removeFirst()
+        }
+        damage.removeAll { $0.entries.lowerBound < start.number }
+        return keep
+    }
+
+    /// Drops the oldest segments while what is left holds `bytes` or more.
+    @discardableResult
+    package func retain(bytes: Int) throws(StorageError) -> Int {
+        var left = self.bytes
+        var i = 0
+        while i + 1 < segments.count, left - segments[i].bytes >= bytes {
+            left -= segments[i].bytes
+            i += 1
+        }
+        return try drop(below: segments[i].start.number)
+    }
+}

@@ -1,0 +1,102 @@
+package import Wire
+
+/// How a log begins its next segment. Each step is durable before the next; a crash between any two finds a whole log.
+///
+///     1  sync the open segment                        its entries are on the disk
+///     2  cut it to its length, sync                   nothing behind them
+///     3  save the checkpoint (draft, sync, rename)    it says: so many entries were on the disk
+///     4  draft of the new segment: header, sync
+///     5  rename it, sync the directory                now the old one is closed
+extension Log {
+    /// The segment is full, or so nearly that a frame of the largest size might not go in.
+    package var shouldRoll: Bool {
+        openSegment.bytes > SegmentHeader.size
+            && openSegment.bytes + min(options.segmentBytes / 8, Limits.entry) >= options.segmentBytes
+    }
+
+    /// Closes the segment and begins the next one, with the state after all entries so far: what `checkpoint` gives back.
+    ///
+    /// Nothing may be staged. On an error the log stands as before, and can go on in the old segment.
+    package func roll(checkpoint: [UInt8]) throws(StorageError) {
+        precondition(staged.count == 0, "write or discard before rolling")
+        try checkWritable("roll")
+        try beginSegment(checkpoint: checkpoint)
+    }
+
+    func beginSegment(checkpoint: [UInt8]?) throws(StorageError) {
+        try sync()
+        try poisoning { () throws(StorageError) in
+            if openSegment.bytes > SegmentHeader.size {
+                try disk.truncate(file, to: openSegment.bytes)
+                (zeroed, reserved) = (openSegment.bytes, openSegment.bytes)
+                try disk.sync(file)
+            }
+            if let checkpoint { try save(checkpoint) }
+            // An empty segment is the next one already.
+            guard openSegment.bytes > SegmentHeader.size else { return }
+            let header = SegmentHeader(
+                group: group, start: end, bytesBefore: openSegment.bytes, firstBefore: openSegment.start.number)
+            let next = try Self.create(disk, directory, header, options)
+            retire(segments.count - 1)
+            disk.close(file)
+            file = next
+            segments.append(Segment(start: end, bytes: SegmentHeader.size, index: SegmentIndex()))
+        }
+        try reserve()
+    }
+
+    /// Creates a segment's file: header synced under a draft's name, then renamed, then the directory synced.
+    static func create(
+        _ disk: D, _ directory: String, _ header: SegmentHeader, _ options: LogOptions
+    ) throws(StorageError) -> D.File {
+        let path = directory + "/" + SegmentName.text(header.start.number, header.start.offset) + SegmentName.log
+        let draft = path + StateFile<D>.unfinished
+        if try disk.exists(draft) { try disk.remove(draft) }
+        let file = try disk.open(draft, create: true)
+        do throws(StorageError) {
+            try disk.write(file, at: 0, bytes: header.encoded)
+            try disk.sync(file)
+            try disk.rename(draft, to: path)
+            try disk.syncDirectory(directory)
+            return file
+        } catch {
+            disk.close(file)
+            throw error
+        }
+    }
+
+    /// The newest state saved that reads back, and the entries that it stands for; nil where the log begins with nothing.
+    package func checkpoint() throws(StorageError) -> (number: EntryNumber, state: [UInt8])? {
+        try checkHealthy("checkpoint")
+        for place in checkpoints.reversed() where place.number <= end.number && place.number >= first {
+            do throws(StorageError) {
+                if let state = try stateFile.load(Self.name(checkpoint: place)) { return (place.number, state) }
+            } catch {
+                // The one before it serves as well: it only means a longer replay.
+                guard case .damage = error.kind else { throw error }
+            }
+        }
+        return nil
+    }
+
+    static func name(checkpoint place: LogEnd) -> String {
+        SegmentName.text(place.number, place.offset) + SegmentName.checkpoint
+    }
+
+    private func save(_ checkpoint: [UInt8]) throws(StorageError) {
+        try stateFile.save(Self.name(checkpoint: end), checkpoint)
+        if checkpoints.last?.number != end.number { checkpoints.append(end) }
+        while checkpoints.count > max(1, options.checkpoints) {
+            try disk.remove(path(Self.name(checkpoint: checkpoints[0])))
+            checkpoints.removeFirst()
+        }
+    }
+
+    /// A segment's index is kept while it is among the last used; at most `options.indexes` of closed ones are.
+    func retire(_ i: Int) {
+        indexed.append(segments[i].start.number)
+        guard indexed.count > max(1, options.indexes) else { return }
+        let oldest = indexed.removeFirst()
+        if let k = segmentIndex(of: oldest), segments[k].start.number == oldest { segments[k].index = nil }
+    }
+}

@@ -1,0 +1,241 @@
+internal import CSystem
+internal import Glibc
+package import Wire
+
+/// Files under one directory, which it holds for itself by a lock file as long as it lives.
+package final class RealDisk: Disk, Sendable {
+    package struct File: Sendable {
+        fileprivate let descriptor: Int32
+        fileprivate let path: String
+    }
+
+    package let path: String
+    private let root: Int32
+    private let lock: Int32
+
+    /// Opens the data directory, creates it if need be, and locks it. Throws `.locked` while another disk has it. flock(2)
+    package init(root path: String) throws(StorageError) {
+        self.path = path
+        try Self.createPath(path)
+        root = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard root >= 0 else { throw StorageError(.system(errno), "open", path) }
+        lock = unsafe openat(root, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0 else {
+            let number = errno
+            _ = Glibc.close(root)
+            throw StorageError(.system(number), "open", path + "/lock")
+        }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+            let number = errno
+            let error =
+                number == EWOULDBLOCK
+                ? StorageError(.locked(by: Self.holder(lock)), "flock", path)
+                : StorageError(.system(number), "flock", path + "/lock")
+            _ = Glibc.close(lock)
+            _ = Glibc.close(root)
+            throw error
+        }
+        try Self.sign(lock, path)
+    }
+
+    deinit {
+        _ = Glibc.close(lock)
+        _ = Glibc.close(root)
+    }
+
+    package var isVolatile: Bool { false }
+
+    package func list(_ directory: String) throws(StorageError) -> [String] {
+        let name = directory.isEmpty ? "." : directory
+        let descriptor = unsafe openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("open", directory) }
+        guard let stream = unsafe fdopendir(descriptor) else {
+            let error = failure("fdopendir", directory)
+            _ = Glibc.close(descriptor)
+            throw error
+        }
+        defer { _ = unsafe closedir(stream) }
+        var names: [String] = []
+        while true {
+            errno = 0
+            guard let entry = unsafe readdir(stream) else {
+                if errno != 0 { throw failure("readdir", directory) }
+                break
+            }
+            // d_name is a terminated text inside the entry, which stands until the next readdir.
+            let text = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if text != "." && text != ".." { names.append(text) }
+        }
+        return names.sorted()
+    }
+
+    package func createDirectory(_ path: String) throws(StorageError) {
+        guard unsafe mkdirat(root, path, 0o700) == 0 || errno == EEXIST else { throw failure("mkdir", path) }
+    }
+
+    package func open(_ path: String, create: Bool) throws(StorageError) -> File {
+        let flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0)
+        while true {
+            let descriptor = unsafe openat(root, path, flags, 0o600)
+            if descriptor >= 0 { return File(descriptor: descriptor, path: path) }
+            guard errno == EINTR else { throw failure("open", path) }
+        }
+    }
+
+    package func exists(_ path: String) throws(StorageError) -> Bool {
+        if unsafe faccessat(root, path, F_OK, 0) == 0 { return true }
+        guard errno == ENOENT else { throw failure("faccessat", path) }
+        return false
+    }
+
+    package func size(_ file: File) throws(StorageError) -> Int {
+        var status = stat()
+        guard unsafe fstat(file.descriptor, &status) == 0 else { throw failure("fstat", file.path) }
+        return Int(status.st_size)
+    }
+
+    package func allocate(_ file: File, bytes: Int) throws(StorageError) -> Bool {
+        let before = try size(file)
+        guard before < bytes else { return true }
+        while true {
+            if squall_fallocate(file.descriptor, 0, off_t(bytes)) == 0 { return true }
+            if errno != EINTR { break }
+        }
+        // A reservation is a comfort, not a need: without one the file grows as it is written. What a failed one left
+        // behind is given back.
+        let number = errno
+        try truncate(file, to: before)
+        switch number {
+        case EOPNOTSUPP, ENOSYS, ENOSPC, EDQUOT, EFBIG, EINVAL: return false
+        default: throw StorageError(.system(number), "fallocate", self.path + "/" + file.path)
+        }
+    }
+
+    package func write(_ file: File, at position: Int, parts: [ByteView]) throws(StorageError) {
+        var next = 0
+        var skip = 0
+        var position = position
+        while true {
+            while next < parts.count, parts[next].count == skip { (next, skip) = (next + 1, 0) }
+            guard next < parts.count else { return }
+            let (written, number) = gather(file.descriptor, position, parts, next, skip)
+            if written < 0 {
+                if number == EINTR { continue }
+                throw StorageError(.system(number), "pwritev", path + "/" + file.path)
+            }
+            // A write of nothing where there was something to write would loop for ever.
+            guard written > 0 else { throw StorageError(.system(ENOSPC), "pwritev", path + "/" + file.path) }
+            position += written
+            var rest = written
+            while rest > 0 {
+                let step = min(rest, parts[next].count - skip)
+                rest -= step
+                skip += step
+                if skip == parts[next].count { (next, skip) = (next + 1, 0) }
+            }
+        }
+    }
+
+    package func read(_ file: File, at position: Int, count: Int, into bytes: inout [UInt8]) throws(StorageError) -> Int {
+        let start = bytes.count
+        bytes.append(contentsOf: repeatElement(0, count: count))
+        var got = 0
+        while got < count {
+            // Bounds: start + got ..< start + count lies within the array, which was just grown to that end.
+            let n = unsafe bytes.withUnsafeMutableBytes { buffer in
+                unsafe pread(file.descriptor, buffer.baseAddress.unsafelyUnwrapped + start + got, count - got, off_t(position + got))
+            }
+            if n == 0 { break }
+            if n < 0 {
+                if errno == EINTR { continue }
+                let error = failure("pread", file.path)
+                bytes.removeLast(bytes.count - start)
+                throw error
+            }
+            got += n
+        }
+        bytes.removeLast(count - got)
+        return got
+    }
+
+    package func sync(_ file: File) throws(StorageError) {
+        while fdatasync(file.descriptor) != 0 {
+            guard errno == EINTR else { throw failure("fdatasync", file.path) }
+        }
+    }
+
+    package func syncDirectory(_ path: String) throws(StorageError) {
+        let descriptor = unsafe openat(root, path.isEmpty ? "." : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        // Whatever stops it, the names are not known to be on the disk: a failed sync.
+        guard descriptor >= 0 else { throw failure("fsync", path) }
+        defer { _ = Glibc.close(descriptor) }
+        while fsync(descriptor) != 0 {
+            guard errno == EINTR else { throw failure("fsync", path) }
+        }
+    }
+
+    package func truncate(_ file: File, to bytes: Int) throws(StorageError) {
+        while ftruncate(file.descriptor, off_t(bytes)) != 0 {
+            guard errno == EINTR else { throw failure("ftruncate", file.path) }
+        }
+    }
+
+    package func rename(_ from: String, to: String) throws(StorageError) {
+        guard unsafe renameat(root, from, root, to) == 0 else { throw failure("rename", from) }
+    }
+
+    package func remove(_ path: String) throws(StorageError) {
+        guard unsafe unlinkat(root, path, 0) == 0 else { throw failure("unlink", path) }
+    }
+
+    package func close(_ file: File) { _ = Glibc.close(file.descriptor) }
+
+    private func failure(_ operation: String, _ path: String) -> StorageError {
+        StorageError(.system(errno), operation, path.isEmpty ? self.path : self.path + "/" + path)
+    }
+
+    /// One pwritev of as many parts as the system takes, from `skip` bytes into part `next`; bytes written or -1, and errno.
+    private func gather(_ descriptor: Int32, _ position: Int, _ parts: [ByteView], _ next: Int, _ skip: Int) -> (Int, Int32) {
+        let most = 1024  // IOV_MAX on Linux
+        let count = min(parts.count - next, most)
+        return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: count) { vectors in
+            for i in 0..<count {
+                // The parts' owners keep them in place during this call; pwritev only reads them.
+                let part = i == 0 ? parts[next].from(skip) : parts[next + i]
+                unsafe vectors.initializeElement(
+                    at: i, to: iovec(iov_base: UnsafeMutableRawPointer(mutating: part.pointer), iov_len: part.count))
+            }
+            let n = unsafe pwritev(descriptor, vectors.baseAddress, Int32(count), off_t(position))
+            return (n, n < 0 ? errno : 0)
+        }
+    }
+
+    /// mkdir -p
+    private static func createPath(_ path: String) throws(StorageError) {
+        var prefix = path.hasPrefix("/") ? "/" : ""
+        for part in path.split(separator: "/") {
+            prefix += part
+            guard unsafe mkdir(prefix, 0o700) == 0 || errno == EEXIST else { throw StorageError(.system(errno), "mkdir", prefix) }
+            prefix += "/"
+        }
+    }
+
+    /// What the lock file says about who holds it.
+    private static func holder(_ lock: Int32) -> String {
+        var bytes = [UInt8](repeating: 0, count: 32)
+        let n = unsafe bytes.withUnsafeMutableBytes { unsafe pread(lock, $0.baseAddress, $0.count, 0) }
+        let digits = bytes.prefix(max(0, n)).prefix { $0 >= 48 && $0 <= 57 }
+        return digits.isEmpty ? "another node" : "another node, process \(String(decoding: digits, as: UTF8.self))"
+    }
+
+    /// Writes this process's number into the lock file, for people.
+    private static func sign(_ lock: Int32, _ path: String) throws(StorageError) {
+        let text = Array("\(getpid())\n".utf8)
+        let n = unsafe text.withUnsafeBytes { unsafe Glibc.pwrite(lock, $0.baseAddress, $0.count, 0) }
+        // A full disk must not keep a node from starting: it may be what frees the space. The lock holds without the text.
+        guard n >= 0 || errno == ENOSPC || errno == EDQUOT else { throw StorageError(.system(errno), "write", path + "/lock") }
+        guard ftruncate(lock, off_t(max(0, n))) == 0 else { throw StorageError(.system(errno), "ftruncate", path + "/lock") }
+    }
+}

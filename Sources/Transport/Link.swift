@@ -1,0 +1,143 @@
+internal import CFabric
+internal import Wire
+
+/// Where a link stands.
+///
+///      free ── connect ───▶ connecting ── FI_CONNECTED ──▶ greeting ── hello ends ──▶ up
+///       ▲                     ▲  │                            │  │                     │
+///       │      FI_CONNREQ ────┘  │                            │  └─ we refuse ─▶ lingering ─ refusal gone ─┐
+///       │                        ▼                            ▼                        ▼                  │
+///       └───── next poll ──── down ◀──────────────────────────┴────────────────────────┴──────────────────┘
+enum LinkState {
+    case free
+    /// The provider connects or accepts.
+    case connecting
+    /// The hello runs.
+    case greeting
+    case up
+    /// The refusal is on its way; what there was to report has been reported.
+    case lingering
+    /// Reported as gone, its endpoint closed; its memory lives until the next poll, so that what had come can be received.
+    case down
+}
+
+/// A stretch of my data ring, absolute positions.
+struct DataRange {
+    var from: UInt64
+    var to: UInt64
+}
+
+/// Everything of one link. Lives in a `LinkTable`, at one place for the life of the transport.
+@safe struct Link {
+    var state = LinkState.free
+    /// 1 … 65,535; rises at each use of the place.
+    var generation: UInt16 = 1
+    var isOutgoing = false
+    var address = ""
+    var endpoint: UnsafeMutablePointer<fid_ep>?
+    var handshake: Handshake?
+    var peer: PeerIdentity?
+    /// Hello buffers and outgoing rows; what the peer writes; the staging ring.
+    var control: Region?
+    var inbound: Region?
+    var outbound: Region?
+    /// Where the peer lets me write.
+    var remote = MemoryOffer()
+    var sending = SendRing(.none)
+    var receiving = ReceiveRing(.none)
+    var rowOut = RowWriter(.none, rowBytes: 0)
+    var rowIn = RowReader(.none, kept: .none, rowBytes: 0)
+    var mirror = Memory.none
+    /// Stretches of my data ring that wait for the next flush.
+    var ranges: [DataRange] = []
+
+    /// Operations posted whose completion has not come.
+    var outstanding = 0
+    var helloSlot = 0
+    /// When the hello, or the lingering, must have ended.
+    var deadline: UInt64 = 0
+    var lastHeard: UInt64 = 0
+    var lastSent: UInt64 = 0
+    /// In the list of links to flush.
+    var isPending = false
+    /// A flush found no room for operations: the next poll tries again.
+    var isStalled = false
+    /// In the list of links whose row is to be read.
+    var hasNews = false
+    /// A row goes out even if nothing else does.
+    var wantsRow = false
+    var peerWantsRoom = false
+
+    mutating func reset() {
+        let next = generation == .max ? 1 : generation + 1
+        self = Link()
+        generation = next
+    }
+}
+
+/// The links of a transport, in memory of their own: reached without exclusivity checks, never moved.
+@safe struct LinkTable {
+    private let base: UnsafeMutablePointer<Link>
+    let capacity: Int
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        unsafe base = .allocate(capacity: capacity)
+        unsafe base.initialize(repeating: Link(), count: capacity)
+    }
+    func destroy() {
+        unsafe base.deinitialize(count: capacity)
+        unsafe base.deallocate()
+    }
+    subscript(index: Int) -> Link {
+        // Bounds: checked here; lifetime: the transport destroys the table last.
+        _read {
+            precondition(index >= 0 && index < capacity)
+            yield unsafe base[index]
+        }
+        nonmutating _modify {
+            precondition(index >= 0 && index < capacity)
+            yield unsafe &base[index]
+        }
+    }
+}
+
+/// The buffers of a link's control region.
+///
+///      | receives × 2,048 | hello sends: 4 × 2,048 | rows out: 8 slots | rows in, kept: 2 and a prefix |
+enum ControlLayout {
+    static let buffer = HelloMessage.limit
+    static let sends = 4
+    static func send(_ slot: Int, receives: Int) -> Int { (receives + slot) * buffer }
+    static func rows(receives: Int) -> Int { (receives + sends) * buffer }
+    static func kept(receives: Int, rowBytes: Int) -> Int { rows(receives: receives) + RowWriter.bytes(rowBytes: rowBytes) }
+    /// Room for rows of the largest size in, whatever the peer will announce.
+    static func bytes(receives: Int, rowBytes: Int) -> Int {
+        kept(receives: receives, rowBytes: rowBytes) + RowReader.keptBytes(rowBytes: Limits.row)
+    }
+}
+
+/// What a completion belongs to, carried in its 64-bit context.
+///
+///      63      48 47        32 31   24 23     0
+///      | index   | generation | kind  | slot   |
+struct Token {
+    enum Kind: UInt8 {
+        case hello = 1
+        case receive = 2
+        case write = 3
+        case lastWrite = 4
+    }
+    let raw: UInt64
+
+    init(_ index: Int, _ generation: UInt16, _ kind: Kind, slot: Int = 0) {
+        raw = UInt64(index) << 48 | UInt64(generation) << 32 | UInt64(kind.rawValue) << 24 | UInt64(slot)
+    }
+    init(_ pointer: UnsafeMutableRawPointer?) { raw = UInt64(UInt(bitPattern: pointer)) }
+
+    var pointer: UnsafeMutableRawPointer? { unsafe UnsafeMutableRawPointer(bitPattern: UInt(raw)) }
+    var index: Int { Int(raw >> 48) }
+    var generation: UInt16 { UInt16(truncatingIfNeeded: raw >> 32) }
+    var kind: Kind? { Kind(rawValue: UInt8(truncatingIfNeeded: raw >> 24)) }
+    var slot: Int { Int(raw & 0xff_ffff) }
+}

@@ -1,0 +1,153 @@
+internal import Wire
+
+/// Frames in a message ring, at both ends of a link. Positions count bytes since the link came up; a byte's place is its
+/// position modulo the ring's size, the same in the sender's staging ring and in the receiver's.
+///
+///      0        4        8
+///      | length | kind   | body…  zeros to a multiple of 8
+///
+/// A frame never wraps: where the end of the ring is nearer than the frame is long, a pad header (length 0xFFFF_FFFF)
+/// stands there and the frame begins at the ring's start.
+enum MessageFrame {
+    static let header = 8
+    static let pad: UInt32 = 0xffff_ffff
+    /// Bytes that a body of `length` takes in the ring.
+    static func bytes(_ length: Int) -> Int { header + align8(length) }
+}
+
+/// The sending end: a staging ring that mirrors the receiver's.
+///
+///      consumed ≤ posted ≤ tail ≤ consumed + size
+struct SendRing {
+    private let memory: Memory
+    /// The next frame's position.
+    private(set) var tail: UInt64 = 0
+    /// Up to here the fabric has been given the bytes.
+    var posted: UInt64 = 0
+    /// Up to here the receiver has let go.
+    private(set) var consumed: UInt64 = 0
+    /// The body under construction: its place and room.
+    private var reserved: (place: Int, room: Int)?
+    /// A send found no room for a body of this length.
+    private(set) var wanted: Int?
+
+    init(_ memory: Memory) { self.memory = memory }
+
+    var size: Int { memory.count }
+    private var place: Int { Int(tail % UInt64(max(1, size))) }
+    private var free: Int { size - Int(tail - consumed) }
+
+    /// The largest body that fits now, in one piece.
+    var space: Int {
+        let toEnd = size - place
+        // Either before the end of the ring, or at its start once the rest has been padded away.
+        return min(Limits.message, max(0, max(min(free, toEnd), free - toEnd) - MessageFrame.header))
+    }
+    /// The largest body that will fit at the latest when everything has been consumed, wherever the tail stands.
+    var largest: Int { min(Limits.message, max(0, size / 2 - MessageFrame.header)) }
+
+    /// Room for a body of `length`, padding to the ring's start if need be; nil when there is none now.
+    mutating func reserve(_ length: Int) -> Memory? {
+        precondition(length >= 0 && length <= Limits.message, "a message over its limit")
+        let needed = MessageFrame.bytes(length)
+        let toEnd = size - place
+        if needed > min(free, toEnd) {
+            guard needed <= free - toEnd else {
+                wanted = length
+                return nil
+            }
+            memory.store(MessageFrame.pad, at: place)
+            memory.store(UInt32(0), at: place + 4)
+            tail += UInt64(toEnd)
+        }
+        reserved = (place + MessageFrame.header, length)
+        return memory.part(place + MessageFrame.header, length)
+    }
+
+    /// Frames the first `length` bytes of what was reserved last.
+    mutating func commit(kind: UInt32, length: Int) {
+        guard let reserved, length >= 0, length <= reserved.room else { preconditionFailure("a commit without its reserve") }
+        memory.store(UInt32(length), at: place)
+        memory.store(kind, at: place + 4)
+        tail += UInt64(MessageFrame.bytes(length))
+        self.reserved = nil
+    }
+
+    /// Takes the receiver's report; false when it claims what was never sent, or takes back.
+    mutating func acknowledge(_ position: UInt64) -> Bool {
+        guard position >= consumed, position <= posted else { return false }
+        consumed = position
+        return true
+    }
+
+    /// Whether a refused send would be taken now; forgets the refusal then.
+    mutating func hasRoomAgain() -> Bool {
+        guard let length = wanted, MessageFrame.bytes(length) - MessageFrame.header <= space else { return false }
+        wanted = nil
+        return true
+    }
+
+    /// The piece from `from` to the tail or the ring's end, whichever comes first.
+    func piece(from: UInt64) -> (place: Int, length: Int) {
+        let start = Int(from % UInt64(max(1, size)))
+        return (start, min(size - start, Int(tail - from)))
+    }
+}
+
+/// The receiving end: memory that the peer writes.
+///
+///      reported ≤ released ≤ head ≤ tail ≤ released + size
+struct ReceiveRing {
+    private let memory: Memory
+    /// The peer's tail, as its last good row told.
+    private(set) var tail: UInt64 = 0
+    /// The next frame to be received.
+    private(set) var head: UInt64 = 0
+    /// Everything before has been let go here.
+    private(set) var released: UInt64 = 0
+    /// What the peer has been told of `released`.
+    var reported: UInt64 = 0
+
+    enum Next {
+        case none
+        case message(kind: UInt32, body: ByteView)
+        case violation(String)
+    }
+
+    init(_ memory: Memory) { self.memory = memory }
+    var size: Int { memory.count }
+
+    /// Takes the peer's tail; false when it falls, or outruns the ring.
+    mutating func advance(to position: UInt64) -> Bool {
+        // `released` is never beyond `position`, so the difference does not wrap.
+        guard position >= tail, position & 7 == 0, position - released <= UInt64(size) else { return false }
+        tail = position
+        return true
+    }
+
+    /// The next message in place. The header is read once: the peer could change it under us.
+    mutating func next() -> Next {
+        while head < tail {
+            let place = Int(head % UInt64(size))
+            let toEnd = size - place
+            let length = memory.load(place, as: UInt32.self)
+            if length == MessageFrame.pad {
+                guard UInt64(toEnd) <= tail - head else { return .violation("a pad beyond what was sent") }
+                head += UInt64(toEnd)
+                continue
+            }
+            let bytes = MessageFrame.bytes(Int(length))
+            guard length <= Limits.message, bytes <= toEnd, UInt64(bytes) <= tail - head else {
+                return .violation("a message of \(length) bytes that does not fit its ring")
+            }
+            let kind = memory.load(place + 4, as: UInt32.self)
+            head += UInt64(bytes)
+            return .message(kind: kind, body: memory.view(place + MessageFrame.header, Int(length)))
+        }
+        return .none
+    }
+
+    /// Lets everything received so far go.
+    mutating func release() { released = head }
+    var unreported: UInt64 { released - reported }
+}

@@ -1,0 +1,166 @@
+internal import CFabric
+internal import Glibc
+internal import Wire
+
+/// The parts of one write: local memory, and where it goes. At most as many as the provider gathers.
+@safe private struct WriteParts {
+    let limit: Int
+    private let scratch: Scratch
+    private(set) var count = 0
+    private(set) var bytes = 0
+
+    init(limit: Int, scratch: Scratch) {
+        self.limit = limit
+        self.scratch = scratch
+    }
+    var isFull: Bool { count == limit }
+    mutating func removeAll() { (count, bytes) = (0, 0) }
+
+    /// Adds `length` bytes at `offset` of `region` that go to `place` of the peer's `window`.
+    mutating func add(_ region: Region, _ offset: Int, _ length: Int, to window: MemoryOffer.Window, _ place: Int) {
+        precondition(count < limit && place + length <= window.bytes)
+        let memory = region.memory.part(offset, length)
+        // Bounds: count < limit ≤ `Fabric.mostParts`, the capacity of the scratch arrays.
+        unsafe scratch.local[count] = iovec(iov_base: memory.address(0), iov_len: length)
+        unsafe scratch.remote[count] = fi_rma_iov(addr: window.address + UInt64(place), len: length, key: window.key)
+        unsafe scratch.descriptors[count] = region.descriptor
+        count += 1
+        bytes += length
+    }
+
+    /// Posts the parts as one write; 0 or a negative status (fi_writemsg).
+    func post(_ endpoint: UnsafeMutablePointer<fid_ep>, token: Token, news: UInt32?) -> Int {
+        var message = unsafe fi_msg_rma()
+        unsafe message.msg_iov = UnsafePointer(scratch.local)
+        unsafe message.desc = scratch.descriptors
+        unsafe message.iov_count = count
+        unsafe message.rma_iov = UnsafePointer(scratch.remote)
+        unsafe message.rma_iov_count = count
+        unsafe message.context = token.pointer
+        unsafe message.data = UInt64(news ?? 0)
+        let flags = UInt64(FI_COMPLETION) | (news == nil ? 0 : UInt64(FI_REMOTE_CQ_DATA))
+        return unsafe fi_writemsg(endpoint, &message, flags)
+    }
+}
+
+/// How far a flush has come: the stretch of data and the position in it, and the messages.
+private struct FlushCursor {
+    var range = 0
+    var data: UInt64
+    var messages: UInt64
+}
+
+/// What goes out: per link one gathered write where the provider can, else several in order.
+extension Transport {
+    /// Posts everything pending on all links that have something.
+    package func flush() {
+        if !pending.isEmpty { flush(stalledOnly: false) }
+    }
+
+    /// - stalledOnly: only links that an earlier flush left behind, or that the transport itself wants out.
+    func flush(stalledOnly: Bool) {
+        var kept = 0
+        for k in 0..<pending.count {
+            let i = pending[k]
+            if stalledOnly && !links[i].isStalled || !flush(link: i) {
+                pending[kept] = i
+                kept += 1
+            } else {
+                links[i].isPending = false
+            }
+        }
+        pending.removeLast(pending.count - kept)
+    }
+
+    /// Posts what link `i` has: data, messages, the row last. False: something waits for completions.
+    private func flush(link i: Int) -> Bool {
+        guard links[i].state == .up, let fabric, let endpoint = unsafe links[i].endpoint else { return true }
+        links[i].isStalled = false
+        let isTraffic = !links[i].ranges.isEmpty || links[i].sending.posted < links[i].sending.tail || links[i].rowOut.hasNews
+        guard isTraffic || links[i].wantsRow else { return true }
+        if isTraffic { lastTraffic = now }
+        guard links[i].rowOut.hasFreeSlot else { return stall(i) }
+
+        var parts = WriteParts(limit: fabric.partLimit, scratch: scratch)
+        var cursor = FlushCursor(data: links[i].ranges.first?.from ?? 0, messages: links[i].sending.posted)
+        while true {
+            addData(i, &parts, &cursor)
+            addMessages(i, &parts, &cursor)
+            let isLast = !parts.isFull
+            if isLast { addRow(i, &parts) }
+            guard links[i].outstanding < fabric.transmitLimit else { return stall(i) }
+            let token = Token(i, links[i].generation, isLast ? .lastWrite : .write)
+            let status = unsafe parts.post(endpoint, token: token, news: isLast ? links[i].remote.link : nil)
+            guard status == 0 else {
+                if status == -Int(FI_EAGAIN) { return stall(i) }
+                doom(i, .closed)
+                return true
+            }
+            accept(i, &cursor, bytes: parts.bytes)
+            if isLast { break }
+            parts.removeAll()
+        }
+        finishRow(i)
+        return true
+    }
+
+    private func stall(_ i: Int) -> Bool {
+        links[i].isStalled = true
+        counters.stalls += 1
+        return false
+    }
+
+    /// Adds what waits of my data ring, each stretch in one piece or two where the ring ends.
+    private func addData(_ i: Int, _ parts: inout WriteParts, _ cursor: inout FlushCursor) {
+        guard let source, cursor.range < links[i].ranges.count else { return }
+        let size = UInt64(source.memory.count)
+        while cursor.range < links[i].ranges.count, !parts.isFull {
+            let range = links[i].ranges[cursor.range]
+            let place = cursor.data % size
+            let length = min(size - place, range.to - cursor.data)
+            parts.add(source, Int(place), Int(length), to: links[i].remote.data, Int(place))
+            cursor.data += length
+            if cursor.data == range.to {
+                cursor.range += 1
+                if cursor.range < links[i].ranges.count { cursor.data = links[i].ranges[cursor.range].from }
+            }
+        }
+    }
+
+    /// Adds the frames that wait, in one piece or two where the ring ends.
+    private func addMessages(_ i: Int, _ parts: inout WriteParts, _ cursor: inout FlushCursor) {
+        guard let staging = links[i].outbound, cursor.range == links[i].ranges.count else { return }
+        while cursor.messages < links[i].sending.tail, !parts.isFull {
+            let piece = links[i].sending.piece(from: cursor.messages)
+            parts.add(staging, piece.place, piece.length, to: links[i].remote.ring, piece.place)
+            cursor.messages += UInt64(piece.length)
+        }
+    }
+
+    /// Adds the row, as of now.
+    private func addRow(_ i: Int, _ parts: inout WriteParts) {
+        guard let control = links[i].control else { return }
+        let wants = links[i].sending.wanted != nil
+        let row = links[i].rowOut.prepare(
+            tail: links[i].sending.tail, consumed: links[i].receiving.released, flags: wants ? RowPrefix.wantsRoom : 0)
+        parts.add(control, ControlLayout.rows(receives: receives) + row.offset, row.length, to: links[i].remote.row, 0)
+    }
+
+    /// A write was taken: what it carried waits no more.
+    private func accept(_ i: Int, _ cursor: inout FlushCursor, bytes: Int) {
+        links[i].outstanding += 1
+        links[i].sending.posted = cursor.messages
+        links[i].ranges.removeFirst(cursor.range)
+        if !links[i].ranges.isEmpty { links[i].ranges[0].from = cursor.data }
+        cursor.range = 0
+        counters.writes += 1
+        counters.bytesWritten += UInt64(bytes)
+    }
+    private func finishRow(_ i: Int) {
+        links[i].rowOut.took()
+        links[i].receiving.reported = links[i].receiving.released
+        links[i].wantsRow = false
+        links[i].lastSent = now
+        counters.rows += 1
+    }
+}

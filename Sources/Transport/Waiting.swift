@@ -1,0 +1,107 @@
+internal import CFabric
+internal import Glibc
+
+/// Time: heartbeats, deadlines, and how to wait for news.
+extension Transport {
+    /// How long `.adaptive` yields after the last traffic before it blocks.
+    static let spinTime: UInt64 = 40_000
+
+    /// Flushes, then waits for news, a wakeup, or `until` (CLOCK_MONOTONIC, ns); events that it meets itself are appended.
+    /// Returns at once where there is news already. Call `poll` after it.
+    package func sleep(until: UInt64, mode: WaitMode, into events: inout [TransportEvent]) {
+        flush()
+        let before = events.count
+        let time = monotonicNow()
+        let limit = min(until, nextTimer)
+        guard doomed.isEmpty, time < limit else { return look(for: 0, into: &events) }
+        switch mode {
+        case .busy:
+            sched_yield()
+            return look(for: 0, into: &events)
+        case .adaptive where time < lastTraffic + Transport.spinTime:
+            sched_yield()
+            return look(for: 0, into: &events)
+        case .adaptive, .sleep: break
+        }
+        if let fabric {
+            guard fabric.mayBlock() else { return }
+            // Arming takes writes in on some providers, and their signal may be spent: look once more before blocking.
+            now = max(now, time)
+            let news = readCompletions(into: &events)
+            let changes = readEvents(into: &events)
+            guard !news, !changes, events.count == before else { return }
+        }
+        counters.sleeps += 1
+        look(for: limit - time, into: &events)
+    }
+
+    /// Waits up to `nanoseconds` and reports which wakeups are ready.
+    private func look(for nanoseconds: UInt64, into events: inout [TransportEvent]) {
+        // Without wakeups there is nothing to look for: the next poll reads the queues anyway.
+        guard nanoseconds > 0 || !wakeups.isEmpty else { return }
+        poller.wait(nanoseconds) { file in
+            if file == eventFile {
+                eventsAreDue = true
+            } else if file != completionFile {
+                events.append(.wakeup(file))
+            }
+        }
+    }
+
+    /// Reports `.wakeup(file)` from `sleep` whenever `file` can be read (level-triggered).
+    package func addWakeup(_ file: Int32) throws(TransportError) {
+        try poller.add(file)
+        wakeups.append(file)
+    }
+    /// Before `file` is closed.
+    package func removeWakeup(_ file: Int32) {
+        guard let place = wakeups.firstIndex(of: file) else { return }
+        wakeups.remove(at: place)
+        poller.remove(file)
+    }
+
+    // Timers.
+
+    /// Heartbeats that are nearly due go out together, so that many links do not wake the process one by one.
+    private var heartbeatSlack: UInt64 { options.heartbeat / 8 }
+
+    func runTimers(into events: inout [TransportEvent]) {
+        var next = UInt64.max
+        for i in 0..<highWater {
+            switch links[i].state {
+            case .free, .down: continue
+            case .connecting, .greeting:
+                guard links[i].deadline <= now else { break }
+                let why = links[i].state == .connecting ? "no answer" : "no end of the hello in time"
+                fail(i, .unreachable(why), into: &events)
+                continue
+            case .lingering:
+                guard links[i].deadline <= now else { break }
+                fail(i, .local, into: &events)
+                continue
+            case .up:
+                guard now < links[i].lastHeard + options.deadline else {
+                    fail(i, .silent, into: &events)
+                    continue
+                }
+                if now + heartbeatSlack >= links[i].lastSent + options.heartbeat {
+                    links[i].wantsRow = true
+                    links[i].isStalled = true
+                    // Should the row not go out, for want of a slot, the next look comes with the next heartbeat.
+                    links[i].lastSent = now
+                    markPending(i)
+                }
+            }
+            next = min(next, due(i))
+        }
+        nextTimer = next
+    }
+    private func due(_ i: Int) -> UInt64 {
+        links[i].state == .up ? min(links[i].lastSent + options.heartbeat, links[i].lastHeard + options.deadline) : links[i].deadline
+    }
+
+    /// This thread was away for `pause` beyond a heartbeat: links get that time back.
+    func forgive(_ pause: UInt64) {
+        for i in 0..<highWater where links[i].state == .up { links[i].lastHeard = min(now, links[i].lastHeard + pause) }
+    }
+}

@@ -1,0 +1,67 @@
+/// The header of a frame in a data ring: what a sender multicasts, the unit of ordering, sync and acknowledgement.
+///
+///      0        4        8                16               24       28       32     34     36       40
+///      | magic  | length | timestamp      | view           | batches| records|group |sender| crc    | batches…
+///
+/// `length` counts the whole frame, a multiple of 8; `crc` is CRC-32C of bytes 0 ..< 36 (the batches carry their own).
+/// A frame never wraps: where the ring's rest is too short a pad stands, its magic and length only.
+package struct FrameHeader: Equatable, Sendable {
+    package static let size = 40
+    package static let magic: UInt32 = 0x3146_4C53  // "SLF1"
+    package static let padMagic: UInt32 = 0x3150_4C53  // "SLP1"
+    package static let padSize = 8
+
+    package var length: Int
+    package var timestamp: Timestamp
+    package var view: ViewNumber
+    package var batches: Int
+    package var records: Int
+    package var group: GroupID
+    package var sender: NodeID
+
+    package var key: OrderKey { OrderKey(timestamp, sender) }
+
+    package init(
+        length: Int, timestamp: Timestamp, view: ViewNumber, batches: Int, records: Int, group: GroupID, sender: NodeID
+    ) {
+        self.length = length
+        self.timestamp = timestamp
+        self.view = view
+        self.batches = batches
+        self.records = records
+        self.group = group
+        self.sender = sender
+    }
+
+    /// Reads the header at the start of `view` and checks it against its checksum, the limits and the bytes that are there.
+    package init(_ view: ByteView) throws(DecodeError) {
+        guard view.count >= Self.size else { throw .short(what: "frame", needed: Self.size, got: view.count) }
+        guard view.u32(0) == Self.magic else { throw .value(what: "frame magic", value: UInt64(view.u32(0))) }
+        guard view[0..<36].crc32c() == view.u32(36) else { throw .checksum(what: "frame header") }
+        length = Int(view.u32(4))
+        guard length >= Self.size, length & 7 == 0 else { throw .value(what: "frame length", value: UInt64(length)) }
+        guard length <= Limits.frame else { throw .limit(what: "frame length", value: UInt64(length), limit: UInt64(Limits.frame)) }
+        guard length <= view.count else { throw .short(what: "frame", needed: length, got: view.count) }
+        timestamp = Timestamp(view.u64(8))
+        self.view = ViewNumber(view.u64(16))
+        batches = Int(view.u32(24))
+        records = Int(view.u32(28))
+        group = GroupID(view.u16(32))
+        sender = NodeID(view.u16(34))
+    }
+
+    package func encode() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.size)
+        bytes.append(int: Self.magic)
+        bytes.append(int: UInt32(length))
+        bytes.append(int: timestamp.raw)
+        bytes.append(int: view.raw)
+        bytes.append(int: UInt32(batches))
+        bytes.append(int: UInt32(records))
+        bytes.append(int: group.raw)
+        bytes.append(int: sender.raw)
+        bytes.append(int: bytes.crc32c())
+        return bytes
+    }
+}

@@ -1,0 +1,247 @@
+/// Kinds of messages between nodes, and between node and client: the `kind` of a link's message header.
+package enum MessageKind: UInt32, Sendable {
+    // Between nodes.
+    case memberRow = 1
+    case summary = 2
+    case prepare = 3
+    case promise = 4
+    case apply = 5
+    case applied = 6
+    case propose = 7
+    case accepted = 8
+    case commit = 9
+    case compare = 10
+    case matched = 11
+    case fetch = 12
+    case entries = 13
+    case admit = 14
+    case welcome = 15
+    // From a client.
+    case declare = 32
+    case publish = 33
+    case open = 34
+    case subscribe = 35
+    case inquire = 36
+    // To a client.
+    case cluster = 64
+    case declared = 65
+    case acknowledge = 66
+    case opened = 67
+    case refused = 68
+    case subscribed = 69
+    case topicNames = 70
+    case entry = 71
+    case records = 72
+    case position = 73
+    case answer = 74
+    case skipped = 75
+}
+
+/// A member's row of the agreement on the next view; pushed whole when it changes, last value wins (PROTOCOL.md R6–R8).
+package struct MemberRow: Equatable, Sendable {
+    package var view: ViewNumber
+    package var suspected = RankSet()
+    package var wedged = false
+    /// Per group, per rank: the frozen clock vectors; empty until wedged and frozen.
+    package var clocks: [[Timestamp]] = []
+    package var accepted: Acceptance?
+    package var committed: Proposal?
+    /// The proposal that made this view: who has not installed it yet learns here that it was chosen.
+    package var origin: Proposal?
+
+    package struct Acceptance: Equatable, Sendable {
+        package var ballot: Ballot
+        package var proposal: Proposal
+        package init(_ ballot: Ballot, _ proposal: Proposal) {
+            self.ballot = ballot
+            self.proposal = proposal
+        }
+    }
+
+    package init(view: ViewNumber, origin: Proposal?) {
+        self.view = view
+        self.origin = origin
+    }
+
+    package func encode(into bytes: inout [UInt8]) {
+        bytes.append(int: view.raw)
+        bytes.append(int: suspected.bits)
+        bytes.append((wedged ? 1 : 0) | (accepted != nil ? 2 : 0) | (committed != nil ? 4 : 0) | (origin != nil ? 8 : 0))
+        bytes.append(int: UInt32(clocks.count))
+        for vector in clocks {
+            bytes.append(int: UInt32(vector.count))
+            for time in vector { bytes.append(int: time.raw) }
+        }
+        if let accepted {
+            bytes.append(int: accepted.ballot.round)
+            bytes.append(int: accepted.ballot.rank)
+            accepted.proposal.encode(into: &bytes)
+        }
+        committed?.encode(into: &bytes)
+        origin?.encode(into: &bytes)
+    }
+    package init(_ view: ByteView) throws(DecodeError) {
+        var decoder = Decoder(view, "member row")
+        self.view = ViewNumber(try decoder.int())
+        suspected = RankSet(bits: try decoder.int())
+        let flags = try decoder.int(UInt8.self)
+        wedged = flags & 1 != 0
+        for _ in 0..<(try decoder.count(limit: Limits.groups, size: 4)) {
+            var vector: [Timestamp] = []
+            for _ in 0..<(try decoder.count(limit: Limits.members, size: 8)) { vector.append(Timestamp(try decoder.int())) }
+            clocks.append(vector)
+        }
+        if flags & 2 != 0 {
+            let ballot = Ballot(round: try decoder.int(), rank: try decoder.int())
+            accepted = Acceptance(ballot, try Proposal(&decoder))
+        }
+        if flags & 4 != 0 { committed = try Proposal(&decoder) }
+        if flags & 8 != 0 { origin = try Proposal(&decoder) }
+        try decoder.end()
+    }
+}
+
+/// What a node says of its disk when it is not a member of a running view, or that it is one (PROTOCOL.md R9).
+package struct Summary: Equatable, Sendable {
+    /// The node runs in `view`; otherwise it has come back and `view` is the last it installed.
+    package var live: Bool
+    package var view: View
+    package var promised: Ballot
+    package var accepted: MemberRow.Acceptance?
+    /// Per group: where its log ends.
+    package var ends: [LogEnd]
+
+    package init(live: Bool, view: View, promised: Ballot, accepted: MemberRow.Acceptance?, ends: [LogEnd]) {
+        self.live = live
+        self.view = view
+        self.promised = promised
+        self.accepted = accepted
+        self.ends = ends
+    }
+
+    package func encode(into bytes: inout [UInt8]) {
+        bytes.append((live ? 1 : 0) | (accepted != nil ? 2 : 0))
+        view.encode(into: &bytes)
+        bytes.append(int: promised.round)
+        bytes.append(int: promised.rank)
+        if let accepted {
+            bytes.append(int: accepted.ballot.round)
+            bytes.append(int: accepted.ballot.rank)
+            accepted.proposal.encode(into: &bytes)
+        }
+        bytes.append(int: UInt32(ends.count))
+        for end in ends { end.encode(into: &bytes) }
+    }
+    package init(_ bytes: ByteView) throws(DecodeError) {
+        var decoder = Decoder(bytes, "summary")
+        let flags = try decoder.int(UInt8.self)
+        live = flags & 1 != 0
+        view = try View(&decoder)
+        promised = Ballot(round: try decoder.int(), rank: try decoder.int())
+        if flags & 2 != 0 {
+            let ballot = Ballot(round: try decoder.int(), rank: try decoder.int())
+            accepted = MemberRow.Acceptance(ballot, try Proposal(&decoder))
+        }
+        ends = []
+        for _ in 0..<(try decoder.count(limit: Limits.groups, size: 8)) { ends.append(try LogEnd(&decoder)) }
+        try decoder.end()
+    }
+}
+
+/// A step of the agreement of a total restart: one ballot on the view after `after`.
+package struct RestartStep: Equatable, Sendable {
+    package var ballot: Ballot
+    package var after: ViewNumber
+    /// `propose`, `commit`: the value. `apply`: the acceptance whose cut the receiver is to bring its log to.
+    package var proposal: Proposal?
+    /// `propose`: per group, the node that has the log. `applied`, `promise`: none.
+    package var sources: [NodeID] = []
+    /// `commit`: the view begins at once; otherwise it is only installed and the restart goes on from it.
+    package var live = false
+
+    package init(ballot: Ballot, after: ViewNumber) {
+        self.ballot = ballot
+        self.after = after
+    }
+
+    package func encode(into bytes: inout [UInt8]) {
+        bytes.append(int: ballot.round)
+        bytes.append(int: ballot.rank)
+        bytes.append(int: after.raw)
+        bytes.append((live ? 1 : 0) | (proposal != nil ? 2 : 0))
+        bytes.append(int: UInt32(sources.count))
+        for source in sources { bytes.append(int: source.raw) }
+        proposal?.encode(into: &bytes)
+    }
+    package init(_ view: ByteView) throws(DecodeError) {
+        var decoder = Decoder(view, "restart step")
+        ballot = Ballot(round: try decoder.int(), rank: try decoder.int())
+        after = ViewNumber(try decoder.int())
+        let flags = try decoder.int(UInt8.self)
+        live = flags & 1 != 0
+        for _ in 0..<(try decoder.count(limit: Limits.groups, size: 2)) { sources.append(NodeID(try decoder.int())) }
+        if flags & 2 != 0 { proposal = try Proposal(&decoder) }
+        try decoder.end()
+    }
+}
+
+/// What a node keeps on disk of views and agreements, beside its logs.
+package struct MemberState: Equatable, Sendable {
+    package var incarnation: Incarnation
+    package var installed: View
+    package var promised = Ballot(round: 0, rank: 0)
+    package var accepted: MemberRow.Acceptance?
+    /// With an accepted cut: per group the entry from which the log is replaced, and the frames that replace it, in order.
+    package var tails: [Tail] = []
+
+    package struct Tail: Equatable, Sendable {
+        package var from: EntryNumber
+        package var frames: [UInt8]
+        package init(from: EntryNumber, frames: [UInt8]) {
+            self.from = from
+            self.frames = frames
+        }
+    }
+
+    package init(incarnation: Incarnation, installed: View) {
+        self.incarnation = incarnation
+        self.installed = installed
+    }
+
+    package func encode() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(int: incarnation.raw)
+        installed.encode(into: &bytes)
+        bytes.append(int: promised.round)
+        bytes.append(int: promised.rank)
+        bytes.append(accepted == nil ? 0 : 1)
+        if let accepted {
+            bytes.append(int: accepted.ballot.round)
+            bytes.append(int: accepted.ballot.rank)
+            accepted.proposal.encode(into: &bytes)
+        }
+        bytes.append(int: UInt32(tails.count))
+        for tail in tails {
+            bytes.append(int: tail.from.raw)
+            bytes.append(int: UInt32(tail.frames.count))
+            bytes.append(contentsOf: tail.frames)
+        }
+        return bytes
+    }
+    package init(_ view: ByteView) throws(DecodeError) {
+        var decoder = Decoder(view, "member state")
+        incarnation = Incarnation(try decoder.int())
+        installed = try View(&decoder)
+        promised = Ballot(round: try decoder.int(), rank: try decoder.int())
+        if try decoder.int(UInt8.self) == 1 {
+            let ballot = Ballot(round: try decoder.int(), rank: try decoder.int())
+            accepted = MemberRow.Acceptance(ballot, try Proposal(&decoder))
+        }
+        for _ in 0..<(try decoder.count(limit: Limits.groups, size: 12)) {
+            let from = EntryNumber(try decoder.int())
+            let count = Int(try decoder.int(UInt32.self))
+            tails.append(Tail(from: from, frames: try decoder.bytes(count).array))
+        }
+        try decoder.end()
+    }
+}

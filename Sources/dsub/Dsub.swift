@@ -1,0 +1,100 @@
+internal import ArgumentParser
+internal import Client
+internal import Tooling
+internal import Wire
+
+@main struct Dsub: Tool {
+    static let configuration = CommandConfiguration(
+        commandName: "dsub",
+        abstract: "Subscribe to topics and print their records.",
+        discussion: """
+            Patterns: a topic; + for one level, # for all below; a..b for a range of names. Give several, and -T to exclude.
+
+            Examples:
+              dsub 'plant/#' -v
+              dsub plant/m1/temperature -o beginning -e
+              dsub 'plant/+/temperature' -o last -J
+              dsub '#' -o @-5m -f '%T %t %s\\n'
+              dsub '#' --stats
+
+            Where to begin (-o): beginning, end (default), last (the last value of every topic and key, then live), an offset N, \
+            -N (so many before the end), A..B (offsets from A up to, not including, B; then it ends), s@MS (milliseconds since \
+            1970), @2026-11-21T10:00:00Z, @-5m (s, m, h or d ago).
+            Format (-f): %t topic, %k key, %s payload, %o offset, %T time, %S size, %h headers, %n node, %%; \\n \\t \\r \\\\ \\0 \\xHH.
+            In -J the payload is a string, JSON or not; payload_base64 where it is not UTF-8.
+
+            Exit status: 0 done or interrupted, 1 failed, 27 the time of -W ran out, 64 usage, 69 no broker reached, \
+            77 not allowed, 78 configuration. A closed pipe ends it quietly.
+            """,
+        version: toolVersion)
+
+    @Argument(help: "What to subscribe to.")
+    var patterns: [String] = []
+    @Option(name: .customShort("T"), parsing: .unconditionalSingleValue, help: ArgumentHelp("Leave these topics out; repeat for more.", valueName: "pattern"))
+    var excluded: [String] = []
+    @OptionGroup var connection: ConnectionFlags
+    @OptionGroup(title: "Where to begin and end") var span: SpanFlags
+    @OptionGroup(title: "Output") var output: OutputFlags
+
+    static func main() { runToExit() }
+
+    func perform() throws(ToolFailure) -> ExitStatus {
+        var plan = try WatchPlan(patterns, excluded, span, output, now: Clock.wall())
+        var options = try connection.resolve()
+        if plan.output == .table { plan.width = Terminal.width(1) ?? 120 }
+        // With a time limit there is no looking for a broker beyond it.
+        if let limit = plan.timeLimit { options.patience = min(options.patience, limit) }
+        Interrupts.install(leavingAtOnce: .done)
+        let start = Clock.monotonic()
+        let subscriber: Subscriber
+        do throws(ClientError) {
+            subscriber = try Subscriber(options, plan.subscription)
+            try subscriber.connect()
+        } catch {
+            throw ToolFailure(status: error.exitStatus, error.description)
+        }
+        Interrupts.engage()
+        var watch = Watch(plan, startedAt: start)
+        let result = watch.run(subscriber)
+        subscriber.close()
+        return try result.get()
+    }
+}
+
+struct SpanFlags: ParsableArguments {
+    @Option(
+        name: [.customShort("o", allowingJoined: true), .customLong("offset")], parsing: .unconditional,
+        help: ArgumentHelp("Where to begin; see above.", valueName: "place"))
+    var offset = "end"
+    @Option(name: [.customShort("c"), .customShort("C"), .customLong("count")], help: ArgumentHelp("Stop after so many records.", valueName: "n"))
+    var count: UInt64?
+    @Flag(name: [.customShort("e"), .customLong("exit")], help: "Stop at the end of what is there.")
+    var stopsAtEnd = false
+    @Option(name: .customShort("W"), help: ArgumentHelp("Stop after so many seconds, with status 27.", valueName: "sec"))
+    var timeLimit: Double?
+}
+
+struct OutputFlags: ParsableArguments {
+    @Option(name: .customShort("f"), help: ArgumentHelp("Print each record so; no line end is added.", valueName: "format"))
+    var template: String?
+    @Flag(name: .customShort("J"), help: "One JSON object per line.")
+    var json = false
+    @Option(help: ArgumentHelp("raw (payloads, nothing between), text (a line each, the default), json, csv, hex, table.", valueName: "name"))
+    var format: FormatName?
+    @Option(help: ArgumentHelp("Of JSON payloads only this field; records without it are left out.", valueName: "a.b"))
+    var field: String?
+    @Flag(name: .customLong("hz"), help: "Instead of records: how many per second, and the gaps between.")
+    var rate = false
+    @Flag(name: .customLong("bw"), help: "Instead of records: bytes per second, and sizes.")
+    var bandwidth = false
+    @Flag(help: "Instead of records: their age on arrival.")
+    var delay = false
+    @Flag(help: "All three.")
+    var stats = false
+    @Flag(name: .shortAndLong, help: "The topic before each payload.")
+    var verbose = false
+}
+
+enum FormatName: String, ExpressibleByArgument, CaseIterable {
+    case raw, text, json, csv, hex, table
+}

@@ -1,0 +1,121 @@
+internal import Client
+internal import Tooling
+internal import Wire
+
+/// One subscription from its first record to its end: one thread, one write per poll.
+///
+///      poll ──records──▶ print into the buffer ──▶ write ──▶ enough? ──no──▶ poll
+struct Watch: ~Copyable {
+    /// The longest wait without a look at signals and the reader of our output, seconds.
+    private let slice = 0.1
+    /// The buffer is written out in the middle of a poll when it has grown so large.
+    private let outputTarget = 256 << 10
+
+    private var rule: StopRule
+    private var printer: Printer
+    private var meter: Meter?
+    private let field: String?
+    private let watchesReader = Descriptor.isWaitable(1) && !Terminal.isTerminal(1)
+    private var skipped: UInt64 = 0
+
+    init(_ plan: WatchPlan, startedAt start: Double) {
+        rule = StopRule(count: plan.count, stopsAtEnd: plan.stopsAtEnd, deadline: plan.timeLimit.map { start + $0 })
+        printer = Printer(
+            plan.output, showsTopic: plan.showsTopic, field: plan.field, width: plan.width, colours: Terminal.wantsColour(1))
+        if case .meter(let kinds) = plan.output { meter = Meter(kinds, now: Clock.monotonic()) }
+        field = plan.field
+    }
+
+    mutating func run(_ subscriber: Subscriber) -> Result<ExitStatus, ToolFailure> {
+        var result: Result<ExitStatus, ToolFailure>
+        do throws(WatchStop) {
+            result = .success(try loop(subscriber))
+        } catch {
+            switch error {
+            case .closed: return .success(.done)
+            case .failed(let failure): result = .failure(failure)
+            }
+        }
+        do throws(WatchStop) {
+            // What came before the failure is the reader's.
+            if meter != nil { try print(meter?.summary(now: Clock.monotonic()) ?? []) }
+            try flush()
+        } catch {
+            if case .failed(let failure) = error, case .success = result { result = .failure(failure) }
+        }
+        let leftOut = printer.leftOut
+        if leftOut > 0, let field {
+            say("dsub", "\(Numbers.grouped(leftOut)) record\(leftOut == 1 ? " has" : "s have") no field \"\(field)\" and \(leftOut == 1 ? "is" : "are") left out")
+        }
+        return result
+    }
+
+    private mutating func loop(_ subscriber: Subscriber) throws(WatchStop) -> ExitStatus {
+        while true {
+            let now = Clock.monotonic()
+            var wait = rule.wait(now: now, slice: slice)
+            if let meter { wait = min(wait, meter.untilDue(now)) }
+            let progress = try poll(subscriber, upTo: wait)
+            if progress.skipped > skipped {
+                say("dsub", "\(Numbers.grouped(progress.skipped - skipped)) records were no longer kept (\(Numbers.grouped(progress.skipped)) in all)")
+                skipped = progress.skipped
+            }
+            let after = Clock.monotonic()
+            if let due = meter?.isDue(after), due { try print(meter?.report(now: after) ?? []) }
+            try flush()
+            if let status = rule.verdict(atEnd: progress.atEnd, interrupted: Interrupts.asked, now: after) { return status }
+            if progress.delivered == 0, watchesReader, Descriptor.readerIsGone(1) { throw .closed }
+        }
+    }
+
+    private mutating func poll(_ subscriber: Subscriber, upTo seconds: Double) throws(WatchStop) -> Subscriber.Progress {
+        var stop: WatchStop?
+        let progress: Subscriber.Progress
+        do throws(ClientError) {
+            progress = try subscriber.poll(upTo: seconds) { record in
+                let (goesOn, fault) = take(Printable(record))
+                stop = fault
+                return goesOn
+            }
+        } catch {
+            throw .failed(ToolFailure(status: error.exitStatus, error.description))
+        }
+        if let stop { throw stop }
+        return progress
+    }
+    /// One record; whether more are wanted, and what went wrong.
+    private mutating func take(_ record: Printable) -> (goesOn: Bool, fault: WatchStop?) {
+        if meter != nil {
+            let delay = Double(Clock.wall() &- record.time) / 1e9
+            meter?.add(topic: record.topic, size: record.payload.count, delay: delay, now: Clock.monotonic())
+            return (rule.take(), nil)
+        }
+        guard printer.append(record) else { return (true, nil) }
+        if printer.output.count >= outputTarget {
+            do throws(WatchStop) { try flush() } catch { return (false, error) }
+        }
+        return (rule.take(), nil)
+    }
+
+    private mutating func print(_ lines: [String]) throws(WatchStop) {
+        if !Descriptor.writeText(lines.map { $0 + "\n" }.joined(), to: 1) { throw .closed }
+    }
+    private mutating func flush() throws(WatchStop) {
+        do throws(WriteFault) {
+            try Descriptor.write(printer.output.view, to: 1)
+        } catch {
+            switch error {
+            case .closed: throw .closed
+            case .failed(let fault): throw .failed(ToolFailure(.failed, "standard output: \(fault.reason)"))
+            }
+        }
+        printer.removeAll()
+    }
+}
+
+/// Why a watch ends before its rule says so.
+enum WatchStop: Error {
+    /// Nobody reads our output any more.
+    case closed
+    case failed(ToolFailure)
+}

@@ -1,0 +1,76 @@
+internal import Client
+internal import Tooling
+internal import Wire
+
+/// What the command line asks for, checked.
+struct WatchPlan {
+    enum Output: Equatable {
+        case raw, text, json, csv, hex, table
+        case template(Template)
+        case meter([MeterKind])
+    }
+    var subscription: Subscription
+    var output: Output
+    var showsTopic: Bool
+    var field: String?
+    var count: UInt64?
+    var stopsAtEnd: Bool
+    var timeLimit: Double?
+    /// Columns, for tables.
+    var width = 120
+
+    init(_ patterns: [String], _ excluded: [String], _ span: SpanFlags, _ flags: OutputFlags, now: Int64) throws(ToolFailure) {
+        guard !patterns.isEmpty else { throw .usage("no pattern: say what to subscribe to ('#' is everything)") }
+        if patterns.count + excluded.count > Limits.patterns {
+            throw .usage("more than \(Numbers.grouped(Limits.patterns)) patterns")
+        }
+        for pattern in patterns + excluded {
+            if pattern.isEmpty { throw .usage("a pattern is empty") }
+            // Both ends of a range may have the length of a topic.
+            if pattern.utf8.count > 2 * Limits.topicName + 2 { throw .usage("a pattern takes more than \(Numbers.grouped(Limits.topicName)) bytes") }
+        }
+        let place = try Span(parsing: span.offset, now: now)
+        subscription = Subscription(patterns: patterns)
+        subscription.excluded = excluded
+        subscription.start = place.start
+        subscription.endOffset = place.end
+        if span.count == 0 { throw .usage("-c: 0 records is nothing to wait for") }
+        count = span.count
+        stopsAtEnd = span.stopsAtEnd || place.end != nil
+        if let limit = span.timeLimit {
+            guard limit.isFinite, limit > 0, limit <= 1e9 else { throw .usage("-W: \(limit) is not a number of seconds above 0") }
+            timeLimit = limit
+        }
+        output = try Self.output(flags)
+        showsTopic = flags.verbose
+        if showsTopic, output == .raw { throw .usage("-v puts topics between payloads: not with --format raw") }
+        if let name = flags.field {
+            if name.split(separator: ".", omittingEmptySubsequences: false).contains("") { throw .usage("--field: \"\(name)\" has an empty name") }
+            if case .meter = output { throw .usage("--field goes with records, not with statistics") }
+        }
+        field = flags.field
+    }
+
+    private static func output(_ flags: OutputFlags) throws(ToolFailure) -> Output {
+        var kinds: [MeterKind] = []
+        if flags.rate || flags.stats { kinds.append(.rate) }
+        if flags.bandwidth || flags.stats { kinds.append(.bandwidth) }
+        if flags.delay || flags.stats { kinds.append(.delay) }
+        let chosen = [
+            ("-f", flags.template != nil), ("-J", flags.json), ("--format", flags.format != nil),
+            (flags.stats ? "--stats" : flags.rate ? "--hz" : flags.bandwidth ? "--bw" : "--delay", !kinds.isEmpty),
+        ].filter { $0.1 }
+        if chosen.count > 1 { throw .usage("\(chosen[0].0) and \(chosen[1].0): only one of them") }
+        if !kinds.isEmpty { return .meter(kinds) }
+        if flags.json { return .json }
+        if let text = flags.template { return .template(try Template(parsing: text)) }
+        switch flags.format {
+        case .raw: return .raw
+        case .json: return .json
+        case .csv: return .csv
+        case .hex: return .hex
+        case .table: return .table
+        case .text, nil: return .text
+        }
+    }
+}

@@ -1,0 +1,25 @@
+import Topics
+import Wire
+
+/// Numbers that a seed alone decides (SplitMix64), so that a failing run can be had again.
+struct SeededNumbers: RandomNumberGenerator {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed }
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
+
+/// The error that `body` throws, in words, or "no error".
+func refusal<E: Error & CustomStringConvertible, R>(_ body: () throws(E) -> R) -> String {
+    do throws(E) {
+        _ = try body()
+        return "no error"
+    } catch {
+        return error.description
+    }
+}
