@@ -2,8 +2,10 @@ package import Wire
 
 /// Sizes of a log, in bytes.
 package struct LogOptions: Sendable {
-    /// A segment is full at this size; only one write larger than that makes a larger one.
+    /// A segment is full at this size: `shouldRoll`.
     package var segmentBytes = 64 << 20
+    /// Room for what arrives before the caller has rolled; reserved too. Only one write larger than that goes beyond.
+    package var mostBytes: Int { segmentBytes + segmentBytes / 8 }
     /// One point of the index for so many bytes of a segment.
     package var indexBytes = 64 << 10
     /// Reserved space is overwritten with zeros so far ahead of the tail. A sync of bytes that are new to a reserved file has
@@ -11,8 +13,6 @@ package struct LogOptions: Sendable {
     package var zeroAhead = 256 << 10
     /// Closed segments whose index is kept; others build theirs again when they are asked for.
     package var indexes = 64
-    /// Checkpoints kept: the newest, and some before it in case it does not read back or the log is cut below it.
-    package var checkpoints = 3
 
     package init() {}
 }

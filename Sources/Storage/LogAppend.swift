@@ -51,7 +51,8 @@ extension Log {
     /// Forgets what was staged.
     package func discardStaged() { staged.clear(at: end) }
 
-    /// Writes what was staged, with one pwritev; begins a new segment first if this one has no room for all of it.
+    /// Writes what was staged, with one pwritev. Where that would take the segment past `LogOptions.mostBytes`, because nobody
+    /// rolled, it begins a new one first, without a checkpoint.
     ///
     /// All or nothing: on an error (`isFull` among them) the staged entries are forgotten and the log stands as before.
     package func write() throws(StorageError) {
@@ -59,7 +60,7 @@ extension Log {
         defer { staged.clear(at: end) }
         try checkWritable("append")
         let isEmpty = openSegment.bytes == SegmentHeader.size
-        if !isEmpty, openSegment.bytes + staged.bytes > options.segmentBytes { try beginSegment(checkpoint: nil) }
+        if !isEmpty, openSegment.bytes + staged.bytes > options.mostBytes { try beginSegment(checkpoint: nil) }
 
         let position = openSegment.bytes
         let after = position + staged.bytes
@@ -147,7 +148,7 @@ extension Log {
         zeroed = openSegment.bytes
         reserved = zeroed
         guard !disk.isVolatile else { return }
-        if try disk.allocate(file, bytes: options.segmentBytes) { reserved = max(zeroed, options.segmentBytes) }
+        if try disk.allocate(file, bytes: options.mostBytes) { reserved = max(zeroed, options.mostBytes) }
     }
 }
 

@@ -85,14 +85,16 @@ extension Log {
         return (LogEnd(after: found.entry), found.position + found.entry.length)
     }
 
-    /// Drops whole segments of entries below `number`, the oldest first; never the open one, nor what a replay from the
-    /// newest checkpoint needs. Returns how many went.
+    /// Drops whole segments of entries below `number`, the oldest first, and never the open one. What is left begins with a
+    /// checkpoint, so that its state can be rebuilt whatever is cut later. Returns how many segments went.
     @discardableResult
     package func drop(below number: EntryNumber) throws(StorageError) -> Int {
         try checkHealthy("retention")
+        let starts = Set(checkpoints.map(\.number))
         var keep = 0
-        let replay = disk.isVolatile ? end.number : checkpoints.last?.number ?? .zero
-        while keep + 1 < segments.count, segments[keep + 1].start.number <= min(number, replay) { keep += 1 }
+        for i in segments.indices where segments[i].start.number <= number {
+            if disk.isVolatile || starts.contains(segments[i].start.number) { keep = i }
+        }
         guard keep > 0 else { return 0 }
         let start = segments[keep].start
         (mark.first, mark.base) = (start.number, start.offset)

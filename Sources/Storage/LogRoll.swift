@@ -8,11 +8,8 @@ package import Wire
 ///     4  draft of the new segment: header, sync
 ///     5  rename it, sync the directory                now the old one is closed
 extension Log {
-    /// The segment is full, or so nearly that a frame of the largest size might not go in.
-    package var shouldRoll: Bool {
-        openSegment.bytes > SegmentHeader.size
-            && openSegment.bytes + min(options.segmentBytes / 8, Limits.entry) >= options.segmentBytes
-    }
+    /// The segment is full: the caller rolls, with its state.
+    package var shouldRoll: Bool { openSegment.bytes >= options.segmentBytes }
 
     /// Closes the segment and begins the next one, with the state after all entries so far: what `checkpoint` gives back.
     ///
@@ -86,10 +83,6 @@ extension Log {
     private func save(_ checkpoint: [UInt8]) throws(StorageError) {
         try stateFile.save(Self.name(checkpoint: end), checkpoint)
         if checkpoints.last?.number != end.number { checkpoints.append(end) }
-        while checkpoints.count > max(1, options.checkpoints) {
-            try disk.remove(path(Self.name(checkpoint: checkpoints[0])))
-            checkpoints.removeFirst()
-        }
     }
 
     /// A segment's index is kept while it is among the last used; at most `options.indexes` of closed ones are.

@@ -45,3 +45,8 @@ package func say(_ name: String, _ message: String) { _ = Descriptor.writeLine("
 
 /// What `--version` answers.
 package let toolVersion = "squall 0.1.0"
+
+extension ParsableArguments {
+    /// These flags as they stand in `words`, for callers that have no need of ArgumentParser otherwise.
+    package static func reading(_ words: [String]) throws -> Self { try parse(words) }
+}

@@ -277,7 +277,9 @@ extension NodeConfiguration {
     private static func path(_ key: String, _ fields: Fields, file: String, _ problems: inout Problems) -> String? {
         guard let text = words(key, limit: pathLimit, fields, &problems) else { return nil }
         guard !text.hasPrefix("~") else {
-            problems.add(fields.mark(of: key), "\(key): \(quoted(text))", expected: "a path", hint: "\"~\" is not expanded here: write the home directory out")
+            problems.add(
+                fields.mark(of: key), "\(key): \(quoted(text))", expected: "a path",
+                hint: "\"~\" is not expanded here: write the home directory out")
             return nil
         }
         if text.hasPrefix("/") { return text }

@@ -119,7 +119,7 @@ struct CSVFormat: InputFormat, ~Copyable {
     private mutating func record(_ bytes: ByteView) throws(InputFault) -> InputRecord {
         let count = row.fields.count
         guard count >= names.count else {
-            throw InputFault(line: line, message: "column \"\(names[count])\" is missing (\(count) fields, header has \(names.count))")
+            throw InputFault(line: line, message: "column \"\(names[count])\" is missing (\(count) field\(count == 1 ? "" : "s"), header has \(names.count))")
         }
         guard count == names.count else {
             throw InputFault(

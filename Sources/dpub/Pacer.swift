@@ -32,7 +32,7 @@ struct Pacer: Equatable {
             guard let due else { return 0 }
             return max(0, due - now)
         case .speed(let factor):
-            guard let start = anchor, time >= newest || newest &- time <= Self.jitter else {
+            guard let start = anchor, !isBackFar(time) else {
                 anchor = (time, now)
                 newest = time
                 return 0
@@ -40,6 +40,12 @@ struct Pacer: Equatable {
             newest = max(newest, time)
             return max(0, start.clock + (Double(time) - Double(start.time)) / 1e9 / factor - now)
         }
+    }
+    /// Whether `time` lies further before the newest than jitter does.
+    private func isBackFar(_ time: Int64) -> Bool {
+        guard time < newest else { return false }
+        let (step, overflow) = newest.subtractingReportingOverflow(time)
+        return overflow || step > Self.jitter
     }
     /// A record went.
     mutating func sent(now: Double) {

@@ -101,7 +101,7 @@ final class DryRun: RecordSink {
     }
     /// `would send 63,676 records of 3.2 MB to 10 topics`.
     func summary() -> String {
-        "would send \(Numbers.grouped(tally.sent)) records of \(Numbers.bytes(Double(tally.payloadBytes))) to "
+        "would send \(Numbers.grouped(tally.sent)) record\(tally.sent == 1 ? "" : "s") of \(Numbers.bytes(Double(tally.payloadBytes))) to "
             + "\(Numbers.grouped(topics)) topic\(topics == 1 ? "" : "s")"
     }
 }

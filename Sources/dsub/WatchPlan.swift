@@ -29,7 +29,7 @@ struct WatchPlan {
             // Both ends of a range may have the length of a topic.
             if pattern.utf8.count > 2 * Limits.topicName + 2 { throw .usage("a pattern takes more than \(Numbers.grouped(Limits.topicName)) bytes") }
         }
-        let place = try Span(parsing: span.offset, now: now)
+        let place = try Extent(parsing: span.offset, now: now)
         subscription = Subscription(patterns: patterns)
         subscription.excluded = excluded
         subscription.start = place.start

@@ -23,7 +23,6 @@ private struct World {
         random = Seeded(seed)
         samples = Samples(seed: seed &+ 77)
         options = small(1024 << random.below(3), zeroAhead: [0, 256, 1024][random.below(3)])
-        options.checkpoints = 1 + random.below(3)
     }
 
     /// Opens, and compares with what must and may be there; nil if all is well.

@@ -154,7 +154,7 @@ import Wire
                 var bytes: [UInt8] = []
                 let (count, _) = try log.read(from: EntryNumber(UInt64(from)), maximumBytes: limit, into: &bytes)
                 #expect(bytes.count <= limit || count == 1)
-                if from + count < 100 { #expect(bytes.count + entries[from + count].length > limit) }
+                if from + count < 100 { #expect(bytes.count + entries[from + count].batches.count + 72 > limit) }
             }
         }
     }

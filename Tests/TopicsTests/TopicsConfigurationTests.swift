@@ -67,6 +67,8 @@ import Wire
             "2:46: max_record: \"big\" is not a size; expected 24B to 1MiB; write for example 64KiB"),
         Wrong("topics:\n  - {pattern: a, level: ordered, max_record: 99999999999999999999GiB}\n",
             "2:46: max_record: \"99999999999999999999GiB\" is too large; expected 24B to 1MiB; write for example 64KiB"),
+        Wrong("topics:\n  - {pattern: a, level: ordered, max_record: 9000000000GiB}\n",
+            "2:46: max_record: \"9000000000GiB\" is too large; expected 24B to 1MiB; write for example 64KiB"),
         Wrong("topics:\n  - {pattern: a, level: ordered, max_record: 64 elephants}\n",
             "2:46: max_record: \"64 elephants\" has the unknown unit \"elephants\"; expected 24B to 1MiB; units are B, KiB, MiB, GiB"),
         Wrong("topics:\n  - {pattern: a, level: ordered, retention: 7d}\n",

@@ -2,7 +2,7 @@ internal import Client
 internal import Tooling
 
 /// Where a subscription begins and ends, as `-o` says it.
-struct Span: Equatable {
+struct Extent: Equatable {
     var start: StartPosition
     /// The first offset that is not wanted.
     var end: UInt64?

@@ -1,0 +1,146 @@
+import Broker
+import CSystem
+import Glibc
+import Storage
+import Tooling
+import Topics
+import Transport
+import Wire
+
+/// A node from its configuration to its end: one life after another until a signal, each begun from the disk.
+struct Life {
+    let configuration: NodeConfiguration
+    let topics: TopicsConfiguration
+    let secret: [UInt8]
+
+    func run() throws(ToolFailure) -> ExitStatus {
+        let stop = Signals.install()
+        try makeDirectory(configuration.data)
+        let disk: RealDisk
+        do throws(StorageError) { disk = try RealDisk(root: configuration.data) } catch {
+            throw ToolFailure(.disk, "\(error)")
+        }
+        while true {
+            switch try one(disk, stop) {
+            case .stopped:
+                Console.say("\(configuration.node): stopped")
+                return .done
+            case .disk(let why): throw ToolFailure(.disk, why)
+            case .again: continue
+            }
+        }
+    }
+
+    /// mkdir(2), with the directories above it.
+    private func makeDirectory(_ path: String) throws(ToolFailure) {
+        var made = path.hasPrefix("/") ? "/" : ""
+        for part in path.split(separator: "/") {
+            made += made.isEmpty || made == "/" ? String(part) : "/" + part
+            guard unsafe mkdir(made, 0o755) == 0 || errno == EEXIST else {
+                throw ToolFailure(.disk, "\(made): \(SystemFault("mkdir", errno).reason); choose another data directory")
+            }
+        }
+    }
+
+    private func one(_ disk: RealDisk, _ stop: Int32) throws(ToolFailure) -> Ending {
+        let opened: Opened
+        do throws(StorageError) { opened = try open(disk) } catch { throw ToolFailure(.disk, "\(error)") }
+        var options = TransportOptions(
+            cluster: configuration.cluster, secret: secret,
+            identity: .node(configuration.node, opened.state.incarnation))
+        options.provider = configuration.provider
+        options.listen = (configuration.listen.host, configuration.listen.port)
+        options.dataRing = configuration.ring
+        options.rowBytes = Limits.row
+        options.heartbeat = nanoseconds(configuration.heartbeat)
+        options.deadline = nanoseconds(configuration.suspectAfter)
+        options.maximumLinks = Limits.sessions
+        let transport: Transport
+        let serve: Serve
+        do throws(TransportError) {
+            transport = try Transport(options)
+            serve = try Serve(
+                configuration, transport: transport, disk: opened.thread, settings: settings, state: opened.state,
+                states: opened.states, stop: stop)
+        } catch {
+            throw ToolFailure(.failed, "\(configuration.listen): \(error)")
+        }
+        opened.thread.start()
+        Console.say(
+            "\(configuration.node): life \(opened.state.incarnation.raw) of cluster \(configuration.cluster), listening on \(configuration.listen) (\(transport.providerName)), "
+                + "\(opened.states[0].end.offset.raw) records on disk, \(opened.state.installed)")
+        let ending = serve.run()
+        opened.thread.stop()
+        return ending
+    }
+
+    private struct Opened {
+        let state: MemberState
+        let states: [GroupState]
+        let thread: DiskThread
+    }
+
+    private func open(_ disk: RealDisk) throws(StorageError) -> Opened {
+        let files = StateFile(disk)
+        var state = MemberState(
+            incarnation: Incarnation(0), installed: View(ViewNumber(0), configuration.members.map(\.node)))
+        if let bytes = try files.load(DiskThread.stateName) {
+            do throws(DecodeError) {
+                state = try bytes.withView { view throws(DecodeError) in try MemberState(view) }
+            } catch { throw StorageError(.corruptInput("\(error)"), "load", DiskThread.stateName) }
+        }
+        state.incarnation = Incarnation(state.incarnation.raw + 1)
+        try files.save(DiskThread.stateName, state.encode())
+        var options = LogOptions()
+        options.segmentBytes = configuration.segment
+        let (durable, recovery) = try Log<RealDisk>.open(disk, group: .durable, options: options)
+        report(recovery)
+        if let damage = recovery.damage.first { throw StorageError(.damage(damage), "open", "group-0") }
+        var volatile = LogOptions()
+        volatile.segmentBytes = min(configuration.segment, 1 << 20)
+        let (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: volatile)
+        let states = [try DiskThread.state(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
+        return Opened(state: state, states: states, thread: try DiskThread(durable: durable, ordered: ordered, states: files))
+    }
+
+    private func report(_ recovery: Recovery) {
+        if let torn = recovery.torn {
+            Console.say("\(configuration.node): cut a torn tail of \(torn.bytes) bytes at \(torn.segment):\(torn.position)")
+        }
+        for lost in recovery.lost { Console.say("\(configuration.node): \(lost) did not read back; going on without it") }
+    }
+
+    private var settings: NodeSettings {
+        var settings = NodeSettings(
+            node: configuration.node, cluster: configuration.cluster,
+            members: configuration.members.map { ($0.node, $0.address.description) }, topics: topics,
+            segmentBytes: configuration.segment)
+        settings.restartWait = nanoseconds(configuration.restartWait)
+        return settings
+    }
+
+    private func nanoseconds(_ duration: Duration) -> UInt64 {
+        UInt64(duration.components.seconds) * 1_000_000_000 + UInt64(duration.components.attoseconds / 1_000_000_000)
+    }
+}
+
+/// SIGINT and SIGTERM as a readable file.
+enum Signals {
+    /// An eventfd(2) that becomes readable with the first signal; the second one ends the process.
+    static func install() -> Int32 {
+        guard let event = EventFile(blocks: false) else { preconditionFailure("no eventfd: errno \(errno)") }
+        unsafe signalFile = event
+        var action = sigaction()
+        unsafe action.__sigaction_handler.sa_handler = { _ in
+            if unsafe signalled { _exit(1) }
+            unsafe signalled = true
+            unsafe signalFile?.signal()
+        }
+        unsafe sigaction(SIGINT, &action, nil)
+        unsafe sigaction(SIGTERM, &action, nil)
+        return event.file
+    }
+}
+// Written before the handler is installed, and by the handler.
+nonisolated(unsafe) private var signalFile: EventFile?
+nonisolated(unsafe) private var signalled = false

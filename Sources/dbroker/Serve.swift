@@ -1,0 +1,346 @@
+import Broker
+import CSystem
+import Glibc
+import Storage
+import Topics
+import Transport
+import Wire
+
+/// Why a node's life ended.
+enum Ending {
+    /// A signal asked for it.
+    case stopped
+    /// The node starts again from its disk.
+    case again(String)
+    /// The disk cannot be written.
+    case disk(String)
+}
+
+/// One life of a node: the loop that owns all of its state. Completions become events, directives become effects.
+final class Serve {
+    private enum Role { case none, peer(NodeID), client(SessionID) }
+    private struct Peer {
+        var link: LinkID?
+        var connecting: LinkID?
+        var nextAttempt: UInt64 = 0
+        var saidUnreachable = false
+    }
+    private struct Stalled {
+        let kind: UInt32
+        let body: ByteView
+    }
+
+    private let configuration: NodeConfiguration
+    private let transport: Transport
+    private let disk: DiskThread
+    private var node: Node
+    private var roles: [Role]
+    private var peers: [NodeID: Peer] = [:]
+    private var links: [SessionID: LinkID] = [:]
+    private var stalled: [SessionID: Stalled] = [:]
+    private var stalledOrder: [SessionID] = []
+    /// Messages that a link had no room for, in order.
+    private var waiting: [LinkID: [(kind: UInt32, bytes: [UInt8])]] = [:]
+    private var out: [Directive] = []
+    private var jobs: [DiskJob] = []
+    private var results: [DiskResult] = []
+    private var events: [TransportEvent] = []
+    private var rowBytes: [UInt8] = []
+    /// Memory of links that have gone, whose frames may still be on their way to the disk.
+    private var retained: [LinkMemory] = []
+    private var ending: Ending?
+    private var nextTick: UInt64 = 0
+    private let stop: Int32
+
+    /// Time between ticks, nanoseconds.
+    private static let tick: UInt64 = 20_000_000
+    private static let idleTick: UInt64 = 100_000_000
+    /// A peer's messages that wait for room, bytes; more means that it does not read.
+    private static let waitingLimit = 64 << 20
+
+    init(
+        _ configuration: NodeConfiguration, transport: Transport, disk: DiskThread, settings: NodeSettings, state: MemberState,
+        states: [GroupState], stop: Int32
+    ) throws(TransportError) {
+        self.configuration = configuration
+        self.transport = transport
+        self.disk = disk
+        self.stop = stop
+        roles = Array(repeating: .none, count: 65_536)
+        node = Node(settings: settings, state: state, states: states, ring: unsafe ByteStore(transport.dataSource))
+        for member in configuration.members where member.node != configuration.node { peers[member.node] = Peer() }
+        try transport.addWakeup(disk.ready.file)
+        try transport.addWakeup(stop)
+    }
+
+    func run() -> Ending {
+        let mode: WaitMode = switch configuration.poll { case .adaptive: .adaptive; case .busy: .busy; case .sleep: .sleep }
+        while ending == nil {
+            turn()
+            guard ending == nil else { break }
+            if !stalled.isEmpty && !events.isEmpty { continue }
+            events.removeAll(keepingCapacity: true)
+            transport.sleep(until: nextTick, mode: mode, into: &events)
+        }
+        return ending ?? .stopped
+    }
+
+    private func turn() {
+        let now = Self.now()
+        transport.poll(now: now.monotonic, into: &events)
+        for event in events { handle(event, now) }
+        offerStalled(now)
+        if now.monotonic >= nextTick {
+            node.tick(now: now, into: &out)
+            connectPeers(now.monotonic)
+            nextTick = now.monotonic + (node.isLive ? Self.idleTick : Self.tick)
+        }
+        setSpaces()
+        node.finishTurn(now: now, into: &out)
+        perform(now)
+        disk.give(&jobs)
+        transport.flush()
+    }
+
+    // MARK: events
+
+    private func handle(_ event: TransportEvent, _ now: Instant) {
+        switch event {
+        case .up(let link, let peer): linkUp(link, peer)
+        case .down(let link, let reason): linkDown(link, reason)
+        case .refused(let address, let why): say("refused a connection from \(address): \(why)")
+        case .message(let link): messages(link, now)
+        case .row(let link):
+            if case .peer(let id) = roles[link.index] { giveRow(id, link, now) }
+        case .space(let link): sendWaiting(link)
+        case .wakeup(let file):
+            if file == stop { ending = .stopped } else { takeResults(now) }
+        }
+    }
+
+    private func linkUp(_ link: LinkID, _ peer: PeerIdentity) {
+        switch peer.identity {
+        case .node(let id, _):
+            guard var entry = peers[id] else {
+                say("refused \(id) at \(peer.address): it is not among this node's members")
+                transport.close(link)
+                return
+            }
+            if let old = entry.link { drop(old) }
+            entry.link = link
+            if entry.connecting == link { entry.connecting = nil }
+            entry.saidUnreachable = false
+            peers[id] = entry
+            roles[link.index] = .peer(id)
+            node.peerUp(id, into: &out)
+        case .client:
+            let session = SessionID(link.raw)
+            roles[link.index] = .client(session)
+            links[session] = link
+            node.sessionUp(session, into: &out)
+            node.setSpace(session, transport.space(link))
+        }
+    }
+
+    private func drop(_ link: LinkID) {
+        if let memory = transport.memory(of: link) { retained.append(memory) }
+        waiting[link] = nil
+        roles[link.index] = .none
+        transport.close(link)
+    }
+
+    private func linkDown(_ link: LinkID, _ reason: DownReason) {
+        waiting[link] = nil
+        for (id, peer) in peers where peer.connecting == link {
+            peers[id]?.connecting = nil
+            if !peer.saidUnreachable, case .refused = reason {
+                say("\(id) does not take this node: \(reason)")
+                peers[id]?.saidUnreachable = true
+            }
+        }
+        switch roles[link.index] {
+        case .none: return
+        case .peer(let id):
+            guard peers[id]?.link == link else { return }
+            if let memory = transport.memory(of: link) { retained.append(memory) }
+            peers[id]?.link = nil
+            roles[link.index] = .none
+            node.peerDown(id, why: "\(reason)", into: &out)
+        case .client(let session):
+            roles[link.index] = .none
+            links[session] = nil
+            if stalled.removeValue(forKey: session) != nil { stalledOrder.removeAll { $0 == session } }
+            node.sessionDown(session)
+        }
+    }
+
+    private func messages(_ link: LinkID, _ now: Instant) {
+        switch roles[link.index] {
+        case .none: return
+        case .peer(let id):
+            while let (kind, body) = transport.receive(link) {
+                do throws(DecodeError) {
+                    guard let known = MessageKind(rawValue: kind) else { throw .value(what: "message kind", value: UInt64(kind)) }
+                    try node.peerMessage(id, known, body, now: now, into: &out)
+                } catch {
+                    say("\(id) sent what cannot be understood: \(error); closing the link")
+                    return transport.close(link)
+                }
+                transport.release(link)
+            }
+        case .client(let session):
+            guard stalled[session] == nil else { return }
+            clientMessages(session, link, now)
+        }
+    }
+
+    private func clientMessages(_ session: SessionID, _ link: LinkID, _ now: Instant) {
+        while let (kind, body) = transport.receive(link) {
+            guard offer(session, link, kind, body, now) else {
+                stalled[session] = Stalled(kind: kind, body: body)
+                stalledOrder.append(session)
+                return
+            }
+        }
+    }
+
+    /// False: the node cannot take it yet, the message stays in the ring.
+    private func offer(_ session: SessionID, _ link: LinkID, _ kind: UInt32, _ body: ByteView, _ now: Instant) -> Bool {
+        do throws(DecodeError) {
+            guard let known = MessageKind(rawValue: kind) else { throw .value(what: "message kind", value: UInt64(kind)) }
+            guard try node.sessionMessage(session, known, body, now: now, into: &out) else { return false }
+        } catch {
+            say("a client sent what cannot be understood: \(error); closing its link")
+            let refusal = Refusal(.malformed, reason: "\(error)").encode()
+            _ = refusal.withView { transport.send(link, kind: MessageKind.refused.rawValue, $0) }
+            transport.flush()
+            transport.close(link)
+            return true
+        }
+        transport.release(link)
+        return true
+    }
+
+    private func offerStalled(_ now: Instant) {
+        guard !stalled.isEmpty else { return }
+        let order = stalledOrder
+        stalledOrder.removeAll(keepingCapacity: true)
+        for session in order {
+            guard let message = stalled.removeValue(forKey: session), let link = links[session] else { continue }
+            if offer(session, link, message.kind, message.body, now) {
+                clientMessages(session, link, now)
+            } else {
+                stalled[session] = message
+                stalledOrder.append(session)
+            }
+        }
+    }
+
+    private func giveRow(_ id: NodeID, _ link: LinkID, _ now: Instant) {
+        let row = transport.row(link)
+        guard !row.isEmpty else { return }
+        node.peerRow(id, row, ring: unsafe ByteView(transport.data(of: link)), now: now, into: &out)
+    }
+
+    private func takeResults(_ now: Instant) {
+        disk.take(&results)
+        for result in results {
+            if case .failed(let why) = result {
+                ending = .disk(why)
+                return
+            }
+            node.diskDone(result, now: now, into: &out)
+        }
+        results.removeAll(keepingCapacity: true)
+    }
+
+    private func setSpaces() {
+        for (session, link) in links where waiting[link] == nil { node.setSpace(session, transport.space(link)) }
+    }
+
+    /// The higher of two ids connects to the lower, so that a pair never has two links.
+    private func connectPeers(_ now: UInt64) {
+        for member in configuration.members where member.node < configuration.node {
+            guard let peer = peers[member.node], peer.link == nil, peer.connecting == nil, now >= peer.nextAttempt else { continue }
+            peers[member.node]?.nextAttempt = now + 100_000_000
+            do throws(TransportError) {
+                peers[member.node]?.connecting = try transport.connect(host: member.address.host, port: member.address.port)
+            } catch {
+                if !peer.saidUnreachable { say("cannot connect to \(member.node) at \(member.address): \(error)") }
+                peers[member.node]?.saidUnreachable = true
+            }
+        }
+    }
+
+    // MARK: effects
+
+    private func perform(_ now: Instant) {
+        var index = 0
+        // Carrying one out may add more behind it.
+        while index < out.count {
+            perform(out[index], now)
+            index += 1
+        }
+        out.removeAll(keepingCapacity: true)
+    }
+
+    private func perform(_ directive: Directive, _ now: Instant) {
+        switch directive {
+        case .peer(let id, let kind, let bytes):
+            guard let link = peers[id]?.link else { return }
+            bytes.withView { send(link, kind.rawValue, $0, .empty) }
+        case .session(let session, let kind, let head, let body):
+            guard let link = links[session] else { return }
+            head.withView { send(link, kind.rawValue, $0, body) }
+        case .data(let id, let from, let to):
+            if let link = peers[id]?.link { transport.postData(link, from: from, to: to) }
+        case .row:
+            rowBytes.removeAll(keepingCapacity: true)
+            node.encodeRow(into: &rowBytes)
+            for member in node.view.members {
+                if let link = peers[member]?.link { rowBytes.withView { transport.setRow(link, $0) } }
+            }
+        case .rereadRows:
+            retained.removeAll()
+            for member in node.view.members {
+                if let link = peers[member]?.link { giveRow(member, link, now) }
+            }
+        case .disk(let job): jobs.append(job)
+        case .closeSession(let session, let why):
+            say("closing \(session): \(why)")
+            if let link = links[session] { transport.close(link) }
+        case .log(let line): say(line)
+        case .restart(let why): ending = .again(why)
+        }
+    }
+
+    private func send(_ link: LinkID, _ kind: UInt32, _ head: ByteView, _ body: ByteView) {
+        if waiting[link] == nil, transport.send(link, kind: kind, head, body) { return }
+        guard transport.isUp(link) else { return }
+        var bytes = head.array
+        bytes.append(view: body)
+        waiting[link, default: []].append((kind, bytes))
+        if waiting[link]!.reduce(0, { $0 + $1.bytes.count }) > Self.waitingLimit {
+            say("\(link) does not take its messages; closing it")
+            transport.close(link)
+        }
+    }
+
+    private func sendWaiting(_ link: LinkID) {
+        guard var queue = waiting[link] else { return }
+        while let first = queue.first, first.bytes.withView({ transport.send(link, kind: first.kind, $0) }) { queue.removeFirst() }
+        waiting[link] = queue.isEmpty ? nil : queue
+    }
+
+    private func say(_ line: String) { Console.say("\(configuration.node): \(line)") }
+
+    static func now() -> Instant {
+        var monotonic = timespec()
+        var wall = timespec()
+        _ = unsafe clock_gettime(CLOCK_MONOTONIC, &monotonic)
+        _ = unsafe clock_gettime(CLOCK_REALTIME, &wall)
+        return Instant(
+            monotonic: UInt64(monotonic.tv_sec) * 1_000_000_000 + UInt64(monotonic.tv_nsec),
+            wall: UInt64(wall.tv_sec) * 1_000_000_000 + UInt64(wall.tv_nsec))
+    }
+}

@@ -1,0 +1,171 @@
+import Foundation
+import Testing
+import Wire
+
+@testable import Transport
+
+extension Links {
+    @Suite(.serialized) struct ConnectionTests {
+        @Test func bothSidesLearnWhoIsThere() throws {
+            let pair = try Pair(nodeOptions(1, incarnation: 11), nodeOptions(2, incarnation: 22))
+            #expect(pair.a.transport.peer(of: pair.atA)?.identity == .node(NodeID(2), Incarnation(22)))
+            #expect(pair.b.transport.peer(of: pair.atB)?.identity == .node(NodeID(1), Incarnation(11)))
+            #expect(pair.a.transport.peer(of: pair.atA)?.isOutgoing == false)
+            #expect(pair.b.transport.peer(of: pair.atB)?.isOutgoing == true)
+            let client = try Pair(nodeOptions(1), clientOptions(5, name: "dpub"))
+            #expect(client.a.transport.peer(of: client.atA)?.identity == .client(5, name: "dpub"))
+        }
+
+        static let refusals: [(word: String, change: @Sendable (inout TransportOptions) -> Void)] = [
+            ("secret", { $0.secret = [1] }),
+            ("secret", { $0.secret = [] }),
+            ("cluster", { $0.cluster = "another" }),
+            ("node 1", { $0.identity = .node(NodeID(1), Incarnation(5)) }),
+        ]
+        @Test(arguments: refusals.indices)
+        func whoDoesNotBelongIsRefusedAndBothSidesSayWhy(_ index: Int) throws {
+            let (word, change) = Self.refusals[index]
+            let a = try Station(nodeOptions(1))
+            var options = nodeOptions(2)
+            change(&options)
+            let b = try Station(options)
+            let link = try b.transport.connect(host: "127.0.0.1", port: a.transport.listeningPort)
+            #expect(pump([a, b]) { !a.refusals.isEmpty && !b.downs.isEmpty })
+            #expect(a.ups.isEmpty && b.ups.isEmpty)
+            #expect(a.refusals.first?.contains(word) == true, "\(a.refusals)")
+            guard case .refused(let words) = b.downs.first else {
+                Issue.record("\(b.downs)")
+                return
+            }
+            #expect(words.contains(word))
+            #expect(!b.transport.isUp(link))
+            // The listening side is none the worse for it.
+            let c = try Station(nodeOptions(3))
+            _ = try c.transport.connect(host: "127.0.0.1", port: a.transport.listeningPort)
+            #expect(pump([a, c]) { !a.ups.isEmpty && !c.ups.isEmpty })
+        }
+
+        @Test func aPortWhereNobodyListensIsUnreachable() throws {
+            let port = try Station(nodeOptions(1)).transport.listeningPort
+            let b = try Station(nodeOptions(2))
+            _ = try b.transport.connect(host: "127.0.0.1", port: port)
+            #expect(pump([b]) { !b.downs.isEmpty })
+            guard case .unreachable = b.downs.first else {
+                Issue.record("\(b.downs)")
+                return
+            }
+        }
+
+        @Test func closingIsSeenAtBothEndsOnceAndFreesThePlace() throws {
+            let pair = try Pair()
+            pair.b.transport.close(pair.atB)
+            pair.b.transport.close(pair.atB)
+            #expect(pump(pair.stations) { !pair.a.downs.isEmpty && !pair.b.downs.isEmpty })
+            pump(pair.stations, for: 0.05) { false }
+            #expect(pair.a.downs == [.closed] && pair.b.downs == [.local])
+            #expect(!pair.a.transport.isUp(pair.atA) && pair.a.transport.space(pair.atA) == 0)
+            #expect(!pair.b.transport.send(pair.atB, kind: 1, .empty))
+        }
+
+        @Test func placesReturnWithAnotherGeneration() throws {
+            var options = nodeOptions(1)
+            options.maximumLinks = 1
+            let a = try Station(options)
+            var seen: Set<LinkID> = []
+            for round in 0..<50 {
+                let b = try Station(clientOptions(UInt64(round)))
+                let link = try b.transport.connect(host: "127.0.0.1", port: a.transport.listeningPort)
+                try #require(pump([a, b]) { a.ups.count == round + 1 && !b.ups.isEmpty })
+                seen.insert(a.ups[round])
+                b.transport.close(link)
+                try #require(pump([a, b]) { a.downs.count == round + 1 })
+            }
+            #expect(seen.count == 50)
+        }
+
+        @Test func oneLinkTooManyIsTurnedAway() throws {
+            var options = nodeOptions(1)
+            options.maximumLinks = 2
+            let a = try Station(options)
+            let clients = try (0..<3).map { try Station(clientOptions(UInt64($0))) }
+            for client in clients { _ = try client.transport.connect(host: "127.0.0.1", port: a.transport.listeningPort) }
+            #expect(pump([a] + clients) { a.ups.count == 2 && clients.contains { !$0.downs.isEmpty } })
+            #expect(clients.filter { $0.downs.isEmpty }.count == 2)
+        }
+
+        // Strangers at the port.
+
+        @Test(arguments: 0..<40)
+        func garbageAtThePortHarmsNobody(_ seed: UInt64) throws {
+            let pair = try Pair()
+            var random = SeededGenerator(seed)
+            let stranger = try RawSocket(port: pair.a.transport.listeningPort)
+            var bytes = pattern(seed, Int.random(in: 1...3000, using: &random))
+            // Some begin as a connection request of the provider would: version 3, type 1, then what follows is noise.
+            if seed % 2 == 0 { bytes.replaceSubrange(0..<min(2, bytes.count), with: [3, 1].prefix(min(2, bytes.count))) }
+            stranger.write(bytes)
+            pump(pair.stations, for: 0.03) { false }
+            stranger.close()
+            try exchange(pair)
+        }
+
+        @Test func aSilentConnectionNeitherHoldsTheLoopUpNorStaysForever() throws {
+            let pair = try Pair()
+            let silent = try (0..<8).map { _ in try RawSocket(port: pair.a.transport.listeningPort) }
+            try exchange(pair)
+            for stranger in silent { stranger.close() }
+        }
+
+        @Test func aPeerThatStopsInTheMiddleOfItsHelloIsClosedAtTheDeadline() throws {
+            var options = nodeOptions(1)
+            options.helloDeadline = 200_000_000
+            let a = try Station(options)
+            let b = try Station(nodeOptions(2))
+            _ = try b.transport.connect(host: "127.0.0.1", port: a.transport.listeningPort)
+            // b makes the connection and sends its hello, then goes quiet.
+            #expect(pump([a, b]) { a.transport.halfOpen == 1 })
+            let start = monotonicNow()
+            #expect(pump([a], for: 2) { !a.refusals.isEmpty })
+            #expect(monotonicNow() - start < 1_000_000_000)
+            #expect(a.refusals.first?.contains("hello") == true || a.refusals.first?.contains("answer") == true, "\(a.refusals)")
+            #expect(a.transport.halfOpen == 0)
+        }
+
+        func exchange(_ pair: Pair) throws {
+            let text = Array("still here".utf8)
+            #expect(text.withView { pair.b.transport.send(pair.atB, kind: 9, $0) })
+            var got: [UInt8]?
+            let arrived = pump(pair.stations) {
+                guard let message = pair.a.transport.receive(pair.atA) else { return false }
+                got = message.body.array
+                pair.a.transport.release(pair.atA)
+                return true
+            }
+            #expect(arrived && got == text)
+        }
+    }
+}
+
+/// A plain TCP connection to a port on this machine.
+@safe final class RawSocket {
+    private var file: Int32
+    init(port: UInt16) throws {
+        file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+        let status = unsafe withUnsafePointer(to: &address) {
+            unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe connect(file, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        try #require(status == 0)
+    }
+    func write(_ bytes: [UInt8]) { _ = unsafe bytes.withUnsafeBytes { unsafe send(file, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) } }
+    func close() {
+        if file >= 0 { _ = Foundation.close(file) }
+        file = -1
+    }
+    deinit { close() }
+}
