@@ -24,6 +24,7 @@ let package = Package(
         .executable(name: "dbroker", targets: ["dbroker"]),
         .executable(name: "dpub", targets: ["dpub"]),
         .executable(name: "dsub", targets: ["dsub"]),
+        .executable(name: "dbench", targets: ["dbench"]),
         .library(name: "Client", targets: ["Client"]),
     ],
     dependencies: [
@@ -60,6 +61,10 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(name: "dpub", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
         .executableTarget(name: "dsub", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
+
+        // The benchmarks' load: a publisher and a subscriber that only measure.
+        .executableTarget(
+            name: "dbench", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
 
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire"], swiftSettings: settings),

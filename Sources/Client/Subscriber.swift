@@ -1,3 +1,4 @@
+internal import Wire
 
 /// Receives records in order; follows replicas, fails over to another node and resumes without loss or duplicate.
 /// One thread; `poll` makes progress.
@@ -10,14 +11,225 @@ public final class Subscriber {
         /// Records that were no longer kept when they were asked for, in all.
         public var skipped: UInt64 = 0
     }
-    public init(_ options: ClientOptions, _ subscription: Subscription) throws(ClientError) { fatalError() }
+    private struct Group {
+        var names: [UInt32: String] = [:]
+        /// The next offset; nil before anything is known of the group.
+        var next: Offset?
+        var end: Offset?
+        var reachedEnd = false
+    }
+
+    private let attachment: Attachment
+    private let subscription: Subscription
+    private var groups: [Group]
+    private var isSubscribed = false
+    private var isFirst = true
+    private var skipped: UInt64 = 0
+    private var fault: ClientError?
+    private var collector: Collector?
+    /// The body of the poll under way; nil between polls: messages then stay in the ring.
+    private var body: ((borrowing ReceivedRecord) -> Bool)?
+    private var delivered = 0
+    private var isStopped = false
+    /// Records of the message at hand that were handed over before a stop.
+    private var done = 0
+
+    public init(_ options: ClientOptions, _ subscription: Subscription) throws(ClientError) {
+        attachment = try Attachment(options, name: "dsub")
+        self.subscription = subscription
+        groups = (0..<GroupID.count).map { _ in Group() }
+        groups[GroupID.unordered.index].reachedEnd = true
+        switch subscription.start {
+        case .tail(let count): collector = Collector(.tail(Int(clamping: count)))
+        case .last: collector = Collector(.last)
+        default: break
+        }
+    }
+
     /// Blocks until a broker has accepted the subscription.
-    public func connect() throws(ClientError) { fatalError() }
+    public func connect() throws(ClientError) {
+        while !isSubscribed {
+            _ = try attachment.turn(until: Attachment.now() + 50_000_000, reading: -1, self)
+            if let fault { throw fault }
+        }
+    }
+
+    private var atEnd: Bool { isSubscribed && groups.allSatisfy(\.reachedEnd) }
+
     /// Waits up to `seconds` for records and passes each to `body`, in order; `body` returns false to stop early (the
     /// records behind are kept for the next call).
-    public func poll(upTo seconds: Double, _ body: (borrowing ReceivedRecord) -> Bool) throws(ClientError) -> Progress { fatalError() }
-    public func close() { fatalError() }
+    public func poll(upTo seconds: Double, _ body: @escaping (borrowing ReceivedRecord) -> Bool) throws(ClientError) -> Progress {
+        if let fault { throw fault }
+        let limit = Attachment.now() + UInt64(min(max(seconds, 0), 1e9) * 1e9)
+        self.body = body
+        delivered = 0
+        isStopped = false
+        defer { self.body = nil }
+        let wasAtEnd = atEnd && collector == nil
+        while true {
+            handOverCollected()
+            guard !isStopped else { break }
+            let until = delivered > 0 ? 0 : limit
+            _ = try attachment.turn(until: until, reading: -1, self)
+            if let fault { throw fault }
+            handOverCollected()
+            let now = Attachment.now()
+            if isStopped || delivered > 0 || now >= limit || (!wasAtEnd && atEnd && collector == nil) { break }
+        }
+        return Progress(delivered: delivered, atEnd: atEnd && collector == nil, skipped: skipped)
+    }
+
+    public func close() { attachment.close() }
+
+    private func handOverCollected() {
+        guard atEnd, var collected = collector, let body else { return }
+        while !isStopped, let record = collected.next() {
+            delivered += 1
+            if !record.show(body) { isStopped = true }
+        }
+        collector = collected.isEmpty ? nil : collected
+    }
+
+    // MARK: records
+
+    /// Hands one record over, or keeps it where the subscription begins with the last ones. False: stop.
+    private func hand(
+        _ record: RecordView, offset: UInt64, ordered: Timestamp, sender: NodeID, group: GroupID
+    ) -> Bool {
+        let index = group.index
+        if group != .unordered {
+            if let next = groups[index].next, offset < next.raw { return true }
+            groups[index].next = Offset(offset + 1)
+            if let end = subscription.endOffset, offset >= end { return true }
+        }
+        guard let name = groups[index].names[record.header.topic.raw] else {
+            fault = .failed("the broker sent a record of topic \(record.header.topic.raw) without its name")
+            return false
+        }
+        let received = ReceivedRecord(
+            topic: name, view: record, offset: offset, ordered: ordered.raw, node: sender.raw, group: group.raw)
+        if collector != nil {
+            collector!.keep(received)
+            return true
+        }
+        guard let body else { return false }
+        delivered += 1
+        return body(received)
+    }
+
+    /// A whole entry of the log. False: the body stopped within it.
+    private func entry(_ view: ByteView) throws(DecodeError) -> Bool {
+        let header = try EntryHeader(view)
+        guard header.length == view.count, header.group.index < groups.count else { throw .value(what: "entry length", value: UInt64(header.length)) }
+        var batches = BatchCursor(view.from(EntryHeader.size))
+        var offset = header.baseOffset.raw
+        var seen = 0
+        while let (batch, whole) = try batches.next(verify: done == 0) {
+            guard batch.kind == .records else { continue }
+            try checkRecords(whole.from(BatchHeader.size), count: batch.count) { (_, _) throws(DecodeError) in }
+            var records = RecordCursor(whole.from(BatchHeader.size))
+            while let record = records.next() {
+                seen += 1
+                if seen > done {
+                    done = seen
+                    guard hand(record, offset: offset, ordered: header.timestamp, sender: header.sender, group: header.group) else {
+                        isStopped = true
+                        return false
+                    }
+                }
+                offset += 1
+            }
+        }
+        return true
+    }
+
+    /// Records picked from an entry. False: the body stopped within them.
+    private func picked(_ view: ByteView) throws(DecodeError) -> Bool {
+        let header = try PickedHeader(view)
+        guard header.group.index < groups.count else { throw .value(what: "group", value: UInt64(header.group.raw)) }
+        var at = PickedHeader.size
+        for index in 0..<header.count {
+            guard view.count - at >= 8 + RecordHeader.size else { throw .short(what: "picked record", needed: 8 + RecordHeader.size, got: view.count - at) }
+            let delta = view.u32(at)
+            let length = RecordHeader(view.from(at + 8)).length
+            guard view.count - at - 8 >= length else { throw .short(what: "picked record", needed: length, got: view.count - at - 8) }
+            if index >= done {
+                done = index + 1
+                let record = RecordView(view.from(at + 8))
+                let offset = header.baseOffset.raw + UInt64(delta)
+                guard hand(record, offset: offset, ordered: header.timestamp, sender: header.sender, group: header.group) else {
+                    isStopped = true
+                    return false
+                }
+            }
+            at += 8 + length
+        }
+        return true
+    }
+
+    private func position(_ position: Position) {
+        guard position.group.index < groups.count else { return }
+        skipped += position.skipped
+        guard position.group != .unordered else { return }
+        let index = position.group.index
+        if groups[index].next.map({ position.offset > $0 }) ?? true { groups[index].next = position.offset }
+        if let end = groups[index].end, position.offset >= end { groups[index].reachedEnd = true }
+    }
 }
 
-/// Asks a broker one question. `what`: `status`, `topics`, `groups`; the answer is JSON text.
-public func inquire(_ options: ClientOptions, _ what: String) throws(ClientError) -> String { fatalError() }
+extension Subscriber: AttachmentUser {
+    var takesAnyNode: Bool { false }
+
+    func attached() {
+        let start: SubscribeRequest.Start =
+            switch subscription.start {
+            case .beginning, .tail, .last: .beginning
+            case .end: .end
+            case .offset(let offset): .offset(offset)
+            case .time(let time): .time(time)
+            }
+        var resume: [SubscribeRequest.Resume] = []
+        for (index, group) in groups.enumerated() {
+            if let next = group.next { resume.append(.init(group: GroupID(UInt16(index)), offset: next)) }
+            groups[index].names = [:]
+        }
+        done = 0
+        let request = SubscribeRequest(
+            request: 1, start: start, patterns: subscription.patterns, exclusions: subscription.excluded, resume: resume)
+        _ = attachment.send(.subscribe, request.encode())
+    }
+
+    func detached() { done = 0 }
+
+    func received(_ kind: MessageKind, _ message: ByteView) throws(ClientError) -> Bool {
+        do throws(DecodeError) {
+            switch kind {
+            case .subscribed: subscribed(try SubscribeAnswer(message))
+            case .topicNames:
+                let names = try TopicNames(message)
+                guard names.group.index < groups.count else { return true }
+                for (topic, name) in names.names { groups[names.group.index].names[topic.raw] = name }
+            case .entry, .records:
+                // Between polls, and after a stop, records stay where they are.
+                guard body != nil, !isStopped else { return false }
+                guard try kind == .entry ? entry(message) : picked(message) else { return false }
+                done = 0
+            case .position: position(try Position(message))
+            case .refused:
+                let refusal = try Refusal(message)
+                if refusal.code == .unavailable { attachment.leave(refusal.reason, self) } else { fault = .refused(refusal.reason) }
+            default: break
+            }
+        } catch { throw .failed("what the broker sent cannot be understood: \(error)") }
+        return true
+    }
+
+    private func subscribed(_ answer: SubscribeAnswer) {
+        isSubscribed = true
+        for end in answer.ends where end.group.index < groups.count {
+            guard groups[end.group.index].end == nil else { continue }
+            let wanted = min(end.offset.raw, subscription.endOffset ?? .max)
+            groups[end.group.index].end = Offset(wanted)
+        }
+    }
+}

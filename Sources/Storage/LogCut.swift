@@ -18,8 +18,10 @@ extension Log {
         guard number < end.number || !damage.isEmpty else { return }
         try poisoning { () throws(StorageError) in
             if mark.synced > number {
-                mark.synced = number
-                try stateFile.save(LogMark.name, mark.encoded)
+                var lowered = mark
+                lowered.synced = number
+                try stateFile.save(LogMark.name, lowered.encoded)
+                mark = lowered
             }
             while let last = checkpoints.last, last.number > number {
                 try removeDurably(Self.name(checkpoint: last))
@@ -97,9 +99,11 @@ extension Log {
         }
         guard keep > 0 else { return 0 }
         let start = segments[keep].start
-        (mark.first, mark.base) = (start.number, start.offset)
+        var raised = mark
+        (raised.first, raised.base) = (start.number, start.offset)
         // First the word that they are dropped, then the deed: otherwise a crash between looks like damage.
-        if !disk.isVolatile { try poisoning { () throws(StorageError) in try stateFile.save(LogMark.name, mark.encoded) } }
+        if !disk.isVolatile { try poisoning { () throws(StorageError) in try stateFile.save(LogMark.name, raised.encoded) } }
+        mark = raised
         closeReading()
         cursors.forget()
         for _ in 0..<keep {

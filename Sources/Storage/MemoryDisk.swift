@@ -23,11 +23,13 @@ package final class MemoryDisk: Disk {
             self.isDirectory = isDirectory
         }
     }
-    /// One write or truncation: what stood at `start` before it, up to the size before it.
+    /// One write or change of size, of bytes `start` ..< `end`: `old` stood there before (as far as the file reached), `new`
+    /// was written (nothing by a change of size).
     struct Change {
         let start: Int
         let end: Int
         let old: [UInt8]
+        let new: [UInt8]
         var sizeBefore: Int
         var sizeAfter: Int
         /// A failed sync gave it up: only writing the same sectors again brings it to the disk.
@@ -215,14 +217,17 @@ package final class MemoryDisk: Disk {
             written.formUnion(change.start / Self.sector...(change.end - 1) / Self.sector)
         }
         var left: [Change] = []
-        for change in givenUp {
+        for change in givenUp where !change.new.isEmpty {
             var position = change.start
             while position < change.end {
                 let end = min(change.end, (position / Self.sector + 1) * Self.sector)
                 if !written.contains(position / Self.sector) {
                     let old = (position..<end).map { $0 - change.start < change.old.count ? change.old[$0 - change.start] : 0 }
                     let size = node.bytes.count
-                    left.append(Change(start: position, end: end, old: old, sizeBefore: size, sizeAfter: size, isGivenUp: true))
+                    left.append(
+                        Change(
+                            start: position, end: end, old: old, new: Array(node.bytes[position..<end]), sizeBefore: size,
+                            sizeAfter: size, isGivenUp: true))
                 }
                 position = end
             }
@@ -239,7 +244,7 @@ package final class MemoryDisk: Disk {
         let before = node.bytes.count
         if !isVolatile {
             let old = size < before ? Array(node.bytes[size...]) : []
-            node.changes.append(Change(start: min(size, before), end: max(size, before), old: old, sizeBefore: before, sizeAfter: size))
+            node.changes.append(Change(start: min(size, before), end: max(size, before), old: old, new: [], sizeBefore: before, sizeAfter: size))
         }
         if size < before {
             node.bytes.removeLast(before - size)
@@ -249,13 +254,10 @@ package final class MemoryDisk: Disk {
     }
 
     private func overwrite(_ node: Node, at position: Int, parts: [ByteView], length: Int) {
+        guard length > 0 else { return }
         let before = node.bytes.count
         let end = position + length
-        if !isVolatile {
-            let old = position < before ? Array(node.bytes[position..<min(end, before)]) : []
-            node.changes.append(
-                Change(start: min(position, before), end: end, old: position < before ? old : [], sizeBefore: before, sizeAfter: max(before, end)))
-        }
+        let old = isVolatile || position >= before ? [] : Array(node.bytes[position..<min(end, before)])
         if position > before { node.bytes.append(contentsOf: repeatElement(0, count: position - before)) }
         var at = position
         for part in parts {
@@ -270,5 +272,8 @@ package final class MemoryDisk: Disk {
             node.bytes.append(view: piece.from(inside))
             at += piece.count
         }
+        guard !isVolatile else { return }
+        let new = Array(node.bytes[position..<end])
+        node.changes.append(Change(start: position, end: end, old: old, new: new, sizeBefore: before, sizeAfter: max(before, end)))
     }
 }

@@ -1,8 +1,8 @@
 /// The power cut: what had not been synced is lost, kept, or partly kept.
 ///
 ///     names      each unsynced create, rename or remove happened as a whole or not at all, whatever became of the others
-///     bytes      each sector stands as it stood after some number of the unsynced changes, whatever became of the others
-///     size       as it stood after some number of the unsynced changes
+///     bytes      each sector has the first so many of the unsynced writes to it, whatever became of the others
+///     size       as it stood after some number of the unsynced changes; a cut that happened took all its bytes along
 extension MemoryDisk {
     private enum Mode: CaseIterable { case loseAll, keepAll, prefix, sectors, mostSectors }
 
@@ -39,7 +39,6 @@ extension MemoryDisk {
         let size = cut == 0 ? changes[0].sizeBefore : changes[cut - 1].sizeAfter
 
         let widest = changes.reduce(node.bytes.count) { max($0, $1.end) }
-        if node.bytes.count < widest { node.bytes.append(contentsOf: repeatElement(0, count: widest - node.bytes.count)) }
         var kept = [Int](repeating: cut, count: widest / Self.sector + 1)
         if mode == .sectors || mode == .mostSectors {
             for i in kept.indices {
@@ -47,25 +46,34 @@ extension MemoryDisk {
                 kept[i] = all ? count : Int.random(in: 0...count, using: &random)
             }
         }
-        for (i, change) in changes.enumerated().reversed() { undo(change, number: i, node, kept) }
-        if node.bytes.count > size {
-            node.bytes.removeLast(node.bytes.count - size)
-        } else {
-            node.bytes.append(contentsOf: repeatElement(0, count: size - node.bytes.count))
+        // Back to what was durable, then forth again with what was kept.
+        var bytes = node.bytes
+        bytes.append(contentsOf: repeatElement(0, count: widest - bytes.count))
+        for change in changes.reversed() {
+            let had = change.start + change.old.count
+            bytes.replaceSubrange(change.start..<had, with: change.old)
+            bytes.replaceSubrange(had..<change.end, with: repeatElement(0, count: change.end - had))
         }
+        for (i, change) in changes.enumerated() {
+            if change.sizeAfter < change.sizeBefore {
+                if i < cut { bytes.replaceSubrange(change.start..<change.end, with: repeatElement(0, count: change.end - change.start)) }
+            } else if !change.new.isEmpty {
+                keep(change, number: i, kept, &bytes)
+            }
+        }
+        bytes.removeLast(max(0, bytes.count - size))
+        bytes.append(contentsOf: repeatElement(0, count: max(0, size - bytes.count)))
+        node.bytes = bytes
     }
 
-    /// Takes change `number` back in the sectors that kept no more than `number` changes.
-    private func undo(_ change: Change, number: Int, _ node: Node, _ kept: [Int]) {
+    /// Writes change `number` in the sectors that kept it.
+    private func keep(_ change: Change, number: Int, _ kept: [Int], _ bytes: inout [UInt8]) {
         var position = change.start
         while position < change.end {
             let sector = position / Self.sector
             let end = min(change.end, (sector + 1) * Self.sector)
-            if kept[sector] <= number {
-                for i in position..<end {
-                    let old = i - change.start
-                    node.bytes[i] = old < change.old.count ? change.old[old] : 0
-                }
+            if kept[sector] > number {
+                bytes.replaceSubrange(position..<end, with: change.new[position - change.start..<end - change.start])
             }
             position = end
         }

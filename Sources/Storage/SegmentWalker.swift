@@ -89,11 +89,19 @@ struct SegmentWalker<D: Disk> {
             position = at
             let have = try fill(1)
             guard have > 0 else { break }
-            if let i = bytes[(at - start)...].lastIndex(where: { $0 != 0 }) { last = start + i + 1 }
+            if let end = bytes.withView({ Self.lastNonZero($0, from: at - start) }) { last = start + end }
             at = start + bytes.count
         }
         position = last
         return last
+    }
+
+    /// The end of the last byte at or behind `from` that is not zero.
+    private static func lastNonZero(_ view: ByteView, from: Int) -> Int? {
+        var end = view.count
+        while end - 8 >= from, view.u64(end - 8) == 0 { end -= 8 }
+        while end > from, view.u8(end - 1) == 0 { end -= 1 }
+        return end > from ? end : nil
     }
 
     private func look<R>(_ body: (ByteView) throws(DecodeError) -> R) throws(DecodeError) -> R {

@@ -70,7 +70,13 @@ package enum TimeText {
         }
         guard at == text.count else { return nil }
         // The unit's length in nanoseconds; the fraction is of that unit.
-        let unit: Int64 = value < 100_000_000_000 ? second : value < 100_000_000_000_000 ? 1_000_000 : value < 100_000_000_000_000_000 ? 1000 : 1
+        let unit: Int64 =
+            switch value {
+            case ..<100_000_000_000: second
+            case ..<100_000_000_000_000: 1_000_000
+            case ..<100_000_000_000_000_000: 1000
+            default: 1
+            }
         let (whole, over) = value.multipliedReportingOverflow(by: unit)
         let (total, overTotal) = whole.addingReportingOverflow(fraction / (second / unit))
         guard !over, !overTotal else { return nil }

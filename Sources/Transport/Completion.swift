@@ -155,24 +155,32 @@ extension Transport {
                 any = true
                 // Bounds: the call has written at least one whole entry.
                 let entry = unsafe scratch.event.load(as: fi_eq_cm_entry.self)
+                let size = unsafe MemoryLayout<fi_eq_cm_entry>.size
+                let extra = unsafe ByteView(base: scratch.event + size, count: count - size)
                 if kind == UInt32(FI_CONNREQ) {
-                    if let info = unsafe entry.info { unsafe accept(info, into: &events) }
+                    if let info = unsafe entry.info { unsafe accept(info, knock: extra, into: &events) }
                 } else if let i = unsafe endpoints[UInt(bitPattern: entry.fid)] {
-                    if kind == UInt32(FI_CONNECTED) { connected(i, into: &events) }
+                    if kind == UInt32(FI_CONNECTED) { connected(i, answer: extra, into: &events) }
                     if kind == UInt32(FI_SHUTDOWN) { disconnected(i, .closed, into: &events) }
                 }
             } else if count == -Int(FI_EAVAIL) {
                 any = true
-                var entry = unsafe fi_eq_err_entry()
-                guard unsafe fi_eq_readerr(fabric.events, &entry, 0) > 0 else { break }
-                if let i = unsafe endpoints[UInt(bitPattern: entry.fid)] {
-                    unsafe disconnected(i, .unreachable(Fabric.words(entry.err)), into: &events)
-                }
+                readEventError(fabric, into: &events)
             } else {
                 break
             }
         }
         return any
+    }
+    private func readEventError(_ fabric: Fabric, into events: inout [TransportEvent]) {
+        var entry = unsafe fi_eq_err_entry()
+        unsafe entry.err_data = scratch.event
+        unsafe entry.err_data_size = Scratch.eventBytes
+        guard unsafe fi_eq_readerr(fabric.events, &entry, 0) > 0, let i = unsafe endpoints[UInt(bitPattern: entry.fid)] else { return }
+        // Bounds: the call says how much of the scratch buffer it has filled.
+        let data = unsafe ByteView(base: entry.err_data, count: entry.err_data == nil ? 0 : min(entry.err_data_size, Scratch.eventBytes))
+        if let code = Knock.refusal(data) { return fail(i, .refused(Knock.words(code)), into: &events) }
+        unsafe disconnected(i, .unreachable(Fabric.words(entry.err)), into: &events)
     }
     /// Connection events taken in one turn.
     static let eventBatch = 256

@@ -19,7 +19,11 @@ extension Transport {
         let status: Int32
         do {
             let endpoint = try unsafe makeEndpoint(i, info)
-            status = unsafe fi_connect(endpoint, info.pointee.dest_addr, nil, 0)
+            let knock = Knock.make(cluster: options.cluster, secret: options.secret, nonce: Transport.drawNonce())
+            links[i].knock = knock
+            status = unsafe knock.withUnsafeBytes {
+                unsafe fi_connect(endpoint, info.pointee.dest_addr, $0.baseAddress, $0.count)
+            }
         } catch {
             giveBack(i)
             throw error
@@ -39,21 +43,23 @@ extension Transport {
         }
     }
 
-    /// An accepted connection: FI_CONNREQ with `info`, which this frees.
-    @unsafe func accept(_ info: UnsafeMutablePointer<fi_info>, into events: inout [TransportEvent]) {
+    /// A connection request: FI_CONNREQ with `info`, which this frees, and the peer's knock.
+    @unsafe func accept(_ info: UnsafeMutablePointer<fi_info>, knock: ByteView, into events: inout [TransportEvent]) {
         defer { unsafe fi_freeinfo(info) }
         guard let fabric, let listener = unsafe fabric.listener else { return }
         let from = unsafe SocketAddress(UnsafeRawBufferPointer(start: info.pointee.dest_addr, count: info.pointee.dest_addrlen)).description
-        guard halfOpen < options.maximumHalfOpen, let i = takePlace() else {
-            _ = unsafe fi_reject(listener, info.pointee.handle, nil, 0)
-            events.append(.refused(from: from, reason: "too many connections"))
-            return
+        func reject(_ code: RefusalCode) {
+            _ = unsafe Knock.refusal(code).withUnsafeBytes { unsafe fi_reject(listener, info.pointee.handle, $0.baseAddress, $0.count) }
+            events.append(.refused(from: from, reason: Knock.words(code)))
         }
+        if let code = Knock.judge(knock, cluster: options.cluster, secret: options.secret) { return reject(code) }
+        guard halfOpen < options.maximumHalfOpen, let i = takePlace() else { return reject(.busy) }
         links[i].address = from
         halfOpen += 1
         do {
             let endpoint = try unsafe makeEndpoint(i, info)
-            let status = unsafe fi_accept(endpoint, nil, 0)
+            let answer = Knock.answer(to: knock[0..<Knock.bytes].array, secret: options.secret)
+            let status = unsafe answer.withUnsafeBytes { unsafe fi_accept(endpoint, $0.baseAddress, $0.count) }
             guard status == 0 else { throw TransportError.failed(call: "fi_accept", why: Fabric.words(status)) }
         } catch {
             // An endpoint that was made owns the connection; rejecting then frees the provider's handle only.
@@ -110,20 +116,27 @@ extension Transport {
 
     // The hello.
 
-    /// FI_CONNECTED: the hello begins.
-    func connected(_ i: Int, into events: inout [TransportEvent]) {
+    /// FI_CONNECTED, with the listener's answer on the side that connected: the hello begins.
+    func connected(_ i: Int, answer: ByteView, into events: inout [TransportEvent]) {
         guard links[i].state == .connecting else { return }
+        guard !links[i].isOutgoing || Knock.isAnswer(answer, to: links[i].knock, secret: options.secret) else {
+            return fail(i, .refused(Knock.words(.secret)), into: &events)
+        }
         beginGreeting(i)
         if links[i].isOutgoing, let hello = links[i].handshake?.start() { sendHello(i, hello, into: &events) }
     }
     private func beginGreeting(_ i: Int) {
-        var generator = SystemRandomNumberGenerator()
-        let nonce = (0..<Introduction.nonceBytes).map { _ in UInt8.random(in: 0...255, using: &generator) }
         let own = Introduction(
-            nonce: nonce, identity: options.identity, rowBytes: options.rowBytes, dataRing: source?.memory.count ?? 0,
+            nonce: Transport.drawNonce(), identity: options.identity, rowBytes: options.rowBytes, dataRing: source?.memory.count ?? 0,
             cluster: options.cluster)
         links[i].handshake = Handshake(isInitiator: links[i].isOutgoing, own: own, secret: options.secret)
         links[i].state = .greeting
+    }
+
+    /// Bytes from the system's generator (getrandom).
+    static func drawNonce() -> [UInt8] {
+        var generator = SystemRandomNumberGenerator()
+        return (0..<Introduction.nonceBytes).map { _ in UInt8.random(in: 0...255, using: &generator) }
     }
 
     /// A message of the hello has come into receive `slot`.

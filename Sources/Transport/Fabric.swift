@@ -67,7 +67,7 @@ internal import Glibc
         addressesAreVirtual = registration & Int32(FI_MR_VIRT_ADDR) != 0
         let keyBytes = unsafe info.pointee.domain_attr.pointee.mr_key_size
         largestKey = keyBytes >= 8 ? .max - 1 : (1 << (8 * UInt64(max(1, keyBytes)))) - 1
-        newsTakesReceive = unsafe info.pointee.mode & UInt64(FI_RX_CQ_DATA) != 0
+        newsTakesReceive = unsafe (info.pointee.mode | info.pointee.rx_attr.pointee.mode) & UInt64(FI_RX_CQ_DATA) != 0
     }
 
     /// The parts of a write at most, whatever the provider would take.
@@ -96,7 +96,12 @@ internal import Glibc
         var address = sockaddr_storage()
         var length = MemoryLayout<sockaddr_storage>.size
         try check(unsafe fi_getname(&passive.pointee.fid, &address, &length), "fi_getname")
-        return unsafe withUnsafeBytes(of: &address) { unsafe SocketAddress($0).port }
+        return try unsafe withUnsafeBytes(of: &address) { bytes throws(TransportError) -> UInt16 in
+            if provider == "tcp", unsafe !ListenerGuard.protect(UnsafeRawBufferPointer(rebasing: bytes.prefix(length))) {
+                throw .failed(call: "setsockopt", why: "the listening socket was not found")
+            }
+            return unsafe SocketAddress(bytes).port
+        }
     }
 
     enum Queue { case completions, events }

@@ -123,7 +123,8 @@ struct Handshake {
     // What is checked.
 
     private mutating func judge(_ other: Introduction) -> Outcome? {
-        guard other.cluster == own.cluster else {
+        let isOpen = own.cluster.isEmpty && !own.identity.isNode || other.cluster.isEmpty && !other.identity.isNode
+        guard isOpen || other.cluster == own.cluster else {
             return refuse(.cluster, "it belongs to cluster \"\(other.cluster)\", this side to cluster \"\(own.cluster)\"")
         }
         if case .node(let mine, _) = own.identity, case .node(let its, _) = other.identity, mine == its {

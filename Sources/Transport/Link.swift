@@ -35,6 +35,8 @@ struct DataRange {
     var isOutgoing = false
     var address = ""
     var endpoint: UnsafeMutablePointer<fid_ep>?
+    /// What was sent with the connection request.
+    var knock: [UInt8] = []
     var handshake: Handshake?
     var peer: PeerIdentity?
     /// Hello buffers and outgoing rows; what the peer writes; the staging ring.

@@ -81,7 +81,9 @@ package import Wire
         try require((1...65_535).contains(options.maximumLinks), "links: 1 to 65,535")
         try require(options.maximumHalfOpen >= 1, "half-open links: at least 1")
         try require(options.heartbeat >= 1_000_000 && options.deadline > options.heartbeat, "heartbeat: at least 1 ms, and below the deadline")
-        try require(!options.cluster.isEmpty && options.cluster.utf8.count <= Limits.clusterName, "cluster name: 1 to \(Limits.clusterName) bytes")
+        // A client need not know the cluster's name: the secret tells whose it is.
+        try require(!options.cluster.isEmpty || !options.identity.isNode, "cluster name: 1 to \(Limits.clusterName) bytes")
+        try require(options.cluster.utf8.count <= Limits.clusterName, "cluster name: 1 to \(Limits.clusterName) bytes")
         if case .client(_, let name) = options.identity {
             try require(name.utf8.count <= HelloMessage.nameLimit, "client name: at most \(HelloMessage.nameLimit) bytes")
         }

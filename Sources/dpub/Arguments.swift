@@ -7,9 +7,12 @@ struct InputFlags: ParsableArguments {
     var message: String?
     @Option(
         name: .customShort("f"),
-        help: ArgumentHelp("A file as one message; with -l, --csv or --json its lines or rows instead of standard input's.", valueName: "file"))
+        help: ArgumentHelp(
+            "A file as one message; with -l, --csv or --json its lines or rows instead of standard input's.", valueName: "file"))
     var file: String?
-    @Flag(name: .customShort("l"), help: "A record per line (the default). Empty lines are skipped; a carriage return before the line's end goes with it.")
+    @Flag(
+        name: .customShort("l"),
+        help: "A record per line (the default). Empty lines are skipped; a carriage return before the line's end goes with it.")
     var lines = false
     @Flag(name: .customShort("s"), help: "All of standard input as one message.")
     var whole = false
@@ -45,7 +48,9 @@ struct RecordFlags: ParsableArguments {
         name: .customShort("K"),
         help: ArgumentHelp("Ends the key within each line; \\t, \\xHH and the like may be used.", valueName: "separator"))
     var keySeparator: String?
-    @Option(name: .customShort("H"), parsing: .unconditionalSingleValue, help: ArgumentHelp("A header; repeat for more.", valueName: "name:value"))
+    @Option(
+        name: .customShort("H"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("A header; repeat for more.", valueName: "name:value"))
     var headers: [String] = []
     @Option(
         name: .customShort("q"),

@@ -30,7 +30,9 @@ internal import Wire
 
     @Argument(help: "What to subscribe to.")
     var patterns: [String] = []
-    @Option(name: .customShort("T"), parsing: .unconditionalSingleValue, help: ArgumentHelp("Leave these topics out; repeat for more.", valueName: "pattern"))
+    @Option(
+        name: .customShort("T"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Leave these topics out; repeat for more.", valueName: "pattern"))
     var excluded: [String] = []
     @OptionGroup var connection: ConnectionFlags
     @OptionGroup(title: "Where to begin and end") var span: SpanFlags
@@ -54,7 +56,7 @@ internal import Wire
             throw ToolFailure(status: error.exitStatus, error.description)
         }
         Interrupts.engage()
-        var watch = Watch(plan, startedAt: start)
+        let watch = Watch(plan, startedAt: start)
         let result = watch.run(subscriber)
         subscriber.close()
         return try result.get()
@@ -66,7 +68,9 @@ struct SpanFlags: ParsableArguments {
         name: [.customShort("o", allowingJoined: true), .customLong("offset")], parsing: .unconditional,
         help: ArgumentHelp("Where to begin; see above.", valueName: "place"))
     var offset = "end"
-    @Option(name: [.customShort("c"), .customShort("C"), .customLong("count")], help: ArgumentHelp("Stop after so many records.", valueName: "n"))
+    @Option(
+        name: [.customShort("c"), .customShort("C"), .customLong("count")],
+        help: ArgumentHelp("Stop after so many records.", valueName: "n"))
     var count: UInt64?
     @Flag(name: [.customShort("e"), .customLong("exit")], help: "Stop at the end of what is there.")
     var stopsAtEnd = false
@@ -79,7 +83,8 @@ struct OutputFlags: ParsableArguments {
     var template: String?
     @Flag(name: .customShort("J"), help: "One JSON object per line.")
     var json = false
-    @Option(help: ArgumentHelp("raw (payloads, nothing between), text (a line each, the default), json, csv, hex, table.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp("raw (payloads, nothing between), text (a line each, the default), json, csv, hex, table.", valueName: "name"))
     var format: FormatName?
     @Option(help: ArgumentHelp("Of JSON payloads only this field; records without it are left out.", valueName: "a.b"))
     var field: String?

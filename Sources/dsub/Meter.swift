@@ -79,7 +79,8 @@ struct Meter {
         foldAll()
         let named = topics.map { (name: $0.key, figures: $0.value.total) }.sorted { $0.name < $1.name }
         let seconds = now - start
-        return ["summary of \(Numbers.duration(seconds)): \(Numbers.grouped(all.total.sizes.count)) records"]
+        let count = all.total.sizes.count
+        return ["summary of \(Numbers.duration(seconds)): \(Numbers.grouped(count)) record\(count == 1 ? "" : "s")"]
             + Self.lines(named, all: all.total, kinds, seconds)
     }
 

@@ -5,7 +5,7 @@ internal import Wire
 /// One subscription from its first record to its end: one thread, one write per poll.
 ///
 ///      poll ──records──▶ print into the buffer ──▶ write ──▶ enough? ──no──▶ poll
-struct Watch: ~Copyable {
+final class Watch {
     /// The longest wait without a look at signals and the reader of our output, seconds.
     private let slice = 0.1
     /// The buffer is written out in the middle of a poll when it has grown so large.
@@ -17,6 +17,8 @@ struct Watch: ~Copyable {
     private let field: String?
     private let watchesReader = Descriptor.isWaitable(1) && !Terminal.isTerminal(1)
     private var skipped: UInt64 = 0
+    /// What went wrong while a record was taken; thrown when the poll has returned.
+    private var fault: WatchStop?
 
     init(_ plan: WatchPlan, startedAt start: Double) {
         rule = StopRule(count: plan.count, stopsAtEnd: plan.stopsAtEnd, deadline: plan.timeLimit.map { start + $0 })
@@ -26,7 +28,7 @@ struct Watch: ~Copyable {
         field = plan.field
     }
 
-    mutating func run(_ subscriber: Subscriber) -> Result<ExitStatus, ToolFailure> {
+    func run(_ subscriber: Subscriber) -> Result<ExitStatus, ToolFailure> {
         var result: Result<ExitStatus, ToolFailure>
         do throws(WatchStop) {
             result = .success(try loop(subscriber))
@@ -45,19 +47,22 @@ struct Watch: ~Copyable {
         }
         let leftOut = printer.leftOut
         if leftOut > 0, let field {
-            say("dsub", "\(Numbers.grouped(leftOut)) record\(leftOut == 1 ? " has" : "s have") no field \"\(field)\" and \(leftOut == 1 ? "is" : "are") left out")
+            let who = leftOut == 1 ? "1 record has" : "\(Numbers.grouped(leftOut)) records have"
+            say("dsub", "\(who) no field \"\(field)\": left out")
         }
         return result
     }
 
-    private mutating func loop(_ subscriber: Subscriber) throws(WatchStop) -> ExitStatus {
+    private func loop(_ subscriber: Subscriber) throws(WatchStop) -> ExitStatus {
         while true {
             let now = Clock.monotonic()
             var wait = rule.wait(now: now, slice: slice)
             if let meter { wait = min(wait, meter.untilDue(now)) }
             let progress = try poll(subscriber, upTo: wait)
             if progress.skipped > skipped {
-                say("dsub", "\(Numbers.grouped(progress.skipped - skipped)) records were no longer kept (\(Numbers.grouped(progress.skipped)) in all)")
+                let lost = progress.skipped - skipped
+                let what = lost == 1 ? "1 record was" : "\(Numbers.grouped(lost)) records were"
+                say("dsub", "\(what) no longer kept (\(Numbers.grouped(progress.skipped)) in all)")
                 skipped = progress.skipped
             }
             let after = Clock.monotonic()
@@ -68,39 +73,39 @@ struct Watch: ~Copyable {
         }
     }
 
-    private mutating func poll(_ subscriber: Subscriber, upTo seconds: Double) throws(WatchStop) -> Subscriber.Progress {
-        var stop: WatchStop?
+    private func poll(_ subscriber: Subscriber, upTo seconds: Double) throws(WatchStop) -> Subscriber.Progress {
         let progress: Subscriber.Progress
         do throws(ClientError) {
-            progress = try subscriber.poll(upTo: seconds) { record in
-                let (goesOn, fault) = take(Printable(record))
-                stop = fault
-                return goesOn
-            }
+            progress = try subscriber.poll(upTo: seconds) { [self] record in take(Printable(record)) }
         } catch {
             throw .failed(ToolFailure(status: error.exitStatus, error.description))
         }
-        if let stop { throw stop }
+        if let fault { throw fault }
         return progress
     }
-    /// One record; whether more are wanted, and what went wrong.
-    private mutating func take(_ record: Printable) -> (goesOn: Bool, fault: WatchStop?) {
+    /// One record; whether more are wanted.
+    private func take(_ record: Printable) -> Bool {
         if meter != nil {
             let delay = Double(Clock.wall() &- record.time) / 1e9
             meter?.add(topic: record.topic, size: record.payload.count, delay: delay, now: Clock.monotonic())
-            return (rule.take(), nil)
+            return rule.take()
         }
-        guard printer.append(record) else { return (true, nil) }
+        guard printer.append(record) else { return true }
         if printer.output.count >= outputTarget {
-            do throws(WatchStop) { try flush() } catch { return (false, error) }
+            do throws(WatchStop) {
+                try flush()
+            } catch {
+                fault = error
+                return false
+            }
         }
-        return (rule.take(), nil)
+        return rule.take()
     }
 
-    private mutating func print(_ lines: [String]) throws(WatchStop) {
+    private func print(_ lines: [String]) throws(WatchStop) {
         if !Descriptor.writeText(lines.map { $0 + "\n" }.joined(), to: 1) { throw .closed }
     }
-    private mutating func flush() throws(WatchStop) {
+    private func flush() throws(WatchStop) {
         do throws(WriteFault) {
             try Descriptor.write(printer.output.view, to: 1)
         } catch {

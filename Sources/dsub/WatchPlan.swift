@@ -27,7 +27,8 @@ struct WatchPlan {
         for pattern in patterns + excluded {
             if pattern.isEmpty { throw .usage("a pattern is empty") }
             // Both ends of a range may have the length of a topic.
-            if pattern.utf8.count > 2 * Limits.topicName + 2 { throw .usage("a pattern takes more than \(Numbers.grouped(Limits.topicName)) bytes") }
+            let limit = 2 * Limits.topicName + 2
+            if pattern.utf8.count > limit { throw .usage("a pattern takes more than \(Numbers.grouped(limit)) bytes") }
         }
         let place = try Extent(parsing: span.offset, now: now)
         subscription = Subscription(patterns: patterns)
@@ -45,7 +46,9 @@ struct WatchPlan {
         showsTopic = flags.verbose
         if showsTopic, output == .raw { throw .usage("-v puts topics between payloads: not with --format raw") }
         if let name = flags.field {
-            if name.split(separator: ".", omittingEmptySubsequences: false).contains("") { throw .usage("--field: \"\(name)\" has an empty name") }
+            if name.split(separator: ".", omittingEmptySubsequences: false).contains("") {
+                throw .usage("--field: \"\(name)\" has an empty name")
+            }
             if case .meter = output { throw .usage("--field goes with records, not with statistics") }
         }
         field = flags.field

@@ -101,7 +101,10 @@ enum Reference {
         (0..<8).reduce(UInt32(n)) { c, _ in c & 1 == 1 ? (c >> 1) ^ 0x82F6_3B78 : c >> 1 }
     }
     static func crc(_ bytes: ArraySlice<UInt8>, _ seed: UInt32 = 0) -> UInt32 {
-        ~bytes.reduce(~seed) { table[Int(($0 ^ UInt32($1)) & 255)] ^ ($0 >> 8) }
+        let table = table
+        var c = ~seed
+        for byte in bytes { c = table[Int((c ^ UInt32(byte)) & 255)] ^ (c >> 8) }
+        return ~c
     }
     static func integer(_ bytes: [UInt8], _ at: Int, _ width: Int) -> UInt64 {
         (0..<width).reversed().reduce(0) { $0 << 8 | UInt64(bytes[at + $1]) }

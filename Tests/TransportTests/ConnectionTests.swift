@@ -101,11 +101,47 @@ extension Links {
             var random = SeededGenerator(seed)
             let stranger = try RawSocket(port: pair.a.transport.listeningPort)
             var bytes = pattern(seed, Int.random(in: 1...3000, using: &random))
-            // Some begin as a connection request of the provider would: version 3, type 1, then what follows is noise.
-            if seed % 2 == 0 { bytes.replaceSubrange(0..<min(2, bytes.count), with: [3, 1].prefix(min(2, bytes.count))) }
+            // Some begin as a connection request of the provider would: version 3, type 0, then what follows is noise.
+            if seed % 2 == 0 { bytes.replaceSubrange(0..<min(2, bytes.count), with: [3, 0].prefix(min(2, bytes.count))) }
             stranger.write(bytes)
             pump(pair.stations, for: 0.03) { false }
             stranger.close()
+            try exchange(pair)
+        }
+
+        @Test(.timeLimit(.minutes(1)), arguments: [1, 2, 8, 31, 32, 33])
+        func aConnectionRequestThatAnnouncesMoreThanItSendsDoesNotHoldTheLoopUp(_ sent: Int) throws {
+            let pair = try Pair()
+            let stranger = try RawSocket(port: pair.a.transport.listeningPort)
+            // Version 3, request, 256 bytes of private data to follow that never come.
+            stranger.write(Array(([3, 0, 1, 0] + [UInt8](repeating: 0, count: 60)).prefix(sent)))
+            let start = monotonicNow()
+            try exchange(pair)
+            #expect(monotonicNow() - start < 500_000_000)
+            pump(pair.stations, for: 0.05) { false }
+            stranger.close()
+            try exchange(pair)
+        }
+
+        @Test(arguments: [
+            // A software acknowledgement of nothing; a write of 200 parts; a message nobody expects; an answer to no read.
+            [3, 0, 0, 0, 2, 0, 16, 0, 16, 0, 0, 0, 0, 0, 0, 0],
+            [3, 9, 0, 0, 0, 200, 120, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+            [3, 0, 0, 0, 0, 0, 16, 0, 200, 0, 0, 0, 0, 0, 0, 0],
+            [3, 3, 0, 0, 0, 0, 16, 0, 16, 0, 0, 0, 0, 0, 0, 0],
+        ] as [[UInt8]])
+        func aStrangerDoesNotReachTheProvidersDataPath(_ header: [UInt8]) throws {
+            let pair = try Pair()
+            let stranger = try RawSocket(port: pair.a.transport.listeningPort)
+            // A well-formed request without a knock, and then a header of the data path.
+            var request: [UInt8] = [3, 0, 0, 0, 0, 0, 0, 0]
+            request.append(int: UInt64(1))
+            request.append(contentsOf: [UInt8](repeating: 0, count: 16))
+            stranger.write(request)
+            pump(pair.stations, for: 0.02) { false }
+            #expect(pair.a.refusals == [Knock.words(.malformed)])
+            stranger.write(header + [UInt8](repeating: 7, count: 256))
+            pump(pair.stations, for: 0.02) { false }
             try exchange(pair)
         }
 

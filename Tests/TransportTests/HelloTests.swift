@@ -66,6 +66,26 @@ import Wire
         #expect(accepted < 100_000)
     }
 
+    @Test func aKnockIsTakenFromWhoHoldsTheSecretOnly() {
+        let knock = Knock.make(cluster: "c", secret: [1], nonce: pattern(1, 32))
+        #expect(knock.count == Knock.bytes)
+        #expect(knock.withView { Knock.judge($0, cluster: "c", secret: [1]) } == nil)
+        #expect((knock + [0, 0, 0]).withView { Knock.judge($0, cluster: "c", secret: [1]) } == nil, "zeros that the provider added")
+        #expect(knock.withView { Knock.judge($0, cluster: "c", secret: [2]) } == .secret)
+        #expect(knock.withView { Knock.judge($0, cluster: "d", secret: [1]) } == .cluster)
+        for place in knock.indices {
+            var changed = knock
+            changed[place] ^= 1
+            #expect(changed.withView { Knock.judge($0, cluster: "c", secret: [1]) } != nil, "byte \(place)")
+            #expect(knock.prefix(place).map { $0 }.withView { Knock.judge($0, cluster: "c", secret: [1]) } != nil, "\(place) bytes")
+        }
+        let answer = Knock.answer(to: knock, secret: [1])
+        #expect(answer.withView { Knock.isAnswer($0, to: knock, secret: [1]) })
+        #expect(!answer.withView { Knock.isAnswer($0, to: knock, secret: [2]) })
+        #expect(!knock.withView { Knock.isAnswer($0, to: knock, secret: [1]) }, "a knock sent back is no answer")
+        #expect(Knock.refusal(.busy).withView { Knock.refusal($0) } == .busy)
+    }
+
     // The handshake as such.
 
     struct Ends {

@@ -35,7 +35,7 @@ import Wire
         carry()
         #expect(reader.read() == .news(row: true) && reader.row.array == pattern(1, 100))
         pattern(2, 90).withView { writer.set($0) }
-        for landed in [10, 47, 48, 100, 137] {
+        for landed in [20, 47, 48, 100, 137] {
             carry(landed)
             #expect(reader.read() == .torn, "\(landed) bytes of the row had landed")
             #expect(reader.row.array == pattern(1, 100))
@@ -52,7 +52,7 @@ extension Links {
     @Suite(.serialized) struct RowAndDataTests {
         @Test func rowsUnderLoadAreWholeAndTheLastOneArrives() throws {
             let pair = try Pair()
-            let rounds: UInt64 = 50_000
+            let rounds: UInt64 = 20_000
             var set: UInt64 = 0
             var last: UInt64 = 0
             var whole = true

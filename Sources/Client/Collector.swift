@@ -1,0 +1,72 @@
+internal import Wire
+
+/// The last records of what is there: so many of all, or the last of each topic and key; kept until the end is reached, then
+/// handed over in order.
+struct Collector {
+    enum Kind {
+        case tail(Int)
+        case last
+    }
+    struct Kept {
+        let topic: String
+        let bytes: OwnedBytes
+        let offset: UInt64
+        let ordered: UInt64
+        let node: UInt16
+        let group: UInt16
+
+        func show(_ body: (borrowing ReceivedRecord) -> Bool) -> Bool {
+            body(
+                ReceivedRecord(
+                    topic: topic, view: RecordView(bytes.view), offset: offset, ordered: ordered, node: node, group: group))
+        }
+    }
+    private struct Place: Hashable {
+        let topic: String
+        let key: [UInt8]
+    }
+
+    private let kind: Kind
+    private var tail: [Kept] = []
+    private var oldest = 0
+    private var last: [Place: Kept] = [:]
+    private var sorted: [Kept]?
+    private var given = 0
+
+    init(_ kind: Kind) { self.kind = kind }
+
+    var isEmpty: Bool { given >= (sorted?.count ?? .max) }
+
+    mutating func keep(_ record: borrowing ReceivedRecord) {
+        let header = record.view.header
+        var builder = BatchBuilder(capacity: header.length + BatchHeader.size)
+        builder.append(
+            topic: header.topic, flags: header.flags, time: header.time, key: record.view.key, headers: record.view.headers,
+            payload: record.view.payload)
+        let whole = builder.finish(publisher: PublisherID(0), epoch: 0, sequence: 0, group: GroupID(record.group))
+        let bytes = whole.withView { OwnedBytes($0, parts: [BatchHeader.size..<$0.count]) }
+        let kept = Kept(
+            topic: record.topic, bytes: bytes, offset: record.offset, ordered: record.ordered, node: record.node, group: record.group)
+        switch kind {
+        case .tail(let limit):
+            guard limit > 0 else { return }
+            if tail.count < limit {
+                tail.append(kept)
+            } else {
+                tail[oldest] = kept
+                oldest = (oldest + 1) % limit
+            }
+        case .last: last[Place(topic: record.topic, key: record.view.key.array)] = kept
+        }
+    }
+
+    /// The next one, in the order of the log.
+    mutating func next() -> Kept? {
+        if sorted == nil {
+            sorted = (tail + last.values).sorted { ($0.ordered, $0.group, $0.offset) < ($1.ordered, $1.group, $1.offset) }
+        }
+        guard let list = sorted, given < list.count else { return nil }
+        given += 1
+        return list[given - 1]
+    }
+}

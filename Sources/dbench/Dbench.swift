@@ -1,0 +1,190 @@
+import ArgumentParser
+import Client
+import Glibc
+import Tooling
+import Wire
+
+/// The load of the benchmarks: one publisher or one subscriber, in this process, no input to parse.
+@main
+struct Dbench: ParsableCommand, Tool {
+    static let configuration = CommandConfiguration(
+        commandName: "dbench", abstract: "Publish or receive records as fast as the cluster takes them, and measure.",
+        version: toolVersion, subcommands: [Pub.self, Sub.self])
+    func perform() throws(ToolFailure) -> ExitStatus { throw .usage("say pub or sub") }
+    static func main() { runToExit() }
+}
+
+struct LoadFlags: ParsableArguments {
+    @OptionGroup var connection: ConnectionFlags
+    @Option(help: "How many records.") var records = 100_000
+    @Option(name: [.short, .long], help: "The topic.") var topic = "bench/run"
+}
+
+/// Latencies in microseconds; kept as they are and sorted once.
+struct Latencies {
+    private var values: [UInt32] = []
+    mutating func add(nanoseconds: UInt64) { values.append(UInt32(clamping: nanoseconds / 1000)) }
+    func percentiles() -> (p50: UInt32, p99: UInt32, p999: UInt32) {
+        let sorted = values.sorted()
+        guard !sorted.isEmpty else { return (0, 0, 0) }
+        func at(_ share: Double) -> UInt32 { sorted[min(sorted.count - 1, Int(share * Double(sorted.count)))] }
+        return (at(0.5), at(0.99), at(0.999))
+    }
+}
+
+func monotonic() -> UInt64 {
+    var time = timespec()
+    _ = unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}
+
+/// User and system time of this process, seconds.
+func processorSeconds() -> Double {
+    var usage = rusage()
+    _ = unsafe getrusage(RUSAGE_SELF, &usage)
+    return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+}
+
+struct Pub: ParsableCommand, Tool {
+    static let configuration = CommandConfiguration(abstract: "Publish; each record begins with its number and the time it was sent.")
+    @OptionGroup var load: LoadFlags
+    @Option(help: "Payload bytes, at least 16.") var size = 100
+    @Option(help: "Records a second; 0 is as fast as possible.") var rate = 0.0
+    @Option(help: "Batch bytes.") var batch = 64 << 10
+    @Option(help: "Linger, milliseconds.") var linger = 1.0
+
+    func perform() throws(ToolFailure) -> ExitStatus {
+        guard size >= 16, load.records > 0 else { throw .usage("--size is at least 16, --records at least 1") }
+        do throws(ClientError) { return try run() } catch {
+            throw ToolFailure(status: error.exitStatus, error.description)
+        }
+    }
+
+    private func run() throws(ClientError) -> ExitStatus {
+        let options: ClientOptions
+        do throws(ToolFailure) { options = try load.connection.resolve() } catch { throw .failed(error.message) }
+        let publisher = try Publisher(options, identity: nil, batchBytes: batch, linger: linger / 1000, minimumLevel: nil)
+        try publisher.connect()
+        let topic = try publisher.topic(load.topic)
+        var payload = [UInt8](repeating: 0x61, count: size)
+        var latencies = Latencies()
+        var sentAt: [UInt64] = []
+        sentAt.reserveCapacity(load.records)
+        var noted = 0
+        let before = processorSeconds()
+        let start = monotonic()
+        var stamp = start
+        for number in 0..<load.records {
+            if rate > 0 {
+                let due = start + UInt64(Double(number) / rate * 1e9)
+                while monotonic() < due { _ = try publisher.wait(upTo: Double(due - min(due, monotonic())) / 1e9, reading: -1); note(publisher, sentAt, &noted, &latencies) }
+                stamp = monotonic()
+            } else if number & 63 == 0 { stamp = monotonic() }
+            payload.store(UInt64(number), at: 0)
+            payload.store(stamp, at: 8)
+            while try !payload.withView({ view throws(ClientError) in
+                try publisher.publish(topic, key: .empty, headers: .empty, time: Int64(stamp), payload: view, retain: false)
+            }) {
+                _ = try publisher.wait(upTo: 1, reading: -1)
+                note(publisher, sentAt, &noted, &latencies)
+            }
+            sentAt.append(stamp)
+            if number & 255 == 255 { _ = try publisher.wait(upTo: 0, reading: -1) }
+            note(publisher, sentAt, &noted, &latencies)
+        }
+        while publisher.unacknowledged > 0 {
+            try publisher.flush()
+            _ = try publisher.wait(upTo: 1, reading: -1)
+            note(publisher, sentAt, &noted, &latencies)
+        }
+        let end = monotonic()
+        let seconds = Double(end - start) / 1e9
+        let (p50, p99, p999) = latencies.percentiles()
+        let acknowledged = publisher.statistics.acknowledged
+        _ = Descriptor.writeLine(
+            "{\"records\":\(acknowledged),\"seconds\":\(seconds),\"records_per_second\":\(Double(acknowledged) / seconds),"
+                + "\"p50_us\":\(p50),\"p99_us\":\(p99),\"p999_us\":\(p999),\"cpu_seconds\":\(processorSeconds() - before),"
+                + "\"started_ns\":\(start),\"finished_ns\":\(end)}", to: 1)
+        publisher.close()
+        return acknowledged == UInt64(load.records) ? .done : .unacknowledged
+    }
+
+    private func note(_ publisher: Publisher, _ sentAt: [UInt64], _ noted: inout Int, _ latencies: inout Latencies) {
+        let acknowledged = Int(publisher.statistics.acknowledged)
+        guard acknowledged > noted else { return }
+        let now = monotonic()
+        // One in sixteen: enough for percentiles.
+        while noted < min(acknowledged, sentAt.count) {
+            if noted & 15 == 0 { latencies.add(nanoseconds: now - sentAt[noted]) }
+            noted += 1
+        }
+    }
+}
+
+struct Sub: ParsableCommand, Tool {
+    static let configuration = CommandConfiguration(abstract: "Receive, and check that every number comes once and in order.")
+    @OptionGroup var load: LoadFlags
+    @Option(help: "Give up after so many seconds without a record.") var idle = 30.0
+
+    func perform() throws(ToolFailure) -> ExitStatus {
+        do throws(ClientError) { return try run() } catch {
+            throw ToolFailure(status: error.exitStatus, error.description)
+        }
+    }
+
+    private final class Tally {
+        var received = 0
+        var expected: UInt64 = 0
+        var lost: UInt64 = 0
+        var duplicates: UInt64 = 0
+        var first: UInt64 = 0
+        var latencies = Latencies()
+        var now: UInt64 = 0
+    }
+
+    private func run() throws(ClientError) -> ExitStatus {
+        let options: ClientOptions
+        do throws(ToolFailure) { options = try load.connection.resolve() } catch { throw .failed(error.message) }
+        let subscriber = try Subscriber(options, Subscription(patterns: [load.topic]))
+        try subscriber.connect()
+        // The start is the end as it is now: stand there before the publisher is let go.
+        var isThere = false
+        while !isThere { isThere = try subscriber.poll(upTo: 0.05) { _ in true }.atEnd }
+        _ = Descriptor.writeLine("ready", to: 2)
+        let tally = Tally()
+        let before = processorSeconds()
+        var last = monotonic()
+        while tally.received < load.records {
+            tally.now = monotonic()
+            let progress = try subscriber.poll(upTo: 1) { record in
+                let payload = record.view.payload
+                guard payload.count >= 16 else { return true }
+                let number = payload.u64(0)
+                if tally.received == 0 { tally.first = monotonic() }
+                if number == tally.expected {
+                    tally.expected += 1
+                } else if number > tally.expected {
+                    tally.lost += number - tally.expected
+                    tally.expected = number + 1
+                } else {
+                    tally.duplicates += 1
+                }
+                if tally.received & 15 == 0 { tally.latencies.add(nanoseconds: monotonic() - min(monotonic(), payload.u64(8))) }
+                tally.received += 1
+                return true
+            }
+            if progress.delivered > 0 { last = monotonic() }
+            if Double(monotonic() - last) / 1e9 > idle { break }
+        }
+        let end = monotonic()
+        let seconds = Double(end - tally.first) / 1e9
+        let (p50, p99, p999) = tally.latencies.percentiles()
+        let lost = tally.lost + UInt64(max(0, load.records - tally.received) ) - min(tally.lost, UInt64(max(0, load.records - tally.received)))
+        _ = Descriptor.writeLine(
+            "{\"records\":\(tally.received),\"seconds\":\(seconds),\"records_per_second\":\(Double(tally.received) / seconds),"
+                + "\"p50_us\":\(p50),\"p99_us\":\(p99),\"p999_us\":\(p999),\"lost\":\(lost),\"duplicates\":\(tally.duplicates),"
+                + "\"cpu_seconds\":\(processorSeconds() - before),\"started_ns\":\(tally.first),\"finished_ns\":\(end)}", to: 1)
+        subscriber.close()
+        return tally.received == load.records && lost == 0 && tally.duplicates == 0 ? .done : .failed
+    }
+}
