@@ -38,6 +38,7 @@ final class Attachment {
     private var wakeup: Int32 = -1
     private(set) var cluster: ClusterInfo?
     private(set) var losses = 0
+    private var refusals = 0
     private var held: (kind: MessageKind, body: ByteView)?
 
     /// Pause between two attempts, and how long a broker may take to say what it is, nanoseconds.
@@ -101,7 +102,9 @@ final class Attachment {
         for event in batch {
             switch event {
             case .up(let link, _): if case .greeting(link) = state { nextAttempt = Attachment.now() + Attachment.greeting }
-            case .down(let link, let reason): lost(link, "\(reason)", user)
+            case .down(let link, let reason):
+                try judge(reason)
+                lost(link, "\(reason)", user)
             case .message: try messages(user)
             case .row, .space, .wakeup, .refused: continue
             }
@@ -180,6 +183,16 @@ final class Attachment {
             nextAttempt = next % addresses.count == 0 ? Attachment.now() + Attachment.pause : 0
         default: return
         }
+    }
+
+    /// What every broker refuses is not mended by trying again.
+    private func judge(_ reason: DownReason) throws(ClientError) {
+        guard case .greeting = state, case .refused(let why) = reason else {
+            refusals = 0
+            return
+        }
+        refusals += 1
+        if refusals >= addresses.count, let current { throw .refused("\(current): \(why)") }
     }
 
     private func note(_ why: String) {
