@@ -57,6 +57,8 @@ extension Node {
             live!.ledgers[rank].skip(to: tail)
             return
         }
+        guard read < tail else { return }
+        live!.isRowDirty = true
         let reader = RingReader(mirror)
         while read < tail {
             switch try reader.item(at: read, before: tail) {
@@ -74,7 +76,6 @@ extension Node {
                 read = end
             }
         }
-        live!.isRowDirty = true
     }
 
     private mutating func hold(_ header: FrameHeader, _ body: ByteView, end: UInt64, rank: Int) {

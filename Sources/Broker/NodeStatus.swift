@@ -44,8 +44,17 @@ extension Node {
         return "{\"cluster\":\"\(Self.escape(settings.cluster))\",\"node\":\(me.raw),\"phase\":\"\(phase)\","
             + "\"view\":{\"number\":\(view.number.raw),\"members\":[\(list)],\"quorum\":\(view.quorumSize)},"
             + "\"nodes\":[\(members.joined(separator: ","))],\"groups\":[\(groups.joined(separator: ","))],"
+            + "\"ring\":{\"tail\":\(ring.tail),\"let_go\":[\(ringLetGo)]},"
             + "\"sessions\":\(sessions.count),\"records_taken\":\(counters.recordsTaken),\"records_delivered\":\(counters.recordsDelivered),"
             + "\"unordered_dropped\":\(counters.unorderedDropped),\"batches_refused\":\(counters.batchesRefused)}"
+    }
+
+    /// How far each member, in rank order, has let go of this node's data ring.
+    private var ringLetGo: String {
+        guard let live else { return "" }
+        return (0..<live.view.members.count).map { rank in
+            "\(rank == live.me ? live.ledgers[rank].consumed : live.rows[rank].consumed[live.me])"
+        }.joined(separator: ",")
     }
 
     /// At most a million bytes of names: an answer is one message.

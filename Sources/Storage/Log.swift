@@ -92,7 +92,7 @@ package final class Log<D: Disk> {
         self.mark = mark
         zeroed = segments[segments.count - 1].bytes
         reserved = zeroed
-        zeros = [UInt8](repeating: 0, count: options.zeroAhead)
+        zeros = Storage.zeros(options.zeroAhead)
         staged = Stage(at: end)
     }
 

@@ -249,7 +249,7 @@ package final class MemoryDisk: Disk {
         if size < before {
             node.bytes.removeLast(before - size)
         } else {
-            node.bytes.append(contentsOf: repeatElement(0, count: size - before))
+            node.bytes.append(contentsOf: zeros(size - before))
         }
     }
 
@@ -258,7 +258,7 @@ package final class MemoryDisk: Disk {
         let before = node.bytes.count
         let end = position + length
         let old = isVolatile || position >= before ? [] : Array(node.bytes[position..<min(end, before)])
-        if position > before { node.bytes.append(contentsOf: repeatElement(0, count: position - before)) }
+        if position > before { node.bytes.append(contentsOf: zeros(position - before)) }
         var at = position
         for part in parts {
             let piece = part[0..<min(part.count, end - at)]

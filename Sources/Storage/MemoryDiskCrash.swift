@@ -48,21 +48,21 @@ extension MemoryDisk {
         }
         // Back to what was durable, then forth again with what was kept.
         var bytes = node.bytes
-        bytes.append(contentsOf: repeatElement(0, count: widest - bytes.count))
+        bytes.append(contentsOf: zeros(widest - bytes.count))
         for change in changes.reversed() {
             let had = change.start + change.old.count
             bytes.replaceSubrange(change.start..<had, with: change.old)
-            bytes.replaceSubrange(had..<change.end, with: repeatElement(0, count: change.end - had))
+            bytes.replaceSubrange(had..<change.end, with: zeros(change.end - had))
         }
         for (i, change) in changes.enumerated() {
             if change.sizeAfter < change.sizeBefore {
-                if i < cut { bytes.replaceSubrange(change.start..<change.end, with: repeatElement(0, count: change.end - change.start)) }
+                if i < cut { bytes.replaceSubrange(change.start..<change.end, with: zeros(change.end - change.start)) }
             } else if !change.new.isEmpty {
                 keep(change, number: i, kept, &bytes)
             }
         }
         bytes.removeLast(max(0, bytes.count - size))
-        bytes.append(contentsOf: repeatElement(0, count: max(0, size - bytes.count)))
+        bytes.append(contentsOf: zeros(max(0, size - bytes.count)))
         node.bytes = bytes
     }
 

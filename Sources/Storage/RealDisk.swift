@@ -140,7 +140,7 @@ package final class RealDisk: Disk, Sendable {
 
     package func read(_ file: File, at position: Int, count: Int, into bytes: inout [UInt8]) throws(StorageError) -> Int {
         let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: count))
+        bytes.append(contentsOf: zeros(count))
         var got = 0
         while got < count {
             // Bounds: start + got ..< start + count lies within the array, which was just grown to that end.
@@ -224,7 +224,7 @@ package final class RealDisk: Disk, Sendable {
 
     /// What the lock file says about who holds it.
     private static func holder(_ lock: Int32) -> String {
-        var bytes = [UInt8](repeating: 0, count: 32)
+        var bytes = zeros(32)
         let n = unsafe bytes.withUnsafeMutableBytes { unsafe pread(lock, $0.baseAddress, $0.count, 0) }
         let digits = bytes.prefix(max(0, n)).prefix { $0 >= 48 && $0 <= 57 }
         return digits.isEmpty ? "another node" : "another node, process \(String(decoding: digits, as: UTF8.self))"

@@ -73,10 +73,11 @@ extension Transport {
         let i = token.index
         switch kind {
         case .receive: unsafe received(i, slot: token.slot, length: entry.len, into: &events)
-        case .hello, .write: links[i].outstanding -= 1
-        case .lastWrite:
-            links[i].outstanding -= 1
-            links[i].rowOut.complete()
+        case .hello: return
+        case .write:
+            let count = UInt16(truncatingIfNeeded: token.slot)
+            links[i].writesDone += UInt64(count &- UInt16(truncatingIfNeeded: links[i].writesDone))
+            links[i].rowOut.complete(UInt8(truncatingIfNeeded: token.slot >> 16))
         }
     }
     /// Whether a completion belongs to the link that has the place now: one may come after its endpoint was closed.

@@ -89,8 +89,10 @@ extension Transport {
         unsafe links[i].endpoint = unsafe endpoint
         endpoints[UInt(bitPattern: endpoint)] = i
         try check(Int(unsafe fi_ep_bind(endpoint, &fabric.events.pointee.fid, 0)), "fi_ep_bind")
-        try check(
-            Int(unsafe fi_ep_bind(endpoint, &fabric.completions.pointee.fid, UInt64(FI_TRANSMIT) | UInt64(FI_RECV))), "fi_ep_bind")
+        // Sends and writes complete in order; only those that ask for it are reported.
+        let transmit = UInt64(FI_TRANSMIT) | UInt64(FI_SELECTIVE_COMPLETION)
+        try check(Int(unsafe fi_ep_bind(endpoint, &fabric.completions.pointee.fid, transmit)), "fi_ep_bind")
+        try check(Int(unsafe fi_ep_bind(endpoint, &fabric.completions.pointee.fid, UInt64(FI_RECV))), "fi_ep_bind")
         try check(Int(unsafe fi_enable(endpoint)), "fi_enable")
         for slot in 0..<receives { try check(postReceive(i, slot), "fi_recv") }
         links[i].state = .connecting
@@ -181,7 +183,7 @@ extension Transport {
         bytes.withView { control.memory.copy($0, to: place) }
         let token = Token(i, links[i].generation, .hello, slot: slot)
         let status = unsafe fi_send(endpoint, control.memory.address(place), bytes.count, control.descriptor, 0, token.pointer)
-        if status == 0 { links[i].outstanding += 1 } else { fail(i, .unreachable(Fabric.words(status)), into: &events) }
+        if status != 0 { fail(i, .unreachable(Fabric.words(status)), into: &events) }
     }
 
     /// Memory that the peer, proved, may write: row, message ring, mirror, each on pages of its own.

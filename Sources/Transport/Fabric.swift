@@ -62,7 +62,7 @@ internal import Glibc
         let transmit = unsafe info.pointee.tx_attr.pointee
         let registration = unsafe info.pointee.domain_attr.pointee.mr_mode
         partLimit = max(1, min(transmit.iov_limit, transmit.rma_iov_limit, Fabric.mostParts))
-        transmitLimit = max(4, transmit.size)
+        transmitLimit = max(4, min(transmit.size, 4096))
         receiveLimit = unsafe max(4, info.pointee.rx_attr.pointee.size)
         addressesAreVirtual = registration & Int32(FI_MR_VIRT_ADDR) != 0
         let keyBytes = unsafe info.pointee.domain_attr.pointee.mr_key_size

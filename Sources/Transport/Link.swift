@@ -53,8 +53,10 @@ struct DataRange {
     /// Stretches of my data ring that wait for the next flush.
     var ranges: [DataRange] = []
 
-    /// Operations posted whose completion has not come.
-    var outstanding = 0
+    /// Writes posted; those known to have completed, with all before them; the last that asked for a completion.
+    var writesPosted: UInt64 = 0
+    var writesDone: UInt64 = 0
+    var writeAsked: UInt64 = 0
     var helloSlot = 0
     /// When the hello, or the lingering, must have ended.
     var deadline: UInt64 = 0
@@ -106,7 +108,7 @@ struct DataRange {
 
 /// The buffers of a link's control region.
 ///
-///      | receives × 2,048 | hello sends: 4 × 2,048 | rows out: 8 slots | rows in, kept: 2 and a prefix |
+///      | receives × 2,048 | hello sends: 4 × 2,048 | rows out: 16 slots | rows in, kept: 2 and a prefix |
 enum ControlLayout {
     static let buffer = HelloMessage.limit
     static let sends = 4
@@ -123,12 +125,13 @@ enum ControlLayout {
 ///
 ///      63      48 47        32 31   24 23     0
 ///      | index   | generation | kind  | slot   |
+///
+/// `slot` of a receive: which buffer; of a write: rows posted with it and before, modulo 256, above writes posted, modulo 65,536.
 struct Token {
     enum Kind: UInt8 {
         case hello = 1
         case receive = 2
         case write = 3
-        case lastWrite = 4
     }
     let raw: UInt64
 

@@ -49,9 +49,12 @@ struct RowPrefix: Equatable {
     }
 }
 
-/// The outgoing rows: a few slots, so that a row under way is not written over. A slot is free again when its write has completed.
+/// The outgoing rows: a few slots, so that a row under way is not written over. A slot is free again when its write, or a
+/// later one on the same link, has completed.
 struct RowWriter {
-    static let slots = 8
+    static let slots = 16
+    /// A completion is asked for with every so many rows: each one costs the tcp provider two system calls.
+    static let completionInterval: UInt64 = 8
 
     private let memory: Memory
     private let slotBytes: Int
@@ -62,7 +65,7 @@ struct RowWriter {
     private(set) var version: UInt64 = 0
     private(set) var sentVersion: UInt64 = 0
     private(set) var beat: UInt64 = 0
-    private var posted: UInt64 = 0
+    private(set) var posted: UInt64 = 0
     private var completed: UInt64 = 0
 
     static func bytes(rowBytes: Int) -> Int { slots * slotBytes(rowBytes) }
@@ -106,7 +109,10 @@ struct RowWriter {
         posted += 1
         sentVersion = version
     }
-    mutating func complete() { completed += 1 }
+    /// Rows up to the `count`-th have gone out; `count` modulo 256 is known.
+    mutating func complete(_ count: UInt8) { completed += UInt64(count &- UInt8(truncatingIfNeeded: completed)) }
+    /// Whether the next row is one whose completion is asked for.
+    var wantsCompletion: Bool { (posted + 1) % Self.completionInterval == 0 }
 }
 
 /// The incoming row: the peer writes `memory`; what passes the checksum is kept in one of two places of ours.

@@ -29,7 +29,7 @@ internal import Wire
     }
 
     /// Posts the parts as one write; 0 or a negative status (fi_writemsg).
-    func post(_ endpoint: UnsafeMutablePointer<fid_ep>, token: Token, news: UInt32?) -> Int {
+    func post(_ endpoint: UnsafeMutablePointer<fid_ep>, token: Token, completes: Bool, news: UInt32?) -> Int {
         var message = unsafe fi_msg_rma()
         unsafe message.msg_iov = UnsafePointer(scratch.local)
         unsafe message.desc = scratch.descriptors
@@ -38,7 +38,7 @@ internal import Wire
         unsafe message.rma_iov_count = count
         unsafe message.context = token.pointer
         unsafe message.data = UInt64(news ?? 0)
-        let flags = UInt64(FI_COMPLETION) | (news == nil ? 0 : UInt64(FI_REMOTE_CQ_DATA))
+        let flags = (completes ? UInt64(FI_COMPLETION) : 0) | (news == nil ? 0 : UInt64(FI_REMOTE_CQ_DATA))
         return unsafe fi_writemsg(endpoint, &message, flags)
     }
 }
@@ -88,9 +88,8 @@ extension Transport {
             addMessages(i, &parts, &cursor)
             let isLast = !parts.isFull
             if isLast { addRow(i, &parts) }
-            guard links[i].outstanding < fabric.transmitLimit else { return stall(i) }
-            let token = Token(i, links[i].generation, isLast ? .lastWrite : .write)
-            let status = unsafe parts.post(endpoint, token: token, news: isLast ? links[i].remote.link : nil)
+            guard links[i].writesPosted - links[i].writesDone < UInt64(fabric.transmitLimit) else { return stall(i) }
+            let status = unsafe post(i, parts, isLast: isLast, endpoint, fabric)
             guard status == 0 else {
                 if status == -Int(FI_EAGAIN) { return stall(i) }
                 doom(i, .closed)
@@ -102,6 +101,21 @@ extension Transport {
         }
         finishRow(i)
         return true
+    }
+
+    /// Posts one write, with a completion where it is time for one.
+    private func post(
+        _ i: Int, _ parts: borrowing WriteParts, isLast: Bool, _ endpoint: UnsafeMutablePointer<fid_ep>, _ fabric: Fabric
+    ) -> Int {
+        let number = links[i].writesPosted + 1
+        let completes =
+            isLast && links[i].rowOut.wantsCompletion || number - links[i].writeAsked >= UInt64(fabric.transmitLimit / 4)
+        let rows = links[i].rowOut.posted + (isLast ? 1 : 0)
+        let token = Token(
+            i, links[i].generation, .write, slot: Int(UInt8(truncatingIfNeeded: rows)) << 16 | Int(UInt16(truncatingIfNeeded: number)))
+        let status = unsafe parts.post(endpoint, token: token, completes: completes, news: isLast ? links[i].remote.link : nil)
+        if status == 0 && completes { links[i].writeAsked = number }
+        return status
     }
 
     private func stall(_ i: Int) -> Bool {
@@ -148,7 +162,7 @@ extension Transport {
 
     /// A write was taken: what it carried waits no more.
     private func accept(_ i: Int, _ cursor: inout FlushCursor, bytes: Int) {
-        links[i].outstanding += 1
+        links[i].writesPosted += 1
         links[i].sending.posted = cursor.messages
         links[i].ranges.removeFirst(cursor.range)
         if !links[i].ranges.isEmpty { links[i].ranges[0].from = cursor.data }

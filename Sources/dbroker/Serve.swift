@@ -78,8 +78,6 @@ final class Serve {
         while ending == nil {
             turn()
             guard ending == nil else { break }
-            if !stalled.isEmpty && !events.isEmpty { continue }
-            events.removeAll(keepingCapacity: true)
             transport.sleep(until: nextTick, mode: mode, into: &events)
         }
         return ending ?? .stopped
@@ -89,6 +87,7 @@ final class Serve {
         let now = Self.now()
         transport.poll(now: now.monotonic, into: &events)
         for event in events { handle(event, now) }
+        events.removeAll(keepingCapacity: true)
         offerStalled(now)
         if now.monotonic >= nextTick {
             node.tick(now: now, into: &out)

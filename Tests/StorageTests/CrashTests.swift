@@ -172,7 +172,7 @@ private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, cr
         var boundary = 0
         var isFinished = false
         while !isFinished {
-            for seed in 0..<25 {
+            for seed in 0..<12 {
                 let (problem, finished) = story(cutAt: boundary, seed: UInt64(boundary * 1000 + seed))
                 if let problem { Issue.record("cut at \(boundary), seed \(seed): \(problem)") }
                 isFinished = finished

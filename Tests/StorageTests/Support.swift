@@ -47,7 +47,8 @@ struct Samples {
             let count = 1 + random.below(3)
             for _ in 0..<count {
                 let seed = UInt8(truncatingIfNeeded: random.next())
-                let payload = (0..<random.below(limit)).map { UInt8(truncatingIfNeeded: $0) &+ seed }
+                var payload = [UInt8](repeating: seed, count: random.below(limit))
+                for i in stride(from: 0, to: payload.count, by: 16) { payload[i] = UInt8(truncatingIfNeeded: i) }
                 payload.withView { builder.append(topic: TopicID(0), time: Int64(serial), payload: $0) }
             }
             let isRecords = random.chance(90)

@@ -29,7 +29,7 @@ import Wire
         func carry(_ bytes: Int? = nil) {
             let row = writer.prepare(tail: 0, consumed: 0, flags: 0)
             line.memory.copy(out.memory.view(row.offset, min(bytes ?? row.length, row.length)), to: 0)
-            if bytes == nil { writer.took(); writer.complete() }
+            if bytes == nil { writer.took(); writer.complete(UInt8(truncatingIfNeeded: writer.posted)) }
         }
         pattern(1, 100).withView { writer.set($0) }
         carry()

@@ -1,0 +1,147 @@
+import Foundation
+import Storage
+import Testing
+import Wire
+
+@Suite struct FaultTests {
+    @Test func aFullDiskRefusesTheAppendAndTheLogGoesOnWhenSpaceReturns() throws {
+        for room in stride(from: 0, to: 900, by: 37) {
+            let disk = MemoryDisk()
+            disk.capacity = 1000
+            let log = try Log.open(disk, group: GroupID(3), options: small(65_536)).log
+            var samples = Samples(seed: UInt64(room))
+            var entries = [samples.next(payload: 30)]
+            try log.append(entries[0])
+            try log.sync()
+            disk.capacity = disk.used + room
+            var error: StorageError?
+            while error == nil {
+                let entry = samples.next()
+                do throws(StorageError) {
+                    try log.append(entry)
+                    entries.append(entry)
+                } catch let failure { error = failure }
+            }
+            #expect(error?.isFull == true)
+            #expect(error?.description.contains("No space left on device") == true && error?.description.contains("free space") == true)
+            #expect(log.stagedCount == 0)
+            log.checkInvariants()
+            #expect(try difference(log, entries, from: 0) == nil, "the append did not happen")
+            disk.capacity = nil
+            for _ in 0..<3 {
+                entries.append(samples.next(payload: 20))
+                try log.append(entries[entries.count - 1])
+            }
+            let (again, recovery) = try Log.open(disk, group: GroupID(3), options: small(65_536))
+            #expect(recovery.damage.isEmpty)
+            #expect(try difference(again, entries, from: 0) == nil)
+        }
+    }
+
+    @Test func aFailedSyncPoisonsTheLogUntilItIsOpenedAgain() throws {
+        for seed in 0..<200 {
+            var random = Seeded(UInt64(seed))
+            let disk = MemoryDisk()
+            var samples = Samples(seed: UInt64(seed))
+            let entries = (0..<12).map { _ in samples.next() }
+            let log = try Log.open(disk, group: GroupID(3), options: small(65_536)).log
+            try log.append(all: entries[..<4])
+            try log.sync()
+            try log.append(all: entries[4..<8])
+            disk.syncsUntilError = 0
+            let first = #expect(throws: StorageError.self) { try log.sync() }
+            #expect(first?.isFailedSync == true)
+            // The disk would take the next sync; the log does not ask for it.
+            let before = disk.operations
+            for attempt in 0..<5 {
+                let error = #expect(throws: StorageError.self) {
+                    switch attempt {
+                    case 0: try log.sync()
+                    case 1: try log.append(entries[8])
+                    case 2: try log.roll(checkpoint: [])
+                    case 3: try log.truncate(to: .zero)
+                    default: try log.close()
+                    }
+                }
+                guard case .poisoned = error?.kind else {
+                    Issue.record("\(String(describing: error))")
+                    continue
+                }
+            }
+            #expect(disk.operations == before)
+            // The page cache still shows what the disk gave up. Whoever opens writes it again before calling it synced.
+            let again = try Log.open(disk, group: GroupID(3), options: small(65_536)).log
+            #expect(again.end.number.raw == 8)
+            try again.append(all: entries[8...])
+            try again.sync()
+            disk.crash(using: &random)
+            let (last, recovery) = try Log.open(disk, group: GroupID(3), options: small(65_536))
+            #expect(recovery.damage.isEmpty && last.end.number.raw == 12, "seed \(seed): \(recovery.damage)")
+            #expect(try difference(last, entries, from: 0) == nil)
+        }
+    }
+
+    @Test func aDataDirectoryBelongsToOneNodeAtATime() throws {
+        let scratch = try Scratch()
+        var first: RealDisk? = try RealDisk(root: scratch.path + "/a/b")
+        let error = #expect(throws: StorageError.self) { _ = try RealDisk(root: scratch.path + "/a/b") }
+        #expect(error?.kind == .locked(by: "another node, process \(ProcessInfo.processInfo.processIdentifier)"))
+        #expect(error?.description.contains(scratch.path + "/a/b") == true)
+        #expect(first != nil)
+        first = nil
+        _ = try RealDisk(root: scratch.path + "/a/b")
+    }
+
+    @Test func aRealDisksErrorsSayWhereWhatAndWhatToDo() throws {
+        let scratch = try Scratch()
+        let disk = try RealDisk(root: scratch.path)
+        let error = #expect(throws: StorageError.self) { _ = try disk.open("nowhere/file", create: true) }
+        #expect(error?.kind == .system(2) && error?.path == scratch.path + "/nowhere/file" && error?.operation == "open")
+        #expect(error?.description.contains("No such file or directory (errno 2); check the path") == true)
+        #expect(try disk.exists("lock") && !disk.exists("nowhere"))
+        #expect(try disk.list("") == ["lock"])
+    }
+
+    @Test func aStateFileIsReplacedAsAWholeOrNotAtAll() throws {
+        for seed in 0..<1000 {
+            var random = Seeded(UInt64(seed))
+            let disk = MemoryDisk()
+            let states = StateFile(disk)
+            let old = [UInt8](repeating: 1, count: random.below(2000))
+            let new = [UInt8](repeating: 2, count: random.below(2000))
+            try states.save("member", old)
+            disk.operationsUntilPowerCut = random.below(7)
+            var isSaved = false
+            do throws(StorageError) {
+                try states.save("member", new)
+                isSaved = true
+            } catch { #expect(error.kind == .system(5)) }
+            disk.crash(using: &random)
+            let found = try #require(try states.load("member"))
+            #expect(found == new || (found == old && !isSaved))
+            try states.save("member", [])
+            #expect(try states.load("member") == [])
+            try states.remove("member")
+            #expect(try states.load("member") == nil)
+        }
+    }
+
+    @Test func aStateFileTellsEveryFlippedByte() throws {
+        let scratch = try Scratch()
+        let states = StateFile(try RealDisk(root: scratch.path))
+        #expect(try states.load("member") == nil)
+        let blob = (0..<100).map { UInt8($0) }
+        try states.save("member", blob)
+        #expect(try states.load("member") == blob)
+        let good = try scratch.read("member")
+        for i in good.indices {
+            var bad = good
+            bad[i] ^= 4
+            try scratch.write("member", bad)
+            #expect(throws: StorageError.self) { _ = try states.load("member") }
+        }
+        try scratch.write("member", good.dropLast())
+        #expect(throws: StorageError.self) { _ = try states.load("member") }
+        #expect(try scratch.list("") == ["lock", "member"])
+    }
+}

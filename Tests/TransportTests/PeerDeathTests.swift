@@ -1,0 +1,226 @@
+import Foundation
+import Synchronization
+import Testing
+import Wire
+
+@testable import Transport
+
+/// A transport on a thread of its own that sleeps in the kernel and notes when it hears what.
+final class Watch: Sendable {
+    struct Notes {
+        var port: UInt16 = 0
+        var failure: String?
+        var ups: [(at: UInt64, identity: LinkIdentity)] = []
+        var downs: [(at: UInt64, reason: DownReason)] = []
+        /// The first eight bytes of each message.
+        var numbers: [UInt64] = []
+        var sleeps: UInt64 = 0
+        var stop = false
+        var hasEnded = false
+    }
+    let notes = Mutex(Notes())
+
+    init(_ options: TransportOptions, onSilent: @escaping @Sendable (LinkIdentity) -> Void = { _ in }) throws {
+        let thread = Thread { [self] in
+            do { try run(options, onSilent) } catch { notes.withLock { $0.failure = "\(error)" } }
+            notes.withLock { $0.hasEnded = true }
+        }
+        thread.start()
+        try #require(wait { $0.port != 0 || $0.failure != nil })
+        try #require(notes.withLock { $0.failure } == nil)
+    }
+    var port: UInt16 { notes.withLock { $0.port } }
+
+    @discardableResult
+    func wait(for seconds: Double = 5, until condition: (Notes) -> Bool) -> Bool {
+        let end = monotonicNow() + UInt64(seconds * 1e9)
+        while monotonicNow() < end {
+            if notes.withLock({ condition($0) }) { return true }
+            sched_yield()
+        }
+        return notes.withLock { condition($0) }
+    }
+    func stop() {
+        notes.withLock { $0.stop = true }
+        wait { $0.hasEnded }
+    }
+
+    private func run(_ options: TransportOptions, _ onSilent: @Sendable (LinkIdentity) -> Void) throws {
+        let transport = try Transport(options)
+        notes.withLock { $0.port = transport.listeningPort }
+        var events: [TransportEvent] = []
+        while !notes.withLock({ $0.stop }) {
+            transport.sleep(until: monotonicNow() + 20_000_000, mode: .sleep, into: &events)
+            transport.poll(now: monotonicNow(), into: &events)
+            let now = monotonicNow()
+            for event in events {
+                switch event {
+                case .up(_, let peer): notes.withLock { $0.ups.append((now, peer.identity)) }
+                case .down(let link, let reason):
+                    notes.withLock { $0.downs.append((now, reason)) }
+                    if reason == .silent, let identity = transport.peer(of: link)?.identity { onSilent(identity) }
+                case .message(let link):
+                    while let message = transport.receive(link) { notes.withLock { $0.numbers.append(message.body.u64(0)) } }
+                    transport.release(link)
+                default: break
+                }
+            }
+            events.removeAll()
+            notes.withLock { $0.sleeps = transport.counters.sleeps }
+        }
+    }
+}
+
+/// In a child process: connects to `port` as a client whose number is its process id, and sends the time.
+func connectAndTellTheTime(_ port: UInt16) throws -> Station {
+    let station = try Station(clientOptions(UInt64(getpid())))
+    let link = try station.transport.connect(host: "127.0.0.1", port: port)
+    try #require(pump([station]) { !station.ups.isEmpty })
+    pump([station], for: 0.05) { false }
+    var time: [UInt8] = []
+    time.append(int: monotonicNow())
+    _ = time.withView { station.transport.send(link, kind: 0, $0) }
+    station.transport.flush()
+    station.turn()
+    return station
+}
+
+extension Links {
+    @Suite(.serialized) struct PeerDeathTests {
+        @Test func aKilledPeerIsSeenWithinFiftyMilliseconds() async throws {
+            let watch = try Watch(nodeOptions(1))
+            let port = watch.port
+            await #expect(processExitsWith: .signal(SIGKILL)) { [port = port as UInt16] in
+                let station = try connectAndTellTheTime(port)
+                kill(getpid(), SIGKILL)
+                _ = station
+            }
+            #expect(watch.wait { !$0.downs.isEmpty })
+            let notes = watch.notes.withLock { $0 }
+            let died = try #require(notes.numbers.first)
+            let seen = try #require(notes.downs.first)
+            #expect(seen.reason == .closed)
+            #expect(seen.at - died < 50_000_000, "\((seen.at - died) / 1000) µs")
+            print("death of a killed peer seen after \((seen.at - died) / 1000) µs")
+            watch.stop()
+        }
+
+        @Test func aStoppedPeerIsGivenUpAtTheDeadline() async throws {
+            var options = nodeOptions(1)
+            options.heartbeat = 50_000_000
+            options.deadline = 400_000_000
+            let watch = try Watch(options) { identity in
+                if case .client(let process, _) = identity { kill(Int32(process), SIGKILL) }
+            }
+            let port = watch.port
+            await #expect(processExitsWith: .signal(SIGKILL)) { [port = port as UInt16] in
+                let station = try connectAndTellTheTime(port)
+                kill(getpid(), SIGSTOP)
+                _ = station
+            }
+            #expect(watch.wait { !$0.downs.isEmpty })
+            let notes = watch.notes.withLock { $0 }
+            let stopped = try #require(notes.numbers.first)
+            let seen = try #require(notes.downs.first)
+            #expect(seen.reason == .silent)
+            let after = Double(seen.at - stopped) / 1e6
+            #expect(after > 300 && after < 700, "\(after) ms")
+            watch.stop()
+        }
+
+        @Test func aLinkWithNothingToSayStaysUpByItsHeartbeatsAndSleeps() throws {
+            var options = nodeOptions(1)
+            options.heartbeat = 50_000_000
+            options.deadline = 200_000_000
+            let a = try Watch(options)
+            var second = nodeOptions(2)
+            second.heartbeat = 50_000_000
+            second.deadline = 200_000_000
+            let b = try Station(second)
+            let link = try b.transport.connect(host: "127.0.0.1", port: a.port)
+            try #require(pump([b]) { !b.ups.isEmpty })
+            let sleeps = a.notes.withLock { $0.sleeps }
+            let end = monotonicNow() + 1_000_000_000
+            while monotonicNow() < end {
+                b.transport.sleep(until: end, mode: .sleep, into: &b.events)
+                b.transport.poll(now: monotonicNow(), into: &b.events)
+            }
+            #expect(b.transport.isUp(link) && b.downs.isEmpty)
+            let turns = a.notes.withLock { $0.sleeps } - sleeps
+            // 50 turns of its own 20 ms, 20 heartbeats out and 20 in.
+            #expect(turns < 150, "\(turns) turns in a second")
+            a.stop()
+            #expect(pump([b]) { b.downs == [.closed] })
+        }
+
+        @Test func aPauseOfOurOwnIsNotThePeersSilence() throws {
+            var first = nodeOptions(1)
+            var second = nodeOptions(2)
+            for change in [{ (o: inout TransportOptions) in (o.heartbeat, o.deadline) = (20_000_000, 100_000_000) }] {
+                change(&first)
+                change(&second)
+            }
+            let pair = try Pair(first, second)
+            // Neither is turned for longer than the deadline.
+            let end = monotonicNow() + 300_000_000
+            while monotonicNow() < end { sched_yield() }
+            pump(pair.stations, for: 0.3) { false }
+            #expect(pair.a.downs.isEmpty && pair.b.downs.isEmpty)
+        }
+
+        @Test func wakeupsEndTheSleep() throws {
+            let a = try Station(nodeOptions(1))
+            let pipe = Pipe()
+            let file = pipe.fileHandleForReading.fileDescriptor
+            try a.transport.addWakeup(file)
+            var before = monotonicNow()
+            a.transport.sleep(until: before + 30_000_000, mode: .sleep, into: &a.events)
+            #expect(monotonicNow() - before >= 29_000_000 && a.events.isEmpty)
+            try pipe.fileHandleForWriting.write(contentsOf: [1])
+            for mode in [WaitMode.sleep, .adaptive, .busy] {
+                a.events.removeAll()
+                before = monotonicNow()
+                a.transport.sleep(until: before + 5_000_000_000, mode: mode, into: &a.events)
+                #expect(monotonicNow() - before < 1_000_000_000 && a.events == [.wakeup(file)])
+            }
+            a.transport.removeWakeup(file)
+            a.events.removeAll()
+            a.transport.sleep(until: monotonicNow() + 1_000_000, mode: .sleep, into: &a.events)
+            #expect(a.events.isEmpty)
+        }
+
+        @Test func twoHundredLinksOfWhichOneIsActiveCostThatOne() throws {
+            var options = nodeOptions(1)
+            options.heartbeat = 20_000_000_000
+            options.deadline = 60_000_000_000
+            options.maximumHalfOpen = 300
+            let a = try Station(options)
+            var second = clientOptions()
+            second.heartbeat = 20_000_000_000
+            second.deadline = 60_000_000_000
+            let b = try Station(second)
+            var links: [LinkID] = []
+            for _ in 0..<200 { links.append(try b.transport.connect(host: "127.0.0.1", port: a.transport.listeningPort)) }
+            try #require(pump([a, b], for: 20) { a.ups.count == 200 && b.ups.count == 200 })
+            pump([a, b], for: 0.1) { false }
+            let before = a.transport.counters
+            var got = 0
+            let body = pattern(1, 64)
+            let all = pump([a, b], for: 20) {
+                _ = body.withView { b.transport.send(links[123], kind: 0, $0) }
+                for event in a.events {
+                    if case .message(let link) = event {
+                        while a.transport.receive(link) != nil { got += 1 }
+                        a.transport.release(link)
+                    }
+                }
+                a.events.removeAll()
+                return got >= 1000
+            }
+            #expect(all)
+            #expect(a.transport.counters.rowsRead - before.rowsRead <= 1100, "rows read are those of the active link")
+            for link in links { b.transport.close(link) }
+            #expect(pump([a, b], for: 20) { b.downs.count == 200 && a.downs.count == 200 })
+        }
+    }
+}
