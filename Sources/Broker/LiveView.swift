@@ -45,6 +45,10 @@ package struct LiveView: Sendable {
     /// A quorum has begun this view, each with its starting log on disk (R5).
     var isInstalledByQuorum: Bool { view.isQuorum(present) }
 
+    /// All members have begun this view. Before that nobody sends a frame: a promise covers every member, and one that has not
+    /// begun takes no frames.
+    var isComplete: Bool { present == .all(view.members.count) }
+
     /// What every member has let go of this node's ring.
     var consumedByAll: UInt64 {
         var least = ledgers[me].consumed

@@ -72,6 +72,8 @@ package struct Node: Sendable {
     var unorderedOut: [Directive] = []
     var unorderedWaiting: [SessionID] = []
     var unorderedOffset = Offset(0)
+    /// Monotonic time of the last event that told it.
+    var lastSeen: UInt64 = 0
     var isOver = false
     package var counters = Counters()
 
@@ -177,6 +179,7 @@ package struct Node: Sendable {
     /// Time has passed; call at least every 50 ms.
     package mutating func tick(now: Instant, into out: inout [Directive]) {
         guard !isOver else { return }
+        lastSeen = now.monotonic
         if restart != nil {
             var steps: [RestartDirective] = []
             restart?.tick(now: now.monotonic, into: &steps)

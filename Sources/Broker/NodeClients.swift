@@ -42,8 +42,8 @@ extension Node {
         }
     }
 
-    /// Whether this node takes requests now: a view runs here and is not about to change.
-    private var isOpen: Bool { live.map { !$0.isFrozen && !$0.membership.isWedged } ?? false }
+    /// Whether this node takes requests now: a view runs here, all of its members have begun it, and it is not about to change.
+    private var isOpen: Bool { live.map { !$0.isFrozen && !$0.membership.isWedged && $0.isComplete && $0.resend.isEmpty } ?? false }
 
     private mutating func notLive(_ id: SessionID, _ request: UInt32, into out: inout [Directive]) -> Bool {
         guard live == nil else { return false }

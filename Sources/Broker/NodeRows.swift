@@ -108,7 +108,9 @@ extension Node {
     /// All events of a turn are in: seal, order, deliver, acknowledge, push.
     package mutating func finishTurn(now: Instant, into out: inout [Directive]) {
         guard !isOver else { return }
+        lastSeen = now.monotonic
         if live != nil, !live!.membership.isWedged, !live!.isFrozen {
+            sendAgain(now: now)
             sealOpenFrame(now: now)
             raisePromises()
             orderAndAppend(into: &out)

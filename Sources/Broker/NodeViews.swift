@@ -24,7 +24,7 @@ extension Node {
         if live!.membership.isWedged {
             let since = live!.wedgedSince ?? now.monotonic
             live!.wedgedSince = since
-            if now.monotonic - since > settings.stuckAfter { over("no next view within \(settings.stuckAfter / 1_000_000) ms", into: &out) }
+            if now.monotonic > since, now.monotonic - since > settings.stuckAfter { over("no next view within \(settings.stuckAfter / 1_000_000) ms", into: &out) }
             return
         }
         guard now.monotonic > live!.began, now.monotonic - live!.began > settings.holdUp else { return }
@@ -57,6 +57,7 @@ extension Node {
     private mutating func freeze(into out: inout [Directive]) {
         precondition(ring.openGroup == nil || live != nil)
         live!.isFrozen = true
+        live!.wedgedSince = lastSeen
         // What this node has gathered and not stamped stays with whoever waits for it: it is sent again in the next view.
         if ring.openGroup != nil { sealIntoNowhere() }
         var steps: [MembershipDirective] = []
@@ -111,6 +112,9 @@ extension Node {
         guard case .cut(let cuts) = proposal.basis, !live!.isClosing, cuts.count == live!.groups.count else { return }
         live!.isClosing = true
         var kept: [[OwnFrame]] = []
+        // What was gathered last goes last.
+        let gathered = live!.resend
+        live!.resend = []
         for group in 0..<live!.groups.count {
             let closing = live!.groups[group].close(cut: cuts[group])
             let id = GroupID(UInt16(group))
@@ -120,6 +124,7 @@ extension Node {
             for frame in closing.resend { resendBatches(of: frame.body, group: id, tickets: frame.tickets) }
             states[group] = live!.groups[group].state
         }
+        live!.resend += gathered
         carriedOwn = kept
         saveInstalled(proposal, live: true, into: &out)
     }
@@ -147,9 +152,9 @@ extension Node {
         learner = nil
         copy = nil
         counters.views += 1
-        out.append(.log("\(proposal.view) begins\(before == nil ? "" : " after \((now.monotonic - (before?.wedgedSince ?? now.monotonic)) / 1_000_000) ms")"))
+        out.append(.log("\(proposal.view) begins\(before == nil ? "" : " after \((now.monotonic - min(now.monotonic, before?.wedgedSince ?? now.monotonic)) / 1_000_000) ms")"))
         lagAllSessions()
-        for (group, batch, ticket) in before?.resend ?? [] { sendAgain(batch, group: group, ticket: ticket, now: now) }
+        live!.resend = before?.resend ?? []
         if case .cut = proposal.basis { welcomeJoiners(of: proposal, into: &out) }
         for member in proposal.view.members where member != me { sendMemberRow(to: member, into: &out) }
         broadcastSummary(into: &out)
@@ -161,6 +166,13 @@ extension Node {
     }
 
     /// Batches taken back by the cut go first into the new view, so that each publisher stays first-in-first-out.
+    mutating func sendAgain(now: Instant) {
+        guard live!.isComplete, !live!.resend.isEmpty else { return }
+        let batches = live!.resend
+        live!.resend = []
+        for (group, batch, ticket) in batches { sendAgain(batch, group: group, ticket: ticket, now: now) }
+    }
+
     private mutating func sendAgain(_ batch: OwnedBytes, group: GroupID, ticket: Ticket?, now: Instant) {
         let view = batch.view
         guard let header = try? BatchHeader(view) else { return }

@@ -115,15 +115,18 @@ internal import Glibc
         guard status == 0 else { throw .failed(call: "fi_control(FI_GETWAIT)", why: Fabric.words(status)) }
         return file
     }
-    /// Whether one may block on both descriptors now (fi_trywait). On tcp the call itself takes writes in: look again after it.
-    func mayBlock() -> Bool {
+    /// Whether one may block on the completion queue's descriptor now, and on the event queue's (fi_trywait). On tcp the call
+    /// itself takes writes in, and resets the event queue's signal even with an event in it: look again after it.
+    func mayBlock(onEvents: Bool) -> Bool {
         unsafe withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<fid>?.self, capacity: 2) { queues in
             unsafe queues.initialize(repeating: nil)
             unsafe queues[0] = unsafe fidPointer(completions)
             unsafe queues[1] = unsafe fidPointer(events)
-            return unsafe fi_trywait(fabric, queues.baseAddress, 2) == 0
+            return unsafe fi_trywait(fabric, queues.baseAddress, onEvents ? 2 : 1) == 0
         }
     }
+    /// On tcp an event always signals the queue's descriptor, which needs arming only after it has been seen to be ready.
+    var eventsSignalThemselves: Bool { provider == "tcp" }
     /// Every object of libfabric begins with its fid.
     private func fidPointer<T>(_ object: UnsafeMutablePointer<T>) -> UnsafeMutablePointer<fid> {
         unsafe UnsafeMutableRawPointer(object).assumingMemoryBound(to: fid.self)

@@ -82,7 +82,7 @@ struct SendRing {
 
     /// Whether a refused send would be taken now; forgets the refusal then.
     mutating func hasRoomAgain() -> Bool {
-        guard let length = wanted, MessageFrame.bytes(length) - MessageFrame.header <= space else { return false }
+        guard let length = wanted, align8(length) <= space else { return false }
         wanted = nil
         return true
     }

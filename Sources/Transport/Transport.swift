@@ -35,6 +35,7 @@ package import Wire
     var lastEventRead: UInt64 = 0
     var lastTraffic: UInt64 = 0
     var eventsAreDue = true
+    var eventsWereSignalled = true
     /// Descriptors that the poller waits for besides the caller's wakeups.
     var completionFile: Int32 = -1
     var eventFile: Int32 = -1
@@ -162,10 +163,13 @@ package import Wire
         commit(i, kind: kind, length: length)
     }
     private func room(_ i: Int, _ length: Int) -> Memory? {
+        let waited = links[i].sending.wanted != nil
         if let room = links[i].sending.reserve(length) { return room }
-        // The peer learns that room is wanted, and reports what it lets go at once.
-        links[i].wantsRow = true
-        markPending(i)
+        // The peer learns, once, that room is wanted, and reports what it lets go at once.
+        if !waited {
+            links[i].wantsRow = true
+            markPending(i)
+        }
         return nil
     }
     private func commit(_ i: Int, kind: UInt32, length: Int) {

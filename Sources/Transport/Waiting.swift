@@ -24,12 +24,14 @@ extension Transport {
         case .adaptive, .sleep: break
         }
         if let fabric {
-            guard fabric.mayBlock() else { return }
+            let armsEvents = eventsWereSignalled || !fabric.eventsSignalThemselves
+            guard fabric.mayBlock(onEvents: armsEvents) else { return }
             // Arming takes writes in on some providers, and their signal may be spent: look once more before blocking.
             now = max(now, time)
             let news = readCompletions(into: &events)
-            let changes = readEvents(into: &events)
-            guard !news, !changes, events.count == before else { return }
+            let changes = armsEvents && readEvents(into: &events)
+            eventsWereSignalled = false
+            guard !news, !changes, events.count == before, doomed.isEmpty else { return }
         }
         counters.sleeps += 1
         look(for: limit - time, into: &events)
@@ -42,6 +44,7 @@ extension Transport {
         poller.wait(nanoseconds) { file in
             if file == eventFile {
                 eventsAreDue = true
+                eventsWereSignalled = true
             } else if file != completionFile {
                 events.append(.wakeup(file))
             }

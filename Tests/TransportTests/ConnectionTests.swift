@@ -16,6 +16,12 @@ extension Links {
             #expect(client.a.transport.peer(of: client.atA)?.identity == .client(5, name: "dpub"))
         }
 
+        @Test func aClusterWithoutASecretWorksAmongItself() throws {
+            var (first, second) = (nodeOptions(1), clientOptions())
+            (first.secret, second.secret) = ([], [])
+            _ = try Pair(first, second)
+        }
+
         static let refusals: [(word: String, change: @Sendable (inout TransportOptions) -> Void)] = [
             ("secret", { $0.secret = [1] }),
             ("secret", { $0.secret = [] }),
