@@ -26,9 +26,14 @@ struct Collector {
         let key: [UInt8]
     }
 
+    private struct Tail {
+        var kept: [Kept] = []
+        var oldest = 0
+    }
+
     private let kind: Kind
-    private var tail: [Kept] = []
-    private var oldest = 0
+    /// Per group, a ring of the last ones; groups come side by side, so what is last in all is known at the end.
+    private var tails = [Tail](repeating: Tail(), count: GroupID.count)
     private var last: [Place: Kept] = [:]
     private var sorted: [Kept]?
     private var given = 0
@@ -49,12 +54,13 @@ struct Collector {
             topic: record.topic, bytes: bytes, offset: record.offset, ordered: record.ordered, node: record.node, group: record.group)
         switch kind {
         case .tail(let limit):
-            guard limit > 0 else { return }
-            if tail.count < limit {
-                tail.append(kept)
+            let group = Int(record.group)
+            guard limit > 0, group < tails.count else { return }
+            if tails[group].kept.count < limit {
+                tails[group].kept.append(kept)
             } else {
-                tail[oldest] = kept
-                oldest = (oldest + 1) % limit
+                tails[group].kept[tails[group].oldest] = kept
+                tails[group].oldest = (tails[group].oldest + 1) % limit
             }
         case .last: last[Place(topic: record.topic, key: record.view.key.array)] = kept
         }
@@ -63,7 +69,10 @@ struct Collector {
     /// The next one, in the order of the log.
     mutating func next() -> Kept? {
         if sorted == nil {
-            sorted = (tail + last.values).sorted { ($0.ordered, $0.group, $0.offset) < ($1.ordered, $1.group, $1.offset) }
+            let all = (tails.flatMap(\.kept) + last.values).sorted {
+                ($0.ordered, $0.group, $0.offset) < ($1.ordered, $1.group, $1.offset)
+            }
+            if case .tail(let limit) = kind { sorted = all.suffix(limit) } else { sorted = all }
         }
         guard let list = sorted, given < list.count else { return nil }
         given += 1

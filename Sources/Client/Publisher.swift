@@ -39,7 +39,9 @@ public final class Publisher {
     private var staged: [Staged] = []
     private var stagedHead = 0
     private var stagedBytes = 0
-    private var fault: ClientError?
+    private var fault: ClientError? {
+        didSet { statistics.failed = unacknowledged }
+    }
     private var lowestLevel = Level.durable
     private var progress = false
 

@@ -100,8 +100,9 @@ extension Log {
             given.records == tally.records
         else {
             let claim = "\(given.length) bytes, \(given.batches) batches, \(given.records) records"
-            let fact = "\(EntryHeader.size + tally.bytes) bytes (at most \(Limits.entry)), \(tally.batches) batches, \(tally.records) records"
-            throw StorageError(.corruptInput("the header claims \(claim); there are \(fact)"), "append", directory)
+            let fact = "\(EntryHeader.size + tally.bytes) bytes, \(tally.batches) batches, \(tally.records) records"
+            let what = "the header claims \(claim); there are \(fact); the limit is \(Limits.entry) bytes"
+            throw StorageError(.corruptInput(what), "append", directory)
         }
         guard given.key > staged.after.key else {
             let last = staged.after.key
@@ -116,17 +117,21 @@ extension Log {
     }
 
     private func noteStaged(at start: Int) {
+        // Out and in again, so that it is changed where it is and not copied, and looked up once.
+        let last = segments.count - 1
+        guard var index = segments[last].index.take() else { return }
         var position = start
         staged.headers.withView { headers in
             var at = 0
             while at < headers.count {
-                openSegment.index?.note(
+                index.note(
                     number: EntryNumber(headers.u64(at + 16)), offset: Offset(headers.u64(at + 24)),
                     timestamp: Timestamp(headers.u64(at + 32)), position: position, spacing: options.indexBytes)
                 position += Int(headers.u32(at + 4))
                 at += EntryHeader.size
             }
         }
+        segments[last].index = index
     }
 
     /// Takes back what a failed write may have left behind the tail. It must be gone from the disk before the next write: a

@@ -98,7 +98,9 @@ extension Log {
                 checkNeighbours(directory, before, isGood ? header : nil, number, &damage)
             } else if number > listing.mark.first {
                 damage.append(
-                    Damage(segment: directory, bytes: 0..<0, entries: listing.mark.first..<number, what: "the first segments are missing"))
+                    Damage(
+                        segment: directory, bytes: 0..<0, entries: listing.mark.first..<number,
+                        what: "the first segments are missing"))
             }
             segments.append(segment)
         }
@@ -112,7 +114,8 @@ extension Log {
         let entries = before.start.number..<number
         guard let header else { return }
         if header.firstBefore != before.start.number {
-            damage.append(Damage(segment: path, bytes: before.bytes..<before.bytes, entries: entries, what: "a segment behind it is missing"))
+            damage.append(
+                Damage(segment: path, bytes: before.bytes..<before.bytes, entries: entries, what: "a segment behind it is missing"))
         } else if header.bytesBefore != before.bytes {
             let what = "\(before.bytes) bytes long, not \(header.bytesBefore) as when it was closed"
             damage.append(
@@ -153,7 +156,9 @@ extension Log {
     /// second, honest chance.
     private func writeAgain(from number: EntryNumber) throws(StorageError) {
         guard number < end.number, number >= openSegment.start.number else { return }
-        guard let found = try locate(segments.count - 1, from: { $0.number <= number }, until: { $0.number >= number }) else { return }
+        guard let found = try locate(segments.count - 1, from: { $0.number <= number }, until: { $0.number >= number }) else {
+            return
+        }
         var position = found.position
         while position < openSegment.bytes {
             scratch.removeAll(keepingCapacity: true)

@@ -17,7 +17,9 @@ extension Log {
         let isOpen = i == segments.count - 1
         let name = path(segment.name)
         // With damage in the open segment the end is only the first entry that is damaged; open judged it.
-        if isOpen, let known = damage.first(where: { $0.segment == name && $0.entries.lowerBound == end.number && !$0.entries.isEmpty }) {
+        if isOpen,
+            let known = damage.first(where: { $0.segment == name && $0.entries.lowerBound == end.number && !$0.entries.isEmpty })
+        {
             return damage.filter { $0.segment == name && $0.entries.lowerBound >= known.entries.lowerBound }
         }
         let file = try handle(i)
@@ -38,7 +40,8 @@ extension Log {
         let endsRight = scan.after.number == next.number && scan.after.offset == next.offset && scan.position == size
         if holes.isEmpty, !endsRight || size != segment.bytes {
             let range = min(scan.position, segment.bytes)..<max(size, segment.bytes, scan.position)
-            found.append(Damage(segment: name, bytes: range, entries: next.number..<next.number, what: "does not end where it should"))
+            found.append(
+                Damage(segment: name, bytes: range, entries: next.number..<next.number, what: "does not end where it should"))
         }
         return found
     }
@@ -50,7 +53,8 @@ extension Log {
             return SegmentHeader(
                 group: group, start: start, bytesBefore: segments[i - 1].bytes, firstBefore: segments[i - 1].start.number)
         }
-        return SegmentHeader(group: group, start: start, bytesBefore: read?.bytesBefore ?? 0, firstBefore: read?.firstBefore ?? .zero)
+        return SegmentHeader(
+            group: group, start: start, bytesBefore: read?.bytesBefore ?? 0, firstBefore: read?.firstBefore ?? .zero)
     }
 
     /// Puts back what is damaged: `entries` are the entries of `damage`, whole, from another replica's log, where they are

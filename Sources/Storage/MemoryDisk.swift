@@ -244,7 +244,8 @@ package final class MemoryDisk: Disk {
         let before = node.bytes.count
         if !isVolatile {
             let old = size < before ? Array(node.bytes[size...]) : []
-            node.changes.append(Change(start: min(size, before), end: max(size, before), old: old, new: [], sizeBefore: before, sizeAfter: size))
+            node.changes.append(
+                Change(start: min(size, before), end: max(size, before), old: old, new: [], sizeBefore: before, sizeAfter: size))
         }
         if size < before {
             node.bytes.removeLast(before - size)
@@ -266,7 +267,8 @@ package final class MemoryDisk: Disk {
             // Bounds: `inside` bytes from `at` lie within the array, the rest is appended.
             unsafe node.bytes.withUnsafeMutableBytes { bytes in
                 if inside > 0 {
-                    unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[at..<at + inside]).copyMemory(from: piece[0..<inside].buffer)
+                    unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[at..<at + inside]).copyMemory(
+                        from: piece[0..<inside].buffer)
                 }
             }
             node.bytes.append(view: piece.from(inside))

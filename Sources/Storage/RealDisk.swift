@@ -145,7 +145,8 @@ package final class RealDisk: Disk, Sendable {
         while got < count {
             // Bounds: start + got ..< start + count lies within the array, which was just grown to that end.
             let n = unsafe bytes.withUnsafeMutableBytes { buffer in
-                unsafe pread(file.descriptor, buffer.baseAddress.unsafelyUnwrapped + start + got, count - got, off_t(position + got))
+                unsafe pread(
+                    file.descriptor, buffer.baseAddress.unsafelyUnwrapped + start + got, count - got, off_t(position + got))
             }
             if n == 0 { break }
             if n < 0 {

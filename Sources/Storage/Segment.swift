@@ -23,7 +23,7 @@ extension LogEnd {
 /// A file of a log: its header, whole entries one after the other, and, in the last one, zeros up to its reserved size.
 ///
 ///     group-3/
-///       0000000000000000-0000000000000000.log         entries 0 ..< 0x1a2, closed: exactly as long as its entries
+///       0000000000000000-0000000000000000.log         entries 0 ..< 0x1a2, closed: as long as its entries
 ///       00000000000001a2-0000000000004c00.log         entries 0x1a2 …, open
 ///       00000000000001a2-0000000000004c00.checkpoint  the state after the first 0x1a2 entries
 ///       mark                                          what was last known about the log's two ends
@@ -35,8 +35,8 @@ extension LogEnd {
 ///      40               48               56               64               72
 ///      | last view      | file before    | its first      | last chain     | entries…
 ///
-/// sender and the last timestamp, view and chain are those of the entry before the first; `file before` is the length in bytes of the
-/// closed segment before this one (0: none) and `its first` its first entry's number. `crc` is CRC-32C of bytes 8 ..< 72.
+/// sender and the last timestamp, view and chain are those of the entry before the first; `file before` is the length in
+/// bytes of the closed segment before this one (0: none) and `its first` its first entry's number. `crc` is CRC-32C of bytes 8 ..< 72.
 struct SegmentHeader: Equatable {
     static let size = 72
     static let magic: UInt32 = 0x3147_4C53  // "SLG1"

@@ -87,7 +87,9 @@ struct SegmentScan {
         var from = position
         for run in runs where number < floor && run.first >= number {
             found.append(
-                Damage(segment: segment, bytes: from..<run.position, entries: number..<run.first, what: found.isEmpty ? fault : "unreadable"))
+                Damage(
+                    segment: segment, bytes: from..<run.position, entries: number..<run.first,
+                    what: found.isEmpty ? fault : "unreadable"))
             number = run.after.number
             from = run.end
         }

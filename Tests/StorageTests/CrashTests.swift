@@ -256,7 +256,9 @@ private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, cr
         func next() -> Sample {
             var sample = samples.next()
             var builder = BatchBuilder()
-            [UInt8](repeating: UInt8(random.below(256)), count: 100).withView { builder.append(topic: TopicID(0), time: 0, payload: $0) }
+            [UInt8](repeating: UInt8(random.below(256)), count: 100).withView {
+                builder.append(topic: TopicID(0), time: 0, payload: $0)
+            }
             sample.batches = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: GroupID(3))
             (sample.count, sample.records) = (1, 1)
             return sample

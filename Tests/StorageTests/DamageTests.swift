@@ -131,7 +131,8 @@ private func files(_ disk: MemoryDisk, _ suffix: String) throws -> [String] {
         while let damage = log.damage.first {
             var bytes: [UInt8] = []
             if !damage.entries.isEmpty {
-                _ = try twin.read(from: damage.entries.lowerBound, below: damage.entries.upperBound, maximumBytes: .max, into: &bytes)
+                _ = try twin.read(
+                    from: damage.entries.lowerBound, below: damage.entries.upperBound, maximumBytes: .max, into: &bytes)
             }
             try log.repair(damage, with: bytes)
         }
@@ -175,6 +176,33 @@ private func files(_ disk: MemoryDisk, _ suffix: String) throws -> [String] {
         let damage = try #require(again.recovery.damage.first)
         #expect(damage.entries.lowerBound.raw <= 12)
         #expect(try difference(again.log, entries, from: 0) == nil)
+    }
+
+    /// Entries of one length: only number, offset and key tell that one lies where another should.
+    @Test(arguments: 1..<6)
+    func anEntryInANeighboursPlaceIsFound(back: Int) throws {
+        let disk = MemoryDisk()
+        var samples = Samples(seed: 15)
+        var builder = BatchBuilder()
+        [UInt8](repeating: 1, count: 400).withView { builder.append(topic: TopicID(0), time: 0, payload: $0) }
+        let batch = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: GroupID(3))
+        let entries = (0..<20).map { _ in
+            var sample = samples.next()
+            (sample.batches, sample.count, sample.records) = (batch, 1, 1)
+            return sample
+        }
+        let log = try Log.open(disk, group: GroupID(3), options: small(32_768, zeroAhead: 0)).log
+        for (i, entry) in entries.enumerated() {
+            if i == 12 { disk.misdirectNextWrite = -back * (72 + batch.count) }
+            try log.append(entry)
+            try log.sync()
+        }
+        let place = 12 - UInt64(back)
+        let (again, recovery) = try Log.open(disk, group: GroupID(3), options: small(32_768, zeroAhead: 0))
+        #expect(recovery.damage.first?.entries == EntryNumber(place)..<EntryNumber(back == 1 ? 13 : place + 1))
+        #expect(again.end.number.raw == place)
+        #expect(try log.verify().map(\.entries.lowerBound.raw) == (back == 1 ? [place] : [place, 12]))
+        #expect(try difference(again, entries, from: 0) == nil)
     }
 
     @Test func lostSegmentsAndShortenedOnesAreFoundOnOpening() throws {

@@ -23,7 +23,8 @@ import Wire
                 } catch let failure { error = failure }
             }
             #expect(error?.isFull == true)
-            #expect(error?.description.contains("No space left on device") == true && error?.description.contains("free space") == true)
+            #expect(
+                error?.description.contains("No space left on device") == true && error?.description.contains("free space") == true)
             #expect(log.stagedCount == 0)
             log.checkInvariants()
             #expect(try difference(log, entries, from: 0) == nil, "the append did not happen")

@@ -81,12 +81,16 @@ import Wire
             let whole = Array(bytes[at..<at + entry.length])
             var spoilt = whole
             spoilt[20] ^= 1
-            #expect(throws: StorageError.self) { try spoilt.withView { view throws(StorageError) in _ = try copy.stage(entry: view) } }
+            #expect(throws: StorageError.self) {
+                try spoilt.withView { view throws(StorageError) in _ = try copy.stage(entry: view) }
+            }
             try whole.withView { view throws(StorageError) in
                 try copy.stage(entry: view)
                 try copy.write()
             }
-            #expect(throws: StorageError.self) { try whole.withView { view throws(StorageError) in _ = try copy.stage(entry: view) } }
+            #expect(throws: StorageError.self) {
+                try whole.withView { view throws(StorageError) in _ = try copy.stage(entry: view) }
+            }
             at += entry.length
         }
         #expect(try difference(copy, entries, from: 0) == nil)

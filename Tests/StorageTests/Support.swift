@@ -60,7 +60,8 @@ struct Samples {
         // Now and then the same timestamp from a higher sender.
         let sender = NodeID(UInt16(1 + serial % 5))
         clock += UInt64(1 + random.below(20))
-        return Sample(key: OrderKey(Timestamp(clock), sender), view: ViewNumber(1 + serial / 40), batches: batches, count: number,
+        return Sample(
+            key: OrderKey(Timestamp(clock), sender), view: ViewNumber(1 + serial / 40), batches: batches, count: number,
             records: records, chain: random.next())
     }
 }
@@ -129,7 +130,8 @@ enum Reference {
         return Entry(
             number: integer(b, at + 16, 8), base: integer(b, at + 24, 8), timestamp: integer(b, at + 32, 8),
             sender: UInt16(integer(b, at + 48, 2)), view: integer(b, at + 40, 8), group: UInt16(integer(b, at + 50, 2)),
-            records: UInt32(integer(b, at + 52, 4)), synced: integer(b, at + 56, 8), chain: integer(b, at + 64, 8), batches: Array(b[(at + 72)..<(at + length)]),
+            records: UInt32(integer(b, at + 52, 4)), synced: integer(b, at + 56, 8), chain: integer(b, at + 64, 8),
+            batches: Array(b[(at + 72)..<(at + length)]),
             length: length)
     }
 }
@@ -152,7 +154,9 @@ func difference<D: Disk>(
             guard number < expected.count else { return "entry \(number) is more than there can be" }
             guard let entry = Reference.entry(bytes, at) else { return "entry \(number) does not read back" }
             let sample = expected[number]
-            guard entry.number == UInt64(number), entry.base == base, entry.group == 3 else { return "entry \(number) is in another's place" }
+            guard entry.number == UInt64(number), entry.base == base, entry.group == 3 else {
+                return "entry \(number) is in another's place"
+            }
             guard entry.batches == sample.batches, entry.timestamp == sample.key.timestamp.raw, entry.view == sample.view.raw,
                 entry.sender == sample.key.sender.raw, Int(entry.records) == sample.records, entry.chain == sample.chain
             else { return "entry \(number) is not what was appended" }

@@ -1,0 +1,1 @@
+../../../Sources/Transport/HelloMessage.swift

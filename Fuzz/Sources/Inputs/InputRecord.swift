@@ -1,0 +1,1 @@
+../../../Sources/dpub/InputRecord.swift

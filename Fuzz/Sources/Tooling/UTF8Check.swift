@@ -1,0 +1,1 @@
+../../../Sources/Tooling/UTF8Check.swift
