@@ -11,8 +11,8 @@ package struct SessionID: Hashable, Sendable, CustomStringConvertible {
 package enum Directive: Sendable {
     /// A message to another node.
     case peer(NodeID, MessageKind, [UInt8])
-    /// A message to a client: `head`, then `body` as it lies in a ring or a buffer (copied before the node goes on).
-    case session(SessionID, MessageKind, head: [UInt8], body: ByteView)
+    /// A message to a client: `head`, then `body` as it lies in a ring (copied before the node goes on), or in `owner`'s memory.
+    case session(SessionID, MessageKind, head: [UInt8], body: ByteView, owner: OwnedBytes?)
     /// Bytes `from ..< to` (absolute positions) of this node's data ring, to that node's mirror of it.
     case data(NodeID, from: UInt64, to: UInt64)
     /// The node's row has changed: `encodeRow`, to every other member.

@@ -234,9 +234,12 @@ extension Node {
 
     // MARK: what clients should know of the cluster
 
-    mutating func send(_ id: SessionID, _ kind: MessageKind, _ head: [UInt8], _ body: ByteView = .empty, into out: inout [Directive]) {
+    mutating func send(
+        _ id: SessionID, _ kind: MessageKind, _ head: [UInt8], _ body: ByteView = .empty, owner: OwnedBytes? = nil,
+        into out: inout [Directive]
+    ) {
         sessions[id]?.space -= Session.cost(head.count + body.count)
-        out.append(.session(id, kind, head: head, body: body))
+        out.append(.session(id, kind, head: head, body: body, owner: owner))
     }
 
     private var clusterInfo: ClusterInfo {

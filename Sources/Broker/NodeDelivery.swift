@@ -14,7 +14,7 @@ extension Node {
             if wasCarried { for own in live!.groups[group].takeCarriedOwn() { settle(own, group: id, into: &out) } }
             for (entry, own) in ready {
                 if let header = entry.header {
-                    offer(header, entry.body, topics: entry.topicsAfter, into: &out)
+                    offer(header, entry.body, entry.owner, topics: entry.topicsAfter, into: &out)
                     counters.recordsDelivered += UInt64(header.records)
                 }
                 live!.ledgers[entry.frame.rank].letGo(entry.frame.line)
@@ -24,10 +24,12 @@ extension Node {
     }
 
     /// An entry to all live sessions; one whose ring has no room falls behind and reads the log.
-    private mutating func offer(_ header: EntryHeader, _ body: ByteView, topics: Int, into out: inout [Directive]) {
+    private mutating func offer(
+        _ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, topics: Int, into out: inout [Directive]
+    ) {
         for id in sessionOrder {
             guard let session = sessions[id], session.interest != nil, session.cursors[header.group.index].isLive else { continue }
-            guard name(to: id, group: header.group, topics: topics, into: &out), hand(header, body, to: id, into: &out) else {
+            guard name(to: id, group: header.group, topics: topics, into: &out), hand(header, body, owner, to: id, into: &out) else {
                 sessions[id]!.cursors[header.group.index].isLive = false
                 sessions[id]!.cursors[header.group.index].next = header.number
                 continue
@@ -66,7 +68,9 @@ extension Node {
     }
 
     /// One entry to one session: whole where it wants everything, picked otherwise. False: no room.
-    private mutating func hand(_ header: EntryHeader, _ body: ByteView, to id: SessionID, into out: inout [Directive]) -> Bool {
+    private mutating func hand(
+        _ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, to id: SessionID, into out: inout [Directive]
+    ) -> Bool {
         guard let session = sessions[id] else { return true }
         let cursor = session.cursors[header.group.index]
         if session.interest!.matchesEverything && header.baseOffset >= cursor.firstOffset {
@@ -75,7 +79,7 @@ extension Node {
             var head: [UInt8] = []
             head.reserveCapacity(EntryHeader.size)
             header.encode(into: &head) { $0 }
-            send(id, .entry, head, body, into: &out)
+            send(id, .entry, head, body, owner: owner, into: &out)
             return true
         }
         guard let picked = pick(header, body, cursor) else { return true }
@@ -137,7 +141,7 @@ extension Node {
         var out: [Directive] = []
         let topics = live!.groups[group.index].deliveredTopics
         for id in unorderedWaiting {
-            if !name(to: id, group: group, topics: topics, into: &out) || !hand(header, body, to: id, into: &out) {
+            if !name(to: id, group: group, topics: topics, into: &out) || !hand(header, body, nil, to: id, into: &out) {
                 sessions[id]!.cursors[group.index].skipped += UInt64(frame.records)
                 counters.unorderedDropped += UInt64(frame.records)
             }
@@ -267,7 +271,7 @@ extension Node {
         while at < page.view.count, let header = try? EntryHeader(page.view.from(at)), header.number < end {
             let body = page.view[at + EntryHeader.size..<at + header.length]
             if header.number >= sessions[id]!.cursors[group.index].next, header.endOffset > sessions[id]!.cursors[group.index].firstOffset {
-                guard hand(header, body, to: id, into: &out) else {
+                guard hand(header, body, page, to: id, into: &out) else {
                     sessions[id]!.cursors[group.index].pageAt = at
                     return false
                 }

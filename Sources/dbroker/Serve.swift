@@ -288,9 +288,9 @@ final class Serve {
         case .peer(let id, let kind, let bytes):
             guard let link = peers[id]?.link else { return }
             bytes.withView { send(link, kind.rawValue, $0, .empty) }
-        case .session(let session, let kind, let head, let body):
+        case .session(let session, let kind, let head, let body, let owner):
             guard let link = links[session] else { return }
-            head.withView { send(link, kind.rawValue, $0, body) }
+            withExtendedLifetime(owner) { head.withView { send(link, kind.rawValue, $0, body) } }
         case .data(let id, let from, let to):
             if let link = peers[id]?.link { transport.postData(link, from: from, to: to) }
         case .row:

@@ -93,6 +93,8 @@ extension Links {
             await #expect(processExitsWith: .signal(SIGKILL)) { [port = port as UInt16] in
                 let station = try connectAndTellTheTime(port)
                 kill(getpid(), SIGKILL)
+                // The signal may take another thread first.
+                while true { pause() }
                 _ = station
             }
             #expect(watch.wait { !$0.downs.isEmpty })
@@ -116,6 +118,8 @@ extension Links {
             await #expect(processExitsWith: .signal(SIGKILL)) { [port = port as UInt16] in
                 let station = try connectAndTellTheTime(port)
                 kill(getpid(), SIGSTOP)
+                // The signal may take another thread first.
+                while true { pause() }
                 _ = station
             }
             #expect(watch.wait { !$0.downs.isEmpty })

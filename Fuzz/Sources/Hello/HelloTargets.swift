@@ -2,7 +2,7 @@ package import Wire
 
 /// What a stranger's bytes meet first: the connection request and the hello.
 package enum HelloTargets {
-    package static let all: [(name: String, run: (ByteView) -> Void)] = [("hello", hello), ("knock", knock)]
+    package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [("hello", hello), ("knock", knock)]
 
     /// As it came, and with magic, version and length made right.
     package static func hello(_ view: ByteView) {

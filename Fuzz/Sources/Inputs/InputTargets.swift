@@ -3,7 +3,7 @@ package import Wire
 
 /// dpub's readers of tables and of lines of JSON, shown their input whole and in pieces: the records must be the same.
 package enum InputTargets {
-    package static let all: [(name: String, run: (ByteView) -> Void)] = [("csv", csv), ("json", json)]
+    package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [("csv", csv), ("json", json)]
 
     /// The first byte chooses the columns, the second how large the pieces are.
     package static func csv(_ view: ByteView) {

@@ -5,7 +5,7 @@ internal import Topics
 
 /// Decoders above Wire: a data ring, checkpoints, and what people write: names, patterns, files.
 package enum StateTargets {
-    package static let all: [(name: String, run: (ByteView) -> Void)] = [
+    package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [
         ("ring", ring), ("admit", admit), ("checkpoint", checkpoint), ("pattern", pattern), ("topics-yaml", topicsYAML),
         ("node-yaml", nodeYAML),
     ]

@@ -4,7 +4,7 @@ package import Wire
 /// its own encoder. Also read by Tests/WireTests, which runs the saved corpus through the same functions.
 package enum WireTargets {
     /// In the order in which `scripts/fuzz` runs them. The folder of a target's corpus bears its name.
-    package static let all: [(name: String, run: (ByteView) -> Void)] = [
+    package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [
         ("batch", batch), ("entry", entry), ("frame", frame), ("headers", headers), ("state-row", stateRow),
         ("member-row", memberRow), ("summary", summary), ("restart-step", restartStep), ("member-state", memberState),
         ("client", client),

@@ -1,0 +1,1 @@
+../../../Sources/Tooling/Numbers.swift

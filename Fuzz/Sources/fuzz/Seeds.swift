@@ -1,0 +1,225 @@
+internal import Foundation
+internal import Wire
+
+/// Sound inputs to begin from, where there is no corpus yet: one of each message, written as `FOLDER/TARGET/seed-N`.
+enum Seeds {
+    static func write(into folder: String) {
+        for (target, list) in all() {
+            let place = "\(folder)/\(target)"
+            do {
+                try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+                for (index, bytes) in list.enumerated() {
+                    try Data(bytes).write(to: URL(fileURLWithPath: "\(place)/seed-\(index)"))
+                }
+            } catch {
+                print("fuzz: \(place): \(error)")
+                exit(1)
+            }
+        }
+    }
+
+    private static func all() -> [(String, [[UInt8]])] {
+        [
+            ("batch", [batch(.records), batch(.declare), batch(.open)]), ("entry", [entry()]), ("frame", [frame()]),
+            ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]),
+            ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("ring", ring()),
+            ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open)]),
+            ("checkpoint", checkpoint()), ("pattern", patterns), ("topics-yaml", [Array(topics.utf8)]),
+            ("node-yaml", [Array(node.utf8)]), ("csv", csv), ("json", json), ("hello", hello()), ("knock", [[UInt8](repeating: 0, count: 52)]),
+        ]
+    }
+
+    // MARK: Batches
+
+    private static let headers: [UInt8] = [4, 0] + Array("unit".utf8) + [1, 0] + Array("C".utf8)
+
+    private static func batch(_ kind: BatchKind) -> [UInt8] {
+        var builder = BatchBuilder()
+        let texts = kind == .declare ? ["factory/1/temperature"] : kind == .open ? [] : ["21.5", "", "a longer payload"]
+        for (index, text) in texts.enumerated() {
+            Array(text.utf8).withView { payload in
+                headers.withView { headers in
+                    builder.append(
+                        topic: TopicID(UInt32(index)), flags: UInt32(index & 1), time: 1_700_000_000_000_000_000,
+                        key: index == 0 && kind == .records ? payload : .empty, headers: index == 2 ? headers : .empty, payload: payload)
+                }
+            }
+        }
+        return builder.finish(publisher: PublisherID(0xABCD), epoch: 1, sequence: 1, group: .durable, kind: kind)
+    }
+    private static func entry() -> [UInt8] {
+        let body = batch(.open) + batch(.records)
+        let header = EntryHeader(
+            length: EntryHeader.size + body.count, batches: 2, number: EntryNumber(5), baseOffset: Offset(90), timestamp: Timestamp(17),
+            view: ViewNumber(2), sender: NodeID(3), group: .durable, records: 3, synced: EntryNumber(4), chain: 99)
+        var bytes: [UInt8] = []
+        let open = batch(.open)
+        header.encode(into: &bytes) { crc in
+            body.withView { $0[open.count..<open.count + 8].crc32c($0[0..<8].crc32c(crc)) }
+        }
+        return bytes + body
+    }
+    private static func frame() -> [UInt8] {
+        let body = batch(.records)
+        return FrameHeader(
+            length: FrameHeader.size + body.count, timestamp: Timestamp(17), view: ViewNumber(2), batches: 1, records: 3,
+            group: .durable, sender: NodeID(1)
+        ).encode() + body
+    }
+    private static func ring() -> [[UInt8]] {
+        var bytes: [UInt8] = []
+        bytes.append(int: UInt64(0))
+        let frames = frame() + frame()
+        bytes.append(int: UInt32(frames.count + 64))
+        bytes += frames
+        bytes.append(int: FrameHeader.padMagic)
+        bytes.append(int: UInt32(64))
+        return [bytes + [UInt8](repeating: 0, count: 56)]
+    }
+
+    // MARK: Between nodes
+
+    private static func stateRow() -> [UInt8] {
+        var row = StateRow(view: ViewNumber(3), members: 3, groups: 2)
+        row.installed = true
+        row.dataTail = 640
+        var bytes: [UInt8] = [2, 1]
+        row.encode(into: &bytes)
+        return bytes
+    }
+    private static let view = View(ViewNumber(4), [NodeID(1), NodeID(2), NodeID(3)])
+    private static var cut: Proposal {
+        Proposal(view: view, basis: .cut([[Timestamp(1), Timestamp(2), Timestamp(3)], []]), sources: [NodeID(1)])
+    }
+    private static var ends: Proposal { Proposal(view: view, basis: .ends([LogEnd(), LogEnd()]), sources: [NodeID(2)]) }
+    private static func memberRow() -> [UInt8] {
+        var row = MemberRow(view: ViewNumber(3), origin: ends)
+        row.suspected.insert(2)
+        row.wedged = true
+        row.clocks = [[Timestamp(1), Timestamp(2)], []]
+        row.accepted = .init(Ballot(round: 0, rank: 1), cut)
+        row.committed = cut
+        var bytes: [UInt8] = []
+        row.encode(into: &bytes)
+        return bytes
+    }
+    private static func summary() -> [UInt8] {
+        var bytes: [UInt8] = []
+        Summary(live: false, view: view, promised: Ballot(round: 2, rank: 1), accepted: .init(Ballot(round: 1, rank: 0), ends), ends: [LogEnd()])
+            .encode(into: &bytes)
+        return bytes
+    }
+    private static func restartStep() -> [UInt8] {
+        var step = RestartStep(ballot: Ballot(round: 2, rank: 1), after: ViewNumber(3))
+        step.proposal = ends
+        step.sources = [NodeID(1), NodeID(2)]
+        step.live = true
+        var bytes: [UInt8] = []
+        step.encode(into: &bytes)
+        return bytes
+    }
+    private static func memberState() -> [UInt8] {
+        var state = MemberState(incarnation: Incarnation(7), installed: view)
+        state.accepted = .init(Ballot(round: 1, rank: 2), cut)
+        state.tails = [.init(from: EntryNumber(4), frames: frame())]
+        return state.encode()
+    }
+
+    // MARK: Between client and node
+
+    private static func client() -> [[UInt8]] {
+        let subscribe = SubscribeRequest(
+            request: 1, start: .time(5), patterns: ["factory/#"], exclusions: ["factory/2/+"],
+            resume: [.init(group: .durable, offset: Offset(7))])
+        var acknowledgement: [UInt8] = [4]
+        Acknowledgement(group: .durable, epoch: 1, last: 9).encode(into: &acknowledgement)
+        var position: [UInt8] = [8]
+        Position(group: .ordered, skipped: 0, offset: Offset(3)).encode(into: &position)
+        var names: [UInt8] = [10, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0]
+        names.append(text: "factory/1")
+        let lines: [DeclareAnswer.Line] = [.topic(.durable, TopicID(4), .durable), .refused("no")]
+        return [
+            [0] + DeclareRequest(request: 1, names: ["a", "b/c"]).encode(), [1] + DeclareAnswer(request: 1, lines: lines).encode(),
+            [2] + OpenRequest(request: 2, publisher: PublisherID(3), group: .durable).encode(),
+            [3] + OpenAnswer(request: 2, group: .durable, epoch: 1, last: 0).encode(), acknowledgement,
+            [5] + Refusal(.gap, request: 1, sequence: 4, reason: "a gap").encode(), [6] + subscribe.encode(),
+            [7] + SubscribeAnswer(request: 1, ends: subscribe.resume).encode(), position,
+            [9] + ClusterInfo(view: ViewNumber(1), quorum: 2, members: 3, nodes: [.init(node: NodeID(1), isLive: true, address: "h:1")]).encode(),
+            names, [11] + [UInt8](repeating: 0, count: 24),
+        ]
+    }
+
+    /// `STT1`, two names; alone and within a group's checkpoint with one publisher.
+    private static func checkpoint() -> [[UInt8]] {
+        var topics: [UInt8] = []
+        topics.append(int: UInt32(0x3154_5453))
+        topics.append(int: UInt32(2))
+        topics.append(int: UInt64(4))
+        topics.append(int: UInt16(1))
+        topics.append(int: UInt16(3))
+        topics += Array("ab/c".utf8)
+        topics.append(int: topics.crc32c())
+        let publishers: [UInt8] = [1, 0, 0, 0] + [UInt8](repeating: 1, count: 28)
+        var whole: [UInt8] = [0]
+        LogEnd().encode(into: &whole)
+        return [whole + publishers + topics, [1] + topics, [2] + publishers]
+    }
+
+    // MARK: What people and strangers write
+
+    private static let patterns: [[UInt8]] = [
+        "factory/+/t\nfactory/1/t", "a..b/c\nb", "#\n$SYS/x", "a/#\na", "127.0.0.1:7421\nx", "[::1]:7421\nx", "é/ü\né/ü",
+    ].map { Array($0.utf8) }
+    private static let topics = """
+        topics:
+          - {match: "factory/#", qos: durable, max_record: 64 KiB}
+          - match: logs/+
+            qos: ordered
+        defaults: {qos: unordered, admit: all}
+
+        """
+    private static let node = """
+        node: 1
+        cluster: demo
+        listen: 127.0.0.1:7421
+        data: ./data/1
+        members:
+          - {node: 1, address: 127.0.0.1:7421}
+          - {node: 2, address: "[::1]:7422"}
+        secret_file: secret
+        provider: tcp
+        ring: 4 MiB
+        heartbeat: 100 ms
+        suspect_after: 1 s
+        poll: adaptive
+
+        """
+    private static let csv: [[UInt8]] = [
+        (11, "topic,key,value\na,k,1\nb,\"q,\"\"\",\"2\n3\"\r\n\n"), (12, "topic,time,x\na,2024-01-01T00:00:00Z,1\n"),
+        (16, "\u{FEFF}x,y\n1,two\n"),
+    ].map { [$0.0, 3] + Array($0.1.utf8) }
+    private static let json: [[UInt8]] = [
+        (3, #"{"a":{"topic":"x\u00e9\/y"},"time":"2024-01-01T00:00:00Z","v":[1,-2.5e3,true,null]}"# + "\n\n"),
+        (2, #"{"time":1700000000.5}"# + "\r\n"), (0, "[1,2]\n\"é\"\n0"), (5, #"{"a":{"topic":"t"}}"#),
+    ].map { [$0.0, 5] + Array($0.1.utf8) }
+
+    /// A hello of a node and of a client, a proof, a refusal; the fuzzer makes magic, version and length right.
+    private static func hello() -> [[UInt8]] {
+        func message(_ type: UInt8, _ body: [UInt8]) -> [UInt8] { [0x53, 0x51, 0x4C, 0x4C, 1, 0, type, 0, 0, 0, 0, 0, 0, 0, 0, 0] + body }
+        func introduction(_ role: UInt8, _ node: UInt8, _ name: String) -> [UInt8] {
+            var bytes = [UInt8](repeating: 7, count: 32) + [role, 0, node, 0, 0, 4, 0, 0]
+            bytes += [UInt8](repeating: 0, count: 16)
+            bytes.append(text: "demo")
+            bytes.append(text: name)
+            return bytes
+        }
+        let mac = [UInt8](repeating: 1, count: 32)
+        var offer = [UInt8](repeating: 0, count: 80)
+        offer[48] = 0
+        offer[49] = 16
+        return [
+            message(1, introduction(0, 1, "")), message(2, introduction(1, 0, "dpub")), message(3, mac), message(4, offer + mac),
+            message(5, offer + mac), message(6, [4, 0, 2, 0, 110, 111]),
+        ]
+    }
+}
