@@ -33,10 +33,9 @@ let package = Package(
         target("Wire", ["CSystem"]),
         target("Topics", ["Wire", "CYAML"]),
         target("Replication", ["Wire", deque]),
-        target("Membership", ["Wire"]),
-        target("Broker", ["Wire", "Topics", "Replication", "Membership", deque]),
 
-        // Parts of Tooling, dpub and Transport that read, and a stand-in for the cryptography that Knock asks for.
+        // Parts of the broker, Tooling, dpub and Transport that read, and a stand-in for the cryptography that Knock asks for.
+        target("Broker", ["Wire", "Topics", "Replication"]),
         target("Tooling", ["Wire"]),
         target("Inputs", ["Wire", "Tooling"]),
         target("Crypto", []),

@@ -1,4 +1,5 @@
 internal import CFabric
+internal import Glibc
 internal import Wire
 
 /// What the fabric tells: completions, rows that have come, connection events.
@@ -151,6 +152,9 @@ extension Transport {
         var any = false
         for _ in 0..<Transport.eventBatch {
             var kind: UInt32 = 0
+            // The tcp provider takes a left-over EAGAIN for the outcome of its own call, and then keeps a stranger's closed
+            // connection in its set for ever, always ready.
+            errno = 0
             let count = unsafe fi_eq_read(fabric.events, &kind, scratch.event, Scratch.eventBytes, 0)
             if unsafe count >= MemoryLayout<fi_eq_cm_entry>.size {
                 any = true

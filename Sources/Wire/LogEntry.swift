@@ -10,7 +10,8 @@
 /// `base offset` bind the entry to its place, so a misdirected write shows. `synced` is how many entries of this log its
 /// writer knew to be on its disk when it wrote this one: what lies below a later entry's `synced` and does not read back
 /// is damage; what lies above and does not read back is a torn tail. `records` counts what subscribers count: batches of
-/// kind `records` only. `chain` is `nextChain` of the entry before: two logs whose chains are equal at an entry are equal up to it.
+/// kind `records` only. `chain` is `nextChain` of the chain before and this entry: two logs whose chains are equal at an entry are
+/// equal up to it, that entry included.
 package struct EntryHeader: Equatable, Sendable {
     package static let size = 72
     package static let magic: UInt32 = 0x3145_4C53  // "SLE1"

@@ -107,8 +107,17 @@ final class DiskThread: @unchecked Sendable {
                 shared.withLock { $0.results += results }
                 ready.signal()
             }
-            if isStopping { return }
+            if isStopping { return close() }
         }
+    }
+
+    /// The log's clean end: what is found missing behind it at the next start is damage, not a torn tail.
+    private func close() {
+        guard !failed else { return }
+        do throws(StorageError) {
+            try durable.close()
+            try ordered.close()
+        } catch { Console.say("closing the log: \(error)") }
     }
 
     private func work(_ jobs: [DiskJob], into results: inout [DiskResult]) {

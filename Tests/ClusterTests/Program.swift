@@ -31,11 +31,15 @@ final class Program {
     let name: String
     let outputFile: URL
     let errorFile: URL
+    /// Where its output goes instead of a file, if so asked.
+    let pipe: Pipe?
+
+    enum Output { case file, pipe }
 
     /// `input` nil: nothing to read. `folder` is the working directory and gets the output files.
     init(
         _ name: String, _ arguments: [String], in folder: URL, input: FileHandle? = nil,
-        environment: [String: String] = [:], label: String? = nil
+        environment: [String: String] = [:], label: String? = nil, output: Output = .file
     ) throws {
         self.name = name
         let stem = label ?? "\(name)-\(Self.count.add(1, ordering: .relaxed).newValue)"
@@ -48,7 +52,8 @@ final class Program {
         variables.merge(environment) { $1 }
         process.environment = variables
         process.standardInput = input ?? FileHandle.nullDevice
-        process.standardOutput = try Self.writable(outputFile)
+        pipe = output == .pipe ? Pipe() : nil
+        process.standardOutput = if let pipe { pipe } else { try Self.writable(outputFile) }
         process.standardError = try Self.writable(errorFile)
         try process.run()
         Reaper.shared.add(process.processIdentifier)

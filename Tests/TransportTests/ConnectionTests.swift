@@ -129,6 +129,23 @@ extension Links {
             try exchange(pair)
         }
 
+        @Test(arguments: [1, 20, 32])
+        func aStrangerWhoIsGoneLeavesNothingThatKeepsTheLoopAwake(_ sent: Int) throws {
+            let a = try Station(nodeOptions(1))
+            let stranger = try RawSocket(port: a.transport.listeningPort)
+            stranger.write(Array(([3, 0, 1, 0] + [UInt8](repeating: 0, count: 60)).prefix(sent)))
+            pump([a], for: 0.05) { false }
+            stranger.close()
+            pump([a], for: 0.05) { false }
+            let before = a.transport.counters.sleeps
+            let end = monotonicNow() + 200_000_000
+            while monotonicNow() < end {
+                a.transport.sleep(until: end, mode: .sleep, into: &a.events)
+                a.transport.poll(now: monotonicNow(), into: &a.events)
+            }
+            #expect(a.transport.counters.sleeps - before <= 4)
+        }
+
         @Test(arguments: [
             // A software acknowledgement of nothing; a write of 200 parts; a message nobody expects; an answer to no read.
             [3, 0, 0, 0, 2, 0, 16, 0, 16, 0, 0, 0, 0, 0, 0, 0],

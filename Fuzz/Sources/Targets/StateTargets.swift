@@ -160,7 +160,8 @@ package enum StateTargets {
     private static func read(_ view: ByteView) -> TopicPattern? {
         do throws(TopicError) {
             let pattern = try TopicPattern(view)
-            precondition(try TopicPattern(pattern.text) == pattern, "a pattern's text is another pattern")
+            let again = try TopicPattern(pattern.text)
+            precondition(again == pattern, "a pattern's text is another pattern")
             return pattern
         } catch {
             touch(error.description)

@@ -1,0 +1,98 @@
+internal import Wire
+
+/// What everybody must agree on, kept beside the system and sharing no decision with it.
+struct Checker {
+    struct Record: Equatable {
+        let publisher: UInt32
+        let sequence: UInt64
+        let topic: String
+        let time: UInt64
+        let sender: UInt16
+    }
+    private(set) var violation: String?
+    /// By offset in the durable group: what some subscriber was the first to see there.
+    private(set) var history: [Record?] = []
+    /// By view number: its members and where its durable log begins.
+    private var views: [UInt64: (members: [NodeID], number: UInt64, chain: UInt64)] = [:]
+    /// By entries delivered: the chain after them.
+    private var delivered: [UInt64: UInt64] = [:]
+    private var places: [UInt32: [UInt64: Int]] = [:]
+    private(set) var acknowledged: [UInt32: UInt64] = [:]
+    private(set) var viewCount = 0
+    private(set) var recordCount = 0
+    private var topics: [String: UInt32] = [:]
+
+    mutating func fail(_ what: String) { if violation == nil { violation = what } }
+
+    mutating func began(_ view: View, number: UInt64, chain: UInt64, at node: NodeID) {
+        if let known = views[view.number.raw] {
+            if known.members != view.members { fail("two views of number \(view.number.raw): \(known.members) and, at \(node), \(view.members)") }
+            if known.number != number || known.chain != chain {
+                fail("\(view) begins at entry \(known.number) (\(known.chain)) and, at \(node), at \(number) (\(chain))")
+            }
+            return
+        }
+        views[view.number.raw] = (view.members, number, chain)
+        viewCount += 1
+    }
+
+    /// `peaks`: by node, how many entries have ever been on its disk.
+    mutating func delivered(_ number: UInt64, chain: UInt64, view: View, at node: NodeID, peaks: [NodeID: UInt64]) {
+        if let known = delivered[number] {
+            if known != chain { fail("\(node) delivered another history of \(number) entries") }
+            return
+        }
+        delivered[number] = chain
+        let have = view.members.filter { (peaks[$0] ?? 0) >= number }
+        let isQuorum = 2 * have.count > view.members.count || (2 * have.count == view.members.count && have.contains(view.members[0]))
+        if !isQuorum { fail("\(node) delivered \(number) entries in \(view), which only \(have) have on disk") }
+    }
+
+    mutating func declared(_ topic: String, _ id: UInt32) {
+        if let known = topics[topic], known != id { fail("topic \(topic) was \(known) and is \(id)") }
+        topics[topic] = id
+    }
+
+    mutating func acknowledged(_ publisher: UInt32, upTo last: UInt64) {
+        acknowledged[publisher] = max(acknowledged[publisher] ?? 0, last)
+    }
+
+    mutating func saw(_ record: Record, at offset: UInt64, by client: Int) {
+        let index = Int(offset)
+        guard index < 1 << 24 else { return fail("offset \(offset)") }
+        while history.count <= index { history.append(nil) }
+        if let known = history[index] {
+            if known != record { fail("client \(client) received \(record) at \(offset), where another received \(known)") }
+            return
+        }
+        history[index] = record
+        recordCount += 1
+        if let other = places[record.publisher]?[record.sequence] {
+            fail("record \(record.sequence) of publisher \(record.publisher) is at \(other) and at \(index)")
+        }
+        places[record.publisher, default: [:]][record.sequence] = index
+        if let before = places[record.publisher]?[record.sequence - 1], before > index {
+            fail("publisher \(record.publisher): record \(record.sequence) at \(index) comes before \(record.sequence - 1) at \(before)")
+        }
+        if let after = places[record.publisher]?[record.sequence + 1], after < index {
+            fail("publisher \(record.publisher): record \(record.sequence) at \(index) comes after \(record.sequence + 1) at \(after)")
+        }
+        if index > 0, let before = history[index - 1], before.time > record.time { fail("time falls at offset \(index)") }
+        if index + 1 < history.count, let after = history[index + 1], after.time < record.time { fail("time falls behind offset \(index)") }
+    }
+
+    /// All is quiet and everybody is level: what was acknowledged is there, without a hole.
+    mutating func finish() {
+        for (index, record) in history.enumerated() where record == nil { return fail("nobody received offset \(index)") }
+        for publisher in acknowledged.keys.sorted() {
+            for sequence in 1...max(1, acknowledged[publisher]!) where acknowledged[publisher]! > 0 {
+                guard places[publisher]?[sequence] == nil else { continue }
+                return fail("record \(sequence) of publisher \(publisher) was acknowledged and is nowhere")
+            }
+        }
+    }
+    /// Offsets below `end` whose topic `wants`.
+    func offsets(below end: UInt64, _ wants: (String) -> Bool) -> Int {
+        history.prefix(Int(end)).count { $0.map { wants($0.topic) } ?? false }
+    }
+}

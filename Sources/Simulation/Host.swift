@@ -1,0 +1,75 @@
+internal import Broker
+internal import Storage
+internal import Wire
+
+/// A machine: a disk that outlives its node, and the node's loop, one life after another.
+final class Host {
+    enum Event {
+        case peerUp(PeerLink)
+        case peerDown(PeerLink, String)
+        case message(PeerLink, MessageKind, [UInt8])
+        case row(PeerLink)
+        case sessionUp(ClientLink)
+        case sessionDown(ClientLink)
+        case sessionMessage(ClientLink, MessageKind, [UInt8])
+        case disk([DiskResult])
+    }
+    let index: Int
+    let id: NodeID
+    let files = MemoryDisk()
+    var life = 0
+    var node: Node?
+    var work: DiskWork<MemoryDisk>?
+    var ring = OwnedBytes(count: 8)
+    var inbox: [Event] = []
+    var turnAt: UInt64 = .max
+    var stalledUntil: UInt64 = 0
+    var nextTick: UInt64 = 0
+    /// By host.
+    var links: [PeerLink?]
+    var isConnecting: [Bool]
+    var nextAttempt: [UInt64]
+    var sessions: [SessionID: ClientLink] = [:]
+    var sessionOrder: [SessionID] = []
+    var stalled: [SessionID: (kind: MessageKind, bytes: [UInt8])] = [:]
+    var stalledOrder: [SessionID] = []
+    var out: [Directive] = []
+    var jobs: [DiskJob] = []
+    var busy: [DiskJob]?
+    /// Mirrors of links that have gone, whose frames may still be on their way to the disk.
+    var retained: [OwnedBytes] = []
+    var wallOffset: Int64 = 0
+    /// The most entries that have ever been on this disk.
+    var peak: UInt64 = 0
+    var ending: String?
+
+    init(index: Int, count: Int) {
+        self.index = index
+        id = NodeID(UInt16(index + 1))
+        links = Array(repeating: nil, count: count)
+        isConnecting = Array(repeating: false, count: count)
+        nextAttempt = Array(repeating: 0, count: count)
+    }
+    var isRunning: Bool { node != nil }
+
+    /// The life is over: everything but the disk goes.
+    func forget() {
+        node = nil
+        work = nil
+        inbox = []
+        turnAt = .max
+        links = Array(repeating: nil, count: links.count)
+        isConnecting = Array(repeating: false, count: links.count)
+        nextAttempt = Array(repeating: 0, count: links.count)
+        sessions = [:]
+        sessionOrder = []
+        stalled = [:]
+        stalledOrder = []
+        out = []
+        jobs = []
+        busy = nil
+        retained = []
+        ending = nil
+        stalledUntil = 0
+    }
+}

@@ -1,0 +1,179 @@
+internal import Broker
+internal import Storage
+internal import Topics
+internal import Wire
+
+/// Nodes, disks, links, clients and faults under one virtual clock; everything that happens follows from the seed.
+final class World {
+    let seed: UInt64
+    let temper: Temper
+    var now: UInt64 = 1_000_000
+    var queue = EventQueue()
+    var hosts: [Host] = []
+    var peerLinks: [Int: PeerLink] = [:]
+    var clientLinks: [Int: ClientLink] = [:]
+    var nextLink = 1
+    var publishers: [PublisherModel] = []
+    var subscribers: [SubscriberModel] = []
+    var checker = Checker()
+    var network: SplitMix64
+    var disk: SplitMix64
+    var faults: SplitMix64
+    var workload: SplitMix64
+    var clocks: SplitMix64
+    /// [from][to]: nothing passes.
+    var blocked: [[Bool]]
+    var partitions = 0
+    var isHealing = false
+    var digest: UInt64 = 0
+    var counts = Report.Counts()
+    let topics: TopicsConfiguration
+    let trace: ((String) -> Void)?
+    static let epoch: UInt64 = 1_700_000_000_000_000_000
+
+    init(seed: UInt64, trace: ((String) -> Void)?) {
+        self.seed = seed
+        self.trace = trace
+        temper = Temper(seed: seed)
+        network = SplitMix64(seed: seed, .network)
+        disk = SplitMix64(seed: seed, .disk)
+        faults = SplitMix64(seed: seed, .faults)
+        workload = SplitMix64(seed: seed, .workload)
+        clocks = SplitMix64(seed: seed, .clocks)
+        topics = TopicsConfiguration.standard
+        let count = temper.nodes
+        blocked = Array(repeating: Array(repeating: false, count: count), count: count)
+        hosts = (0..<count).map { Host(index: $0, count: count) }
+        for host in hosts {
+            host.wallOffset = Int64(clocks.below(20_000)) * 1_000_000 - 10_000_000_000
+            queue.add(.boot(host: host.index), at: now + network.scale(1, 100 * Span.millisecond))
+        }
+        for index in 0..<temper.publishers {
+            publishers.append(PublisherModel(client: index, topics: (0...workload.below(3)).map { "t\($0)/\(index % 2)" }))
+        }
+        for index in 0..<temper.subscribers {
+            let pattern = index == 0 || workload.chance(40) ? "#" : workload.pick(["t0/#", "+/1", "t1/0"])
+            subscribers.append(SubscriberModel(client: temper.publishers + index, pattern: pattern))
+        }
+        for client in 0..<temper.publishers + temper.subscribers { queue.add(.client(client), at: now + 50 * Span.millisecond) }
+        if temper.faultGap > 0 { queue.add(.fault, at: now + 300 * Span.millisecond) }
+    }
+
+    func say(_ line: @autoclosure () -> String) {
+        if let trace { trace("\(Double(now / 1000) / 1000) ms  \(line())") }
+    }
+    func note(_ value: UInt64) { digest = mix(digest ^ value) }
+
+    // MARK: running
+
+    func run(steps: Int) -> Report {
+        var left = steps
+        while left > 0, checker.violation == nil, let (time, event) = queue.next() {
+            now = time
+            happen(event)
+            left -= 1
+        }
+        if checker.violation == nil { heal() }
+        note(UInt64(checker.recordCount))
+        counts.records = checker.recordCount
+        counts.views = checker.viewCount
+        counts.virtual = now
+        counts.acknowledged = Int(checker.acknowledged.values.reduce(0, +))
+        return Report(seed: seed, digest: digest, counts: counts, violation: checker.violation)
+    }
+
+    private func heal() {
+        say("healing")
+        isHealing = true
+        for from in hosts.indices { for to in hosts.indices { blocked[from][to] = false } }
+        releaseHeld()
+        for host in hosts {
+            host.stalledUntil = 0
+            if !host.isRunning { queue.add(.boot(host: host.index), at: now + 1) } else { wake(host, after: 1) }
+        }
+        let limit = now + 120 * Span.second
+        var check = now
+        var events = 0
+        while checker.violation == nil, let (time, event) = queue.next() {
+            now = time
+            happen(event)
+            events += 1
+            guard now >= check else { continue }
+            check = now + 20 * Span.millisecond
+            let missing = unsettled
+            if missing.isEmpty { break }
+            if now > limit || events > 3_000_000 { checker.fail("not level \(events > 3_000_000 ? "after 3,000,000 events" : "after 120 s") of quiet: \(missing.joined(separator: "; "))") }
+        }
+        guard checker.violation == nil else { return }
+        compareLogs()
+        checker.finish()
+        for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker) }
+    }
+
+    /// What keeps the world from being level.
+    private var unsettled: [String] {
+        var missing: [String] = []
+        let views = Set(hosts.map { $0.node?.isLive == true ? Int($0.node!.view.number.raw) : -1 })
+        for host in hosts {
+            guard let node = host.node else { missing.append("\(host.id) is down"); continue }
+            guard node.isLive else { missing.append("\(host.id) is not live: \(node.report("status"))"); continue }
+            if node.view.members.count != hosts.count { missing.append("\(host.id) is in \(node.view)") }
+            if node.delivered(in: .durable) != node.end(of: .durable) { missing.append("\(host.id) has not delivered all") }
+        }
+        if views.count > 1 { missing.append("views \(views.sorted())") }
+        for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
+        let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
+        for subscriber in subscribers where subscriber.next != end { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
+        return missing
+    }
+
+    private func compareLogs() {
+        let end = hosts[0].node!.end(of: .durable)
+        var logs: [[UInt8]] = []
+        for host in hosts {
+            guard host.node!.end(of: .durable) == end else { return checker.fail("\(host.id)'s log ends elsewhere than \(hosts[0].id)'s") }
+            var bytes: [UInt8] = []
+            do throws(StorageError) {
+                var states: [UInt8] = []
+                var next = host.work!.durable.first
+                while next < host.work!.durable.end.number {
+                    bytes = []
+                    next = try host.work!.durable.read(from: next, maximumBytes: 1 << 20, into: &bytes).next
+                    var at = 0
+                    while at < bytes.count, let header = bytes.withView({ try? EntryHeader($0.from(at)) }) {
+                        states.append(int: header.chain)
+                        states.append(contentsOf: bytes[at + EntryHeader.size..<at + header.length])
+                        at += header.length
+                    }
+                }
+                logs.append(states)
+            } catch { return checker.fail("\(host.id)'s log does not read back: \(error)") }
+        }
+        for index in logs.indices where logs[index] != logs[0] { checker.fail("\(hosts[index].id)'s log differs from \(hosts[0].id)'s") }
+    }
+
+    private func happen(_ event: EventQueue.Event) {
+        note(now)
+        counts.events += 1
+        switch event {
+        case .turn(let index, let life):
+            let host = hosts[index]
+            guard host.isRunning, host.life == life, host.turnAt == now else { return }
+            turn(host)
+        case .disk(let index, let life):
+            if hosts[index].isRunning, hosts[index].life == life { finishJobs(hosts[index]) }
+        case .boot(let index): boot(hosts[index])
+        case .arrive(let link, let end): if let link = peerLinks[link] { arrive(link, end) }
+        case .linkDown(let link, let end, let why): if let link = peerLinks[link] { linkDown(link, end, why) }
+        case .silence(let link, let end): if let link = peerLinks[link] { silence(link, end) }
+        case .connect(let host, let life, let peer): connect(hosts[host], life, hosts[peer])
+        case .clientArrive(let link, let toNode):
+            if let link = clientLinks[link] { if toNode { arriveAtNode(link) } else { arriveAtClient(link) } }
+        case .clientDown(let link, let atNode): if let link = clientLinks[link] { if atNode { downAtNode(link) } else { downAtClient(link) } }
+        case .client(let client):
+            if client < publishers.count { publishers[client].due(self) } else { subscribers[client - publishers.count].due(self) }
+        case .heal(let partition): if partition == partitions { unblock() }
+        case .fault: fault()
+        }
+    }
+}

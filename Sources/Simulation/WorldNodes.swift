@@ -1,0 +1,281 @@
+internal import Broker
+internal import Storage
+internal import Topics
+internal import Wire
+
+/// A node's loop, as `dbroker` runs it: events in, directives carried out in order, jobs to the disk.
+extension World {
+    func instant(_ host: Host) -> Instant {
+        Instant(monotonic: now, wall: UInt64(Int64(World.epoch + now) + host.wallOffset))
+    }
+
+    func wake(_ host: Host, after delay: UInt64) {
+        guard host.isRunning else { return }
+        let at = max(now + delay, host.stalledUntil)
+        guard at < host.turnAt else { return }
+        host.turnAt = at
+        queue.add(.turn(host: host.index, life: host.life), at: at)
+    }
+    func tell(_ host: Host, _ event: Host.Event) {
+        host.inbox.append(event)
+        wake(host, after: 500 + network.next() % (20 * Span.microsecond))
+    }
+
+    // MARK: lives
+
+    func boot(_ host: Host) {
+        guard !host.isRunning else { return }
+        host.life += 1
+        if temper.hasPowerCuts, !isHealing, disk.chance(5) { host.files.operationsUntilPowerCut = disk.below(20) }
+        do throws(StorageError) {
+            let opened = try DiskWork.open(host.files, members: hosts.map(\.id), segmentBytes: temper.segmentBytes)
+            host.files.operationsUntilPowerCut = nil
+            var settings = NodeSettings(
+                node: host.id, cluster: "sim", members: hosts.map { ($0.id, "h\($0.index):1") }, topics: topics,
+                segmentBytes: temper.segmentBytes)
+            settings.restartWait = temper.restartWait
+            settings.holdUp = temper.holdUp
+            settings.stuckAfter = temper.stuckAfter
+            host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
+            host.work = opened.work
+            host.node = Node(settings: settings, state: opened.state, states: opened.states, ring: host.ring.store)
+            host.nextTick = now
+            note(opened.state.incarnation.raw)
+            say("\(host.id) begins life \(host.life): \(opened.state.installed), \(opened.states[0].end.number.raw) entries")
+            wake(host, after: 1)
+        } catch {
+            guard host.files.operationsUntilPowerCut != nil else { return checker.fail("\(host.id) does not start: \(error)") }
+            host.files.crash(using: &disk)
+            queue.add(.boot(host: host.index), at: now + faults.scale(Span.millisecond, Span.second))
+        }
+    }
+
+    /// The node's process ends; `power`: what its disk had not synced is in danger.
+    func crash(_ host: Host, power: Bool) {
+        guard host.isRunning else { return }
+        counts.crashes += 1
+        say("\(host.id) \(power ? "loses power" : "is killed")")
+        if let busy = host.busy, var work = host.work, disk.chance(50) {
+            // The jobs under way get as far as they get.
+            if power { host.files.operationsUntilPowerCut = disk.below(12) }
+            var results: [DiskResult] = []
+            do throws(StorageError) { try work.work(busy, into: &results) } catch {
+                if !power { checker.fail("\(host.id)'s disk: \(error)") }
+            }
+            if !power { host.peak = max(host.peak, work.durable.synced.raw) }
+        }
+        host.files.operationsUntilPowerCut = nil
+        dropAll(host)
+        host.forget()
+        if power { host.files.crash(using: &disk) }
+    }
+
+    private func dropAll(_ host: Host) {
+        for link in host.links { if let link { drop(link, at: link.end(of: host.index)) } }
+        for id in host.sessionOrder { if let link = host.sessions[id] { closeAtNode(link) } }
+        // Links of this host that its node has not heard of yet.
+        for id in peerLinks.keys.sorted() {
+            let link = peerLinks[id]!
+            if link.hosts.contains(host.index), link.lives[link.end(of: host.index)] == host.life { drop(link, at: link.end(of: host.index)) }
+        }
+        for id in clientLinks.keys.sorted() where clientLinks[id]!.host == host.index && clientLinks[id]!.life == host.life { closeAtNode(clientLinks[id]!) }
+    }
+
+    /// The node has asked for a new life: its disk finishes what it was given, its links go.
+    private func begin(again host: Host, _ why: String) {
+        say("\(host.id) starts again: \(why)")
+        counts.restarts += 1
+        var jobs = host.busy ?? []
+        jobs += host.jobs
+        var results: [DiskResult] = []
+        do throws(StorageError) { try host.work!.work(jobs, into: &results) } catch { return checker.fail("\(host.id)'s disk: \(error)") }
+        host.peak = max(host.peak, host.work!.durable.synced.raw)
+        dropAll(host)
+        host.forget()
+        queue.add(.boot(host: host.index), at: now + network.scale(100 * Span.microsecond, 20 * Span.millisecond))
+    }
+
+    // MARK: the disk
+
+    private func startJobs(_ host: Host) {
+        guard host.busy == nil, !host.jobs.isEmpty else { return }
+        host.busy = host.jobs
+        host.jobs = []
+        queue.add(.disk(host: host.index, life: host.life), at: now + disk.scale(20 * Span.microsecond, temper.diskMost))
+    }
+
+    func finishJobs(_ host: Host) {
+        guard let jobs = host.busy else { return }
+        var results: [DiskResult] = []
+        do throws(StorageError) { try host.work!.work(jobs, into: &results) } catch { return checker.fail("\(host.id)'s disk: \(error)") }
+        host.busy = nil
+        host.peak = max(host.peak, host.work!.durable.synced.raw)
+        if !results.isEmpty { tell(host, .disk(results)) }
+        startJobs(host)
+    }
+
+    // MARK: one turn
+
+    func turn(_ host: Host) {
+        host.turnAt = .max
+        let at = instant(host)
+        let events = host.inbox
+        host.inbox = []
+        for event in events {
+            handle(event, host, at)
+            check(host)
+        }
+        offerStalled(host, at)
+        if now >= host.nextTick {
+            host.node!.tick(now: at, into: &host.out)
+            connectPeers(host)
+            host.nextTick = now + (host.node!.isLive ? 100 : 20) * Span.millisecond
+        }
+        for id in host.sessionOrder {
+            guard let link = host.sessions[id], link.waiting.isEmpty else { continue }
+            var space = max(0, temper.clientBytes - link.used)
+            if workload.chance(5) { space = workload.below(space + 1) }
+            host.node!.setSpace(id, space)
+        }
+        host.node!.finishTurn(now: at, into: &host.out)
+        check(host)
+        var index = 0
+        while index < host.out.count, host.ending == nil, checker.violation == nil {
+            perform(host.out[index], host, at)
+            index += 1
+        }
+        host.out = []
+        check(host)
+        if let why = host.ending { return begin(again: host, why) }
+        startJobs(host)
+        wake(host, after: host.nextTick - now)
+    }
+
+    func check(_ host: Host) {
+        guard checker.violation == nil, let node = host.node, node.isLive else { return }
+        node.checkInvariants()
+        let view = node.view
+        if let origin = node.origin(of: .durable) {
+            if origin == node.end(of: .durable) { checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) }
+        } else if let end = node.delivered(in: .durable), end.number.raw > 0 {
+            var peaks: [NodeID: UInt64] = [:]
+            for other in hosts { peaks[other.id] = other.peak }
+            checker.delivered(end.number.raw, chain: end.chain, view: view, at: host.id, peaks: peaks)
+        }
+    }
+
+    private func handle(_ event: Host.Event, _ host: Host, _ at: Instant) {
+        switch event {
+        case .peerUp(let link): peerUp(host, link)
+        case .peerDown(let link, let why):
+            let peer = link.hosts[1 - link.end(of: host.index)]
+            guard host.links[peer] === link else { return }
+            host.retained.append(link.mirror[link.end(of: host.index)])
+            host.links[peer] = nil
+            host.node!.peerDown(hosts[peer].id, why: why, into: &host.out)
+        case .message(let link, let kind, let bytes):
+            let peer = link.hosts[1 - link.end(of: host.index)]
+            guard host.links[peer] === link else { return }
+            do throws(DecodeError) {
+                try bytes.withView { view throws(DecodeError) in
+                    try host.node!.peerMessage(hosts[peer].id, kind, view, now: at, into: &host.out)
+                }
+            } catch { checker.fail("\(host.id) cannot understand \(kind) of \(hosts[peer].id): \(error)") }
+        case .row(let link):
+            link.isRowWaiting[link.end(of: host.index)] = false
+            let peer = link.hosts[1 - link.end(of: host.index)]
+            if host.links[peer] === link { giveRow(host, link, at) }
+        case .sessionUp(let link):
+            host.sessions[link.session] = link
+            host.sessionOrder.append(link.session)
+            host.node!.sessionUp(link.session, into: &host.out)
+            host.node!.setSpace(link.session, temper.clientBytes)
+        case .sessionDown(let link):
+            guard host.sessions.removeValue(forKey: link.session) != nil else { return }
+            host.sessionOrder.removeAll { $0 == link.session }
+            if host.stalled.removeValue(forKey: link.session) != nil { host.stalledOrder.removeAll { $0 == link.session } }
+            host.node!.sessionDown(link.session)
+        case .sessionMessage(let link, let kind, let bytes):
+            guard host.sessions[link.session] === link else { return }
+            offer(host, link, kind, bytes, at)
+        case .disk(let results): for result in results { host.node!.diskDone(result, now: at, into: &host.out); check(host) }
+        }
+    }
+
+    private func giveRow(_ host: Host, _ link: PeerLink, _ at: Instant) {
+        let end = link.end(of: host.index)
+        guard !link.row[end].isEmpty else { return }
+        let id = hosts[link.hosts[1 - end]].id
+        link.row[end].withView { host.node!.peerRow(id, $0, ring: link.mirror[end].view, now: at, into: &host.out) }
+    }
+
+    /// A message that the node does not take stays where it is, and those behind it too.
+    private func offer(_ host: Host, _ link: ClientLink, _ kind: MessageKind, _ bytes: [UInt8], _ at: Instant) {
+        guard host.stalled[link.session] == nil else {
+            link.toNodeHeld.append((kind, bytes))
+            return
+        }
+        do throws(DecodeError) {
+            let taken = try bytes.withView { view throws(DecodeError) in
+                try host.node!.sessionMessage(link.session, kind, view, now: at, into: &host.out)
+            }
+            guard !taken else { return }
+            host.stalled[link.session] = (kind, bytes)
+            host.stalledOrder.append(link.session)
+        } catch { checker.fail("\(host.id) cannot understand a client's \(kind): \(error)") }
+    }
+
+    private func offerStalled(_ host: Host, _ at: Instant) {
+        guard !host.stalled.isEmpty else { return }
+        let order = host.stalledOrder
+        host.stalledOrder = []
+        for id in order {
+            guard let message = host.stalled.removeValue(forKey: id), let link = host.sessions[id] else { continue }
+            offer(host, link, message.kind, message.bytes, at)
+            while host.stalled[id] == nil, let (kind, bytes) = link.toNodeHeld.popFirst() { offer(host, link, kind, bytes, at) }
+        }
+    }
+
+    private func perform(_ directive: Directive, _ host: Host, _ at: Instant) {
+        switch directive {
+        case .peer(let id, let kind, let bytes):
+            if let link = host.links[Int(id.raw) - 1] { send(link, from: host, .message(kind, bytes)) }
+        case .session(let id, let kind, let head, let body):
+            var bytes = head
+            bytes.append(view: body)
+            if let link = host.sessions[id] { toClient(link, kind, bytes) }
+        case .data(let id, let from, let to):
+            guard let link = host.links[Int(id.raw) - 1] else { return }
+            send(link, from: host, .data(from: from, to: to, network.chance(50) ? copy(host.ring, from, to) : nil))
+        case .row:
+            var bytes: [UInt8] = []
+            host.node!.encodeRow(into: &bytes)
+            for member in host.node!.view.members { if let link = host.links[Int(member.raw) - 1] { send(link, from: host, .row(bytes)) } }
+        case .rereadRows:
+            // What is let go is spoilt, so that a late reader shows.
+            for memory in host.retained { memory.store.write([UInt8](repeating: 0xEE, count: memory.view.count)) }
+            host.retained = []
+            for member in host.node!.view.members { if let link = host.links[Int(member.raw) - 1] { giveRow(host, link, at) } }
+        case .disk(let job): host.jobs.append(job)
+        case .closeSession(let id, _): if let link = host.sessions[id] { closeAtNode(link) }
+        case .log(let line): say("\(host.id): \(line)")
+        case .restart(let why): host.ending = why
+        }
+    }
+
+    func copy(_ ring: OwnedBytes, _ from: UInt64, _ to: UInt64) -> [UInt8] {
+        let size = UInt64(ring.view.count)
+        var bytes: [UInt8] = []
+        var at = from
+        while at < to {
+            let part = min(to - at, size - at % size)
+            bytes.append(view: ring.view[Int(at % size)..<Int(at % size + part)])
+            at += part
+        }
+        return bytes
+    }
+}
+
+extension ByteStore {
+    fileprivate func write(_ bytes: [UInt8]) { bytes.withView { write($0, at: 0) } }
+}
