@@ -18,12 +18,16 @@ internal import Wire
             return
         }
         if words.count == 3, words[1] == "seeds" { return Seeds.write(into: words[2]) }
-        guard words.count > 1, let target = targets.first(where: { $0.name == words[1] }) else {
+        // libFuzzer merges in a child that it starts with its own arguments only: the child takes the target from here.
+        let inherited = unsafe getenv("SQUALL_FUZZ_TARGET").map { unsafe String(cString: $0) }
+        let name = inherited ?? (words.count > 1 ? words[1] : "")
+        guard let target = targets.first(where: { $0.name == name }) else {
             print("fuzz: name a target: \(targets.map(\.name).joined(separator: ", "))")
             exit(2)
         }
         unsafe run = target.run
-        exit(unsafe drive([words[0]] + words[2...]))
+        setenv("SQUALL_FUZZ_TARGET", name, 1)
+        exit(unsafe drive([words[0]] + words[(inherited == nil ? 2 : 1)...]))
     }
 
     /// libFuzzer's own loop over the bytes it makes; the arguments live as long as the process.
