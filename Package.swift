@@ -67,9 +67,12 @@ let package = Package(
             name: "dbench", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
 
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
+        .testTarget(name: "ReplicationTests", dependencies: ["Replication", "Wire"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem"], swiftSettings: settings),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
+        // Real processes: brokers, publishers, subscribers, killed and started again.
+        .testTarget(name: "ClusterTests", swiftSettings: settings),
         .testTarget(name: "ToolTests", dependencies: ["dpub", "dsub", "Tooling", "Client", "Wire"], swiftSettings: settings),
     ]
 )

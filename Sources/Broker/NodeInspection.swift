@@ -1,3 +1,4 @@
+internal import Replication
 package import Wire
 
 /// What a caller that checks may look at after each step; nothing here changes anything.
@@ -11,7 +12,17 @@ extension Node {
     }
     /// Where `group`'s log ends, delivered or not.
     package func end(of group: GroupID) -> LogEnd { live?.groups[group.index].state.end ?? states[group.index].end }
-    package var isWedged: Bool { live?.membership.isWedged ?? false }
+
+    /// Where a group stands here, for people: what this node holds and has promised, what is on whose disk.
+    package func stand(of group: GroupID) -> String {
+        guard let live else { return "no view runs" }
+        let one = live.groups[group.index]
+        let ranks = 0..<live.view.members.count
+        let clocks = ranks.map { member in "[" + ranks.map { "\(one.matrix.clock(member, $0).raw)" }.joined(separator: " ") + "]" }
+        let durable = ranks.map { "\(one.matrix.durableKey(of: $0).timestamp.raw)" }
+        return "entries \(one.state.end.number.raw), delivered \(one.deliveredEnd.number.raw), clocks \(clocks.joined(separator: " ")), "
+            + "last here \(one.state.end.key.timestamp.raw), durable \(durable.joined(separator: " "))"
+    }
 
     /// Traps on a broken invariant.
     package func checkInvariants() {

@@ -197,6 +197,9 @@ package struct Restart: Sendable {
         guard let (node, summary) = running.max(by: { ($0.value.view.number, $1.key) < ($1.value.view.number, $0.key) }) else {
             return false
         }
+        // The view that this node itself has installed: what it holds counts there until a next view is chosen, and a member that
+        // runs may hold less. Its members miss this node: they go on without it, or come back themselves.
+        guard summary.view.number > mine.view.number else { return true }
         if let accepted = mine.accepted, accepted.proposal.view == summary.view, case .ends = accepted.proposal.basis,
             summary.view.contains(me)
         {

@@ -8,6 +8,7 @@ struct DiskWork<D: Disk> {
     let ordered: Log<MemoryDisk>
     private let states: StateFile<D>
     private var orderedEnd: EntryNumber = .zero
+    private var durableTold: EntryNumber
 
     static var stateName: String { "member" }
     static var orderedBytes: Int { 16 << 20 }
@@ -22,6 +23,7 @@ struct DiskWork<D: Disk> {
         self.durable = durable
         self.ordered = ordered
         self.states = states
+        durableTold = durable.synced
     }
 
     /// A new life from the disk: its incarnation has risen. Throws what the disk, or what is on it, does not allow.
@@ -53,7 +55,12 @@ struct DiskWork<D: Disk> {
 
     private mutating func settle(into results: inout [DiskResult]) throws(StorageError) {
         if durable.stagedCount > 0 { try durable.write() }
-        if durable.synced < durable.end.number { results.append(.synced(.durable, end: try durable.sync())) }
+        try durable.sync()
+        // A roll or a cut syncs too: what has been told counts, not what this call has synced.
+        if durableTold != durable.synced {
+            durableTold = durable.synced
+            results.append(.synced(.durable, end: durableTold))
+        }
         if ordered.stagedCount > 0 { try ordered.write() }
         if orderedEnd != ordered.end.number {
             orderedEnd = try ordered.sync()
@@ -83,6 +90,7 @@ struct DiskWork<D: Disk> {
             try flush()
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
             orderedEnd = min(orderedEnd, ordered.end.number)
+            durableTold = min(durableTold, durable.end.number)
         case .roll(let group, let checkpoint):
             try flush()
             if group == .durable { try durable.roll(checkpoint: checkpoint) } else {

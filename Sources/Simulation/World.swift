@@ -118,12 +118,13 @@ final class World {
             guard let node = host.node else { missing.append("\(host.id) is down"); continue }
             guard node.isLive else { missing.append("\(host.id) is not live: \(node.report("status"))"); continue }
             if node.view.members.count != hosts.count { missing.append("\(host.id) is in \(node.view)") }
-            if node.delivered(in: .durable) != node.end(of: .durable) { missing.append("\(host.id) has not delivered all") }
+            if host.busy != nil || host.work!.durable.end.number != node.end(of: .durable).number { missing.append("\(host.id)'s disk is behind") }
+            if node.delivered(in: .durable) != node.end(of: .durable) { missing.append("\(host.id) has not delivered all: \(node.stand(of: .durable))") }
         }
         if views.count > 1 { missing.append("views \(views.sorted())") }
         for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
         let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
-        for subscriber in subscribers where subscriber.next != end { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
+        for subscriber in subscribers where !subscriber.isLevel(with: end, checker) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
         return missing
     }
 
@@ -149,7 +150,10 @@ final class World {
                 logs.append(states)
             } catch { return checker.fail("\(host.id)'s log does not read back: \(error)") }
         }
-        for index in logs.indices where logs[index] != logs[0] { checker.fail("\(hosts[index].id)'s log differs from \(hosts[0].id)'s") }
+        for index in logs.indices where logs[index] != logs[0] {
+            let at = zip(logs[index], logs[0]).enumerated().first { $1.0 != $1.1 }?.offset ?? -1
+            checker.fail("\(hosts[index].id)'s log differs from \(hosts[0].id)'s at byte \(at) of \(logs[index].count), \(logs[0].count); they begin at \(hosts[index].work!.durable.first.raw), \(hosts[0].work!.durable.first.raw)")
+        }
     }
 
     private func happen(_ event: EventQueue.Event) {

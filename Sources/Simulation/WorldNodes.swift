@@ -1,4 +1,5 @@
 internal import Broker
+internal import DequeModule
 internal import Storage
 internal import Topics
 internal import Wire
@@ -88,7 +89,10 @@ extension World {
         var jobs = host.busy ?? []
         jobs += host.jobs
         var results: [DiskResult] = []
-        do throws(StorageError) { try host.work!.work(jobs, into: &results) } catch { return checker.fail("\(host.id)'s disk: \(error)") }
+        do throws(StorageError) {
+            try host.work!.work(jobs, into: &results)
+            try host.work!.durable.close()
+        } catch { return checker.fail("\(host.id)'s disk: \(error)") }
         host.peak = max(host.peak, host.work!.durable.synced.raw)
         dropAll(host)
         host.forget()
@@ -240,7 +244,7 @@ extension World {
         switch directive {
         case .peer(let id, let kind, let bytes):
             if let link = host.links[Int(id.raw) - 1] { send(link, from: host, .message(kind, bytes)) }
-        case .session(let id, let kind, let head, let body):
+        case .session(let id, let kind, let head, let body, _):
             var bytes = head
             bytes.append(view: body)
             if let link = host.sessions[id] { toClient(link, kind, bytes) }

@@ -4,8 +4,9 @@ internal import Wire
 /// What travels in the provider's own connection request and answer, before a byte of ours is parsed by the provider's data
 /// path: only who holds the secret gets an endpoint at all, and only a listener that holds it is spoken to.
 ///
-/// libfabric 1.17's tcp provider follows whatever headers an accepted connection sends, some of them to a null pointer.
-/// So a stranger must not get as far. The hello behind it does not rely on this: a knock that was overheard can be sent again.
+/// The data path of libfabric 1.17's tcp provider is not built against strangers: it takes the number of parts in a header
+/// on trust. So a stranger must not get as far. The hello behind it does not rely on this: a knock that was overheard can be
+/// sent again.
 ///
 ///      request  0       4         6   8         12      28        52
 ///               | magic | version | 0 | cluster | nonce | mac     |

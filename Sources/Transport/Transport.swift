@@ -34,6 +34,8 @@ package import Wire
     var nextTimer: UInt64 = .max
     var lastEventRead: UInt64 = 0
     var lastTraffic: UInt64 = 0
+    /// Before this time a yield is no use: a neighbour keeps the processor.
+    var nextYield: UInt64 = 0
     var eventsAreDue = true
     var eventsWereSignalled = true
     /// Descriptors that the poller waits for besides the caller's wakeups.

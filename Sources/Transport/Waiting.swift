@@ -5,6 +5,10 @@ internal import Glibc
 extension Transport {
     /// How long `.adaptive` yields after the last traffic before it blocks.
     static let spinTime: UInt64 = 40_000
+    /// A yield that takes longer than this went to a neighbour that computes: blocking is then quicker, since a wakeup
+    /// preempts. Yields are tried again after `yieldPause`.
+    static let yieldLimit: UInt64 = 200_000
+    static let yieldPause: UInt64 = 20_000_000
 
     /// Flushes, then waits for news, a wakeup, or `until` (CLOCK_MONOTONIC, ns); events that it meets itself are appended.
     /// Returns at once where there is news already. Call `poll` after it.
@@ -18,8 +22,9 @@ extension Transport {
         case .busy:
             sched_yield()
             return look(for: 0, into: &events)
-        case .adaptive where time < lastTraffic + Transport.spinTime:
+        case .adaptive where time < lastTraffic + Transport.spinTime && time >= nextYield:
             sched_yield()
+            if monotonicNow() - time > Transport.yieldLimit { nextYield = time + Transport.yieldPause }
             return look(for: 0, into: &events)
         case .adaptive, .sleep: break
         }

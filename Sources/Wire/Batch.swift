@@ -110,13 +110,15 @@ package struct RecordCursor {
     package let body: ByteView
     package private(set) var position = 0
 
-    /// `body` holds whole records only, as `checkRecords` found.
     package init(_ body: ByteView) { self.body = body }
 
-    /// The next record as it lies in memory, or nil at the end.
+    /// The next record as it lies in memory, or nil at the end. Whole records only: `checkRecords` has found so of what came from
+    /// a client; where another node's bytes break the rule, walking ends there instead of in a trap at every replica.
     package mutating func next() -> RecordView? {
-        guard position + RecordHeader.size <= body.count else { return nil }
-        let record = RecordView(body.from(position))
+        guard body.count - position >= RecordHeader.size else { return nil }
+        let rest = body.from(position)
+        guard RecordHeader(rest).length <= rest.count else { return nil }
+        let record = RecordView(rest)
         position += record.header.length
         return record
     }

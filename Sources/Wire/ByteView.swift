@@ -78,11 +78,18 @@ extension [UInt8] {
     package mutating func append(view: ByteView) { unsafe append(contentsOf: view.buffer) }
     /// Appends zeros up to the next multiple of eight.
     @inlinable package mutating func pad8() { while count & 7 != 0 { append(0) } }
-    /// Appends a 16-bit length and the UTF-8 bytes of `text`, cut at 65,535.
-    package mutating func append(text: String) {
-        let bytes = text.utf8.prefix(65_535)
-        append(int: UInt16(bytes.count))
-        append(contentsOf: bytes)
+    /// Appends a 16-bit length and the UTF-8 bytes of `text`, cut at `limit` bytes or before the character that crosses it.
+    package mutating func append(text: String, limit: Int = 65_535) {
+        precondition(limit <= 65_535)
+        let bytes = text.utf8
+        var end = bytes.count
+        if end > limit {
+            end = limit
+            // A byte 10xxxxxx continues a character: what stays must be UTF-8, or its reader refuses it.
+            while end > 0, bytes[bytes.index(bytes.startIndex, offsetBy: end)] & 0xC0 == 0x80 { end -= 1 }
+        }
+        append(int: UInt16(end))
+        append(contentsOf: bytes.prefix(end))
     }
 }
 

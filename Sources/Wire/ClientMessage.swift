@@ -53,7 +53,7 @@ package struct DeclareAnswer: Equatable, Sendable {
                 bytes.append(level.rawValue)
             case .refused(let why):
                 bytes.append(1)
-                bytes.append(text: String(why.prefix(Limits.reason)))
+                bytes.append(text: why, limit: Limits.reason)
             }
         }
         return bytes
@@ -191,7 +191,7 @@ package struct Refusal: Equatable, Sendable {
         bytes.append(int: request)
         bytes.append(int: group.raw)
         bytes.append(int: sequence)
-        bytes.append(text: String(reason.prefix(Limits.reason)))
+        bytes.append(text: reason, limit: Limits.reason)
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {

@@ -113,12 +113,14 @@ final class Cluster {
         return try JSONDecoder().decode(Status.self, from: asking.output)
     }
     /// Waits until each of `members` is live in a view of exactly them, and all hold the same number of durable records
-    /// (`settled`: publishers rest).
-    func untilLive(_ members: [Int] = [1, 2, 3], settled: Bool = false, within seconds: Double = 30) async throws {
+    /// (`settled`: publishers rest). `asking`: only these are asked, where their word is enough.
+    func untilLive(
+        _ members: [Int] = [1, 2, 3], asking: [Int]? = nil, settled: Bool = false, within seconds: Double = 30
+    ) async throws {
         do {
             try await until("nodes \(members) are live together", within: seconds) {
                 var records: Set<UInt64> = []
-                for node in members {
+                for node in asking ?? members {
                     guard let status = try await status(node), status.phase == "live", status.view.members.sorted() == members
                     else { return false }
                     if let durable = status.groups.first { records.insert(durable.records) }

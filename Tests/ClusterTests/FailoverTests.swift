@@ -75,6 +75,17 @@ extension ClusterTests {
         try await finish(cluster, publisher, subscribers, count)
     }
 
+    @Test func publishingDoesNotStopWhereLogSegmentsAreFull() async throws {
+        let cluster = try Cluster { _ in "segment: 1MiB\n" }
+        try await cluster.untilLive()
+        let count = 500_000
+        let publisher = try cluster.program("dpub", ["t/seq", "-l", "-f", numbers(count, in: cluster)])
+        try await publisher.succeeds(within: 30)
+        #expect(publisher.tally?.acknowledged == count)
+        let held = try await cluster.contents("t/seq", format: "%s\\n", at: 3)
+        #expect(flaw(String(decoding: held, as: UTF8.self).split(separator: "\n"), upTo: count) == nil)
+    }
+
     private func startSubscribers(_ cluster: Cluster, _ count: Int, _ places: [[Int]]) throws -> [Program] {
         try places.map {
             try cluster.program("dsub", ["t/#", "-o", "beginning", "-c", "\(count)", "-f", "%s\\n", "--patience", "60"], at: $0)

@@ -18,25 +18,26 @@ extension ClusterTests {
     /// Ten seconds without clients: below 1% of one core in all, below 64 MiB each.
     private func rest(_ cluster: Cluster, _ when: String) async throws {
         let pids = try (1...3).map { try #require(cluster.nodes[$0]).pid }
-        let before = try pids.map(cpuTicks).reduce(0, +)
+        let before = try pids.map(cpuNanoseconds).reduce(0, +)
         let start = ContinuousClock.now
         // The span of time is what is measured here.
         try await Task.sleep(for: .seconds(10))
-        let ticks = try pids.map(cpuTicks).reduce(0, +) - before
+        let used = try pids.map(cpuNanoseconds).reduce(0, +) - before
         let span = (ContinuousClock.now - start) / .seconds(1)
-        let share = Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK))) / span
+        let share = Double(used) / 1e9 / span
         let memory = try pids.map(residentKiB)
         print("note: idle, \(when): \(String(format: "%.2f", share * 100))% of one core in all, \(memory.map { "\($0 / 1024) MiB" }.joined(separator: ", "))")
         #expect(share < 0.01, "\(when): \(share * 100)% of one core")
         for resident in memory { #expect(resident < 64 << 10, "\(when): \(resident) KiB resident") }
     }
 
-    /// User and system time of /proc/PID/stat, fields 14 and 15, in clock ticks.
-    private func cpuTicks(_ pid: Int32) throws -> Int {
-        let text = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
-        // The program's name, in parentheses, may hold anything.
-        let rest = try #require(text.split(separator: ")").last).split(separator: " ")
-        return try #require(Int(rest[11])) + #require(Int(rest[12]))
+    /// What all threads have had of the processor: the first field of /proc/PID/task/TID/schedstat. The sums in
+    /// /proc/PID/stat count in hundredths of a second, a tenth of what may be used here.
+    private func cpuNanoseconds(_ pid: Int32) throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").map { thread in
+            let text = try String(contentsOfFile: "/proc/\(pid)/task/\(thread)/schedstat", encoding: .utf8)
+            return try #require(text.split(separator: " ").first.flatMap { Int($0) })
+        }.reduce(0, +)
     }
     private func residentKiB(_ pid: Int32) throws -> Int {
         let text = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)

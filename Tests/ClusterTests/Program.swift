@@ -42,7 +42,7 @@ final class Program {
         environment: [String: String] = [:], label: String? = nil, output: Output = .file
     ) throws {
         self.name = name
-        let stem = label ?? "\(name)-\(Self.count.add(1, ordering: .relaxed).newValue)"
+        let stem = label ?? "\(URL(fileURLWithPath: name).lastPathComponent)-\(Self.count.add(1, ordering: .relaxed).newValue)"
         outputFile = folder.appendingPathComponent(stem + ".out")
         errorFile = folder.appendingPathComponent(stem + ".err")
         process.executableURL = name.hasPrefix("/") ? URL(fileURLWithPath: name) : binaries.appendingPathComponent(name)
@@ -55,7 +55,7 @@ final class Program {
         pipe = output == .pipe ? Pipe() : nil
         process.standardOutput = if let pipe { pipe } else { try Self.writable(outputFile) }
         process.standardError = try Self.writable(errorFile)
-        try process.run()
+        try Self.withoutBlockedSignals { try process.run() }
         Reaper.shared.add(process.processIdentifier)
     }
     deinit {
@@ -63,6 +63,16 @@ final class Program {
         Reaper.shared.remove(process.processIdentifier)
     }
     private static let count = Atomic<Int>(0)
+
+    /// A new process inherits the signal mask of the thread that starts it; the pool's threads block SIGINT and SIGTERM.
+    private static func withoutBlockedSignals(_ body: () throws -> Void) throws {
+        var none = sigset_t()
+        var before = sigset_t()
+        unsafe sigemptyset(&none)
+        unsafe pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try body()
+    }
 
     /// Opened for appending: a node that starts again goes on in the same file.
     private static func writable(_ file: URL) throws -> FileHandle {

@@ -23,10 +23,11 @@ extension ClusterTests {
             try await Task.sleep(for: .milliseconds(draw(0...150)))
             try await cluster.kill(node)
             // What the dead node alone had on its disk is in the other two's memory: they must have agreed before it returns.
-            try await cluster.untilLive([1, 2, 3].filter { $0 != node })
+            let others = [1, 2, 3].filter { $0 != node }
+            try await cluster.untilLive(others, asking: [others[draw(0...1)]])
             let torn = try tear(cluster.data(node), bytes: draw(1...4096), garbles: draw(0...1) == 1) { UInt8(truncatingIfNeeded: draw(0...255)) }
             try cluster.start(node)
-            do { try await cluster.untilLive() } catch {
+            do { try await cluster.untilLive(asking: [node]) } catch {
                 throw Overdue(description: "round \(round), node \(node), \(torn): \(error)")
             }
             #expect(publisher.isRunning, "round \(round): \(publisher.errorText)")

@@ -123,7 +123,7 @@ extension Links {
             stranger.write(Array(([3, 0, 1, 0] + [UInt8](repeating: 0, count: 60)).prefix(sent)))
             let start = monotonicNow()
             try exchange(pair)
-            #expect(monotonicNow() - start < 500_000_000)
+            #expect(monotonicNow() - start < 3_000_000_000)
             pump(pair.stations, for: 0.05) { false }
             stranger.close()
             try exchange(pair)
@@ -161,8 +161,7 @@ extension Links {
             request.append(int: UInt64(1))
             request.append(contentsOf: [UInt8](repeating: 0, count: 16))
             stranger.write(request)
-            pump(pair.stations, for: 0.02) { false }
-            #expect(pair.a.refusals == [Knock.words(.malformed)])
+            #expect(pump(pair.stations) { pair.a.refusals == [Knock.words(.malformed)] })
             stranger.write(header + [UInt8](repeating: 7, count: 256))
             pump(pair.stations, for: 0.02) { false }
             try exchange(pair)
@@ -184,8 +183,8 @@ extension Links {
             // b makes the connection and sends its hello, then goes quiet.
             #expect(pump([a, b]) { a.transport.halfOpen == 1 })
             let start = monotonicNow()
-            #expect(pump([a], for: 2) { !a.refusals.isEmpty })
-            #expect(monotonicNow() - start < 1_000_000_000)
+            #expect(pump([a]) { !a.refusals.isEmpty })
+            #expect(monotonicNow() - start < 3_000_000_000)
             #expect(a.refusals.first?.contains("hello") == true || a.refusals.first?.contains("answer") == true, "\(a.refusals)")
             #expect(a.transport.halfOpen == 0)
         }

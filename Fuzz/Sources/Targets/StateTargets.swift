@@ -143,10 +143,9 @@ package enum StateTargets {
         var cut = 0
         while cut < view.count, view.u8(cut) != 10 { cut += 1 }
         let name = cut < view.count ? view.from(cut + 1) : .empty
-        if let pattern = read(view[0..<cut]), isName(name) {
-            let matched = pattern.matches(name)
-            guard let other = read(name) else { preconditionFailure("a name is not a pattern") }
-            precondition(pattern.covers(other) == matched || other.kind != .exact, "covering a name is matching it")
+        if let pattern = read(view[0..<cut]), let name = readName(name) {
+            let only = TopicPattern(exactly: name)
+            precondition(only.matches(name.text) && pattern.covers(only) == pattern.matches(name.text), "covering a name is matching it")
         }
         if let pattern = read(view[0..<cut]), let other = read(name) {
             let probes = ["a", "a/b", "$SYS/x", "zz/top/1"]
@@ -168,9 +167,8 @@ package enum StateTargets {
             return nil
         }
     }
-    private static func isName(_ view: ByteView) -> Bool {
-        do throws(TopicError) { try TopicName.check(view) } catch { return false }
-        return true
+    private static func readName(_ view: ByteView) -> TopicName? {
+        do throws(TopicError) { return try TopicName(view) } catch { return nil }
     }
     package static func topicsYAML(_ view: ByteView) {
         do throws(ConfigurationError) {

@@ -26,7 +26,7 @@ internal import Wire
             exit(2)
         }
         unsafe run = target.run
-        setenv("SQUALL_FUZZ_TARGET", name, 1)
+        unsafe setenv("SQUALL_FUZZ_TARGET", name, 1)
         exit(unsafe drive([words[0]] + words[(inherited == nil ? 2 : 1)...]))
     }
 

@@ -1,0 +1,142 @@
+internal import Topics
+internal import Wire
+
+/// A subscriber, small: follows the durable group, goes on from where it was at another node.
+final class SubscriberModel {
+    let client: Int
+    private let pattern: String
+    private let interest: TopicPattern?
+    private var link: ClientLink?
+    private var isGreeting = false
+    private var since: UInt64 = 0
+    private(set) var next: UInt64?
+    private var names: [UInt32: String] = [:]
+    private var received = 0
+    private var nextHost = 0
+
+    init(client: Int, pattern: String) {
+        self.client = client
+        self.pattern = pattern
+        interest = try? TopicPattern(pattern)
+        nextHost = client
+    }
+    private var isAll: Bool { pattern == "#" }
+
+    func due(_ world: World) {
+        if link == nil {
+            nextHost += 1
+            link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
+            isGreeting = true
+            since = world.now
+        } else if isGreeting, world.now - since > 2 * Span.second {
+            leave(world)
+        }
+        world.queue.add(.client(client), at: world.now + 20 * Span.millisecond + world.workload.next() % (10 * Span.millisecond))
+    }
+    func leave(_ world: World) {
+        guard let link else { return }
+        world.closeAtClient(link)
+        lost(link, world)
+    }
+    func lost(_ link: ClientLink, _ world: World) { if link === self.link { self.link = nil } }
+
+    func received(_ kind: MessageKind, _ bytes: [UInt8], _ link: ClientLink, _ world: World) {
+        guard link === self.link else { return }
+        do throws(DecodeError) {
+            try bytes.withView { view throws(DecodeError) in try take(kind, view, link, world) }
+        } catch { world.checker.fail("subscriber \(client) cannot understand \(kind): \(error)") }
+    }
+
+    private func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+        switch kind {
+        case .cluster:
+            let info = try ClusterInfo(view)
+            guard isGreeting else { return }
+            guard info.view > ViewNumber(0) else { return leave(world) }
+            isGreeting = false
+            names = [:]
+            let resume = next.map { [SubscribeRequest.Resume(group: .durable, offset: Offset($0))] } ?? []
+            world.toNode(link, .subscribe, SubscribeRequest(request: 1, start: .beginning, patterns: [pattern], exclusions: [], resume: resume).encode())
+        case .subscribed: _ = try SubscribeAnswer(view)
+        case .topicNames:
+            let new = try TopicNames(view)
+            guard new.group == .durable else { return }
+            for (id, name) in new.names {
+                world.checker.declared(name, id.raw)
+                names[id.raw] = name
+            }
+        case .entry: try entry(view, world)
+        case .records: try picked(view, world)
+        case .position:
+            let position = try Position(view)
+            guard position.group == .durable else { return }
+            if position.skipped > 0 { world.checker.fail("subscriber \(client) skips \(position.skipped) records") }
+            let last = next ?? 0
+            if isAll, position.offset.raw > last { world.checker.fail("subscriber \(client) is told \(position.offset.raw), and has only \(last)") }
+            if !isAll, position.offset.raw < last { return }
+            next = max(last, position.offset.raw)
+        case .refused:
+            let refusal = try Refusal(view)
+            guard refusal.code == .unavailable else { return world.checker.fail("subscriber \(client) is refused: \(refusal.reason)") }
+            leave(world)
+        default: world.checker.fail("subscriber \(client) got \(kind)")
+        }
+    }
+
+    private func entry(_ view: ByteView, _ world: World) throws(DecodeError) {
+        let header = try EntryHeader(view)
+        guard header.length == view.count else { throw .value(what: "entry length", value: UInt64(header.length)) }
+        guard header.group == .durable else { return }
+        var batches = BatchCursor(view.from(EntryHeader.size))
+        var offset = header.baseOffset.raw
+        while let (batch, whole) = try batches.next(verify: true) {
+            guard batch.kind == .records else { continue }
+            var records = RecordCursor(whole.from(BatchHeader.size))
+            while let record = records.next() {
+                see(record, offset, header.timestamp, header.sender, world)
+                offset += 1
+            }
+        }
+    }
+
+    private func picked(_ view: ByteView, _ world: World) throws(DecodeError) {
+        let header = try PickedHeader(view)
+        var at = PickedHeader.size
+        for _ in 0..<header.count {
+            let record = RecordView(view.from(at + 8))
+            see(record, header.baseOffset.raw + UInt64(view.u32(at)), header.timestamp, header.sender, world)
+            at += 8 + record.header.length
+        }
+    }
+
+    private func see(_ record: RecordView, _ offset: UInt64, _ time: Timestamp, _ sender: NodeID, _ world: World) {
+        let wanted = next ?? 0
+        if offset < wanted { return }
+        if isAll, offset != wanted { return world.checker.fail("subscriber \(client) waits for \(wanted) and receives \(offset)") }
+        guard let name = names[record.header.topic.raw] else {
+            return world.checker.fail("subscriber \(client) receives topic \(record.header.topic.raw), which was not named")
+        }
+        if !(interest?.matches(name) ?? false) { return world.checker.fail("subscriber \(client) did not ask for \(name)") }
+        next = offset + 1
+        received += 1
+        world.counts.received += 1
+        let payload = record.payload
+        world.checker.saw(
+            Checker.Record(publisher: payload.u32(0), sequence: payload.u64(8), topic: name, time: time.raw, sender: sender.raw),
+            at: offset, by: client)
+        world.note(offset ^ payload.u64(8) << 20)
+    }
+
+    /// Has all that there is. Who filters hears of the end only where something of it is wanted.
+    func isLevel(with end: UInt64, _ checker: Checker) -> Bool {
+        guard !isAll else { return next ?? 0 == end }
+        let interest = interest
+        return received == checker.offsets(below: end) { interest?.matches($0) ?? false }
+    }
+
+    func finish(_ checker: inout Checker) {
+        let interest = interest
+        let due = checker.offsets(below: next ?? 0) { interest?.matches($0) ?? false }
+        if received != due { checker.fail("subscriber \(client) (\(pattern)) received \(received) of \(due) records") }
+    }
+}

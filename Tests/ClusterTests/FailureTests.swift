@@ -1,0 +1,215 @@
+import Foundation
+import Testing
+
+/// One wrong thing, what is said about it and the exit status. `{address}`, `{folder}` and `{data}` stand for the broker's.
+struct Failure: Sendable {
+    let name: String
+    let program: String
+    let arguments: [String]
+    var input = ""
+    var secret: String? = "right"
+    let status: Int32
+    /// The whole of standard error.
+    let says: String
+
+    init(_ name: String, _ command: String, input: String = "", secret: String? = "right", _ status: Int32, _ says: String) {
+        let words = command.split(separator: " ").map(String.init)
+        (self.name, program, arguments) = (name, words[0], Array(words.dropFirst()))
+        (self.input, self.secret, self.status, self.says) = (input, secret, status, says)
+    }
+
+    private static let nothing = "sent 0 · acknowledged 0 · duplicates 0 · failed 0 · 0/s"
+    private static let clients: [Failure] = [
+        Failure(
+            "a topic that is not admitted", "dpub other/x -m 1 --quiet", 77,
+            "dpub: topic \"other/x\" is not admitted: no pattern of topics.yaml matches it"),
+        Failure(
+            "a level that is too low", "dpub fast/x -m 1 -q durable --quiet", 77,
+            "dpub: topic \"fast/x\" is unordered here; durable is asked for"),
+        Failure(
+            "a message over the limit", "dpub plant/x -f {folder}/large", 65,
+            "dpub: {folder}/large: message is longer than the limit of 1,048,576 bytes\n" + nothing),
+        Failure("a wildcard in a topic", "dpub plant/# -m 1", 64, "dpub: topic \"plant/#\" has a wildcard: publish to one topic\n" + dpubHint),
+        Failure("no topic", "dpub -m 1", 64, "dpub: no topic: give TOPIC or -t\n" + dpubHint),
+        Failure("an unknown flag", "dpub plant/x --colour", 64, "dpub: Unknown option '--colour'\n" + dpubHint),
+        Failure("two inputs", "dpub plant/x -m 1 -n", 64, "dpub: -m and -n: only one of them\n" + dpubHint),
+        Failure("a wrong secret", "dpub plant/x -m 1", secret: "wrong", 77, "dpub: {address}: the two sides do not hold the same secret"),
+        Failure("no secret", "dsub plant/x", secret: nil, 77, "dsub: {address}: the two sides do not hold the same secret"),
+        Failure("a secret file that is not there", "dpub plant/x -m 1", secret: "gone", 78, "dpub: SQUALL_SECRET_FILE: {folder}/gone: No such file or directory"),
+        Failure(
+            "no broker for dpub", "dpub plant/x -m 1 -b 127.0.0.1:1 --patience 0.2", 69,
+            "dpub: no broker reached: 127.0.0.1:1 (unreachable: Connection refused)"),
+        Failure(
+            "no broker for dsub", "dsub plant/x -b 127.0.0.1:1 --patience 0.2", 69,
+            "dsub: no broker reached: 127.0.0.1:1 (unreachable: Connection refused)"),
+        Failure(
+            "no broker for status", "dbroker status -b 127.0.0.1:1 --patience 0.2", 69,
+            "dbroker: no broker reached: 127.0.0.1:1 (unreachable: Connection refused)"),
+        Failure("a broker without a name", "dpub plant/x -m 1 -b :1", 64, "dpub: --broker: \":1\" has no host\n" + dpubHint),
+        Failure("an input file that is not there", "dpub --csv -f {folder}/gone", 1, "dpub: {folder}/gone: No such file or directory"),
+        Failure(
+            "a table with a wrong time", "dpub --csv", input: "timestamp,topic,value\nx,plant/a,1\n", 65,
+            "dpub: stdin:2:1: column \"timestamp\": \"x\" is not a time\n" + nothing),
+        Failure(
+            "JSON that is none", "dpub --json --topic-field topic --quiet", input: "{\"topic\":\"plant/a\"}\n{oops\n", 65,
+            "dpub: stdin:2:2: a name in quotes expected, not 'o'"),
+        Failure("no pattern", "dsub", 64, "dsub: no pattern: say what to subscribe to ('#' is everything)\nTry 'dsub --help'."),
+        Failure("the time of -W running out", "dsub plant/none -W 0.2", 27, ""),
+        Failure("a count of nothing", "dsub plant/x -c 0", 64, "dsub: -c: 0 records is nothing to wait for\nTry 'dsub --help'."),
+    ]
+    private static let dpubHint = "Try 'dpub --help'."
+
+    private static let brokers: [Failure] = [
+        Failure("no node's file", "dbroker run", 64, "dbroker: Missing expected argument '--config <file>'\nTry 'dbroker --help'."),
+        Failure("a node's file that is not there", "dbroker run -c gone.yaml", 78, "dbroker: gone.yaml: No such file or directory"),
+        Failure(
+            "a wrong key in a node's file", "dbroker run -c key.yaml", 78,
+            "dbroker: key.yaml:4:1: unknown key \"dat\"; did you mean \"data\"? known keys here: node, cluster, listen, data, members, topics, "
+                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait"),
+        Failure(
+            "the same for check", "dbroker check key.yaml", 78,
+            "dbroker: key.yaml:4:1: unknown key \"dat\"; did you mean \"data\"? known keys here: node, cluster, listen, data, members, topics, "
+                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait"),
+        Failure(
+            "a wrong key in topics.yaml", "dbroker check topics-bad.yaml", 78,
+            "dbroker: topics-bad.yaml:3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record"),
+        Failure(
+            "a node with wrong topics", "dbroker run -c topics-of-node.yaml", 78,
+            "dbroker: topics-bad.yaml:3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record"),
+        Failure(
+            "a data directory in use", "dbroker run -c n1.yaml", 73,
+            "dbroker: data/1: in use by another node, process {pid}; stop the other node or give this one a data directory of its own"),
+        Failure(
+            "a data directory that cannot be made", "dbroker run -c readonly.yaml", 73,
+            "dbroker: /proc/squall: No such file or directory; choose another data directory"),
+        Failure("a port in use", "dbroker run -c port.yaml", 1, "dbroker: {address}: fi_passive_ep: Address already in use"),
+    ]
+    static let all = clients + brokers
+}
+
+extension ClusterTests {
+    private static let listed = """
+        topics:
+          - pattern: fast/#
+            level: unordered
+          - pattern: plant/#
+            level: durable
+        defaults:
+          level: durable
+          admit: listed
+        """
+
+    @Test func eachFailureIsSaidInWordsWithItsExitStatus() async throws {
+        let cluster = try Cluster(nodes: 1, topics: Self.listed, secret: "right\n")
+        let url = cluster.url
+        try cluster.folder.write("right\n", to: "right")
+        try cluster.folder.write("wrong\n", to: "wrong")
+        try Data(count: 1_048_577).write(to: url.appendingPathComponent("large"))
+        try cluster.folder.write("topics:\n  - pattern: a/#\n    levle: durable\n", to: "topics-bad.yaml")
+        let node = try String(contentsOf: url.appendingPathComponent("n1.yaml"), encoding: .utf8)
+        try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "dat: x"), to: "key.yaml")
+        try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "data: /proc/squall"), to: "readonly.yaml")
+        try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "data: data/2"), to: "port.yaml")
+        try cluster.folder.write(node.replacingOccurrences(of: "topics.yaml", with: "topics-bad.yaml"), to: "topics-of-node.yaml")
+        try await until("the broker answers") {
+            try await Program("dbroker", ["status", "--patience", "1"], in: url, environment: environment("right", cluster)).status(within: 10) == 0
+        }
+        for failure in Failure.all { try await check(failure, cluster) }
+        #expect(cluster.nodes[1]?.isRunning == true)
+    }
+    private func environment(_ secret: String?, _ cluster: Cluster) -> [String: String] {
+        var variables = ["SQUALL_BROKERS": cluster.address(1)]
+        if let secret { variables["SQUALL_SECRET_FILE"] = cluster.url.appendingPathComponent(secret).path }
+        return variables
+    }
+    private func check(_ failure: Failure, _ cluster: Cluster) async throws {
+        func fill(_ text: String) -> String {
+            text.replacingOccurrences(of: "{address}", with: cluster.address(1))
+                .replacingOccurrences(of: "{folder}", with: cluster.url.path)
+                .replacingOccurrences(of: "{pid}", with: "\(cluster.nodes[1]?.pid ?? 0)")
+        }
+        let input = try FileHandle(forReadingFrom: cluster.folder.write(failure.input, to: "input"))
+        let program = try Program(
+            failure.program, failure.arguments.map(fill), in: cluster.url, input: input,
+            environment: environment(failure.secret, cluster))
+        let status = try await program.status(within: 15)
+        #expect(status == failure.status, "\(failure.name)")
+        #expect(program.errorText == (failure.says.isEmpty ? "" : fill(failure.says) + "\n"), "\(failure.name)")
+        #expect(program.output.isEmpty, "\(failure.name)")
+    }
+
+    @Test func aNodeWhoseDiskIsFullSaysSoAndLeavesAndTheOthersGoOn() async throws {
+        // A small file system; where mounting is not allowed there is no disk to fill.
+        let place = try Folder()
+        let files = try Folder()
+        let mount = try Program("/bin/mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", place.url.path], in: files.url)
+        guard try await mount.status(within: 10) == 0 else {
+            print("note: no disk was filled: \(mount.errorText)")
+            return
+        }
+        defer { unsafe umount2(place.url.path, Int32(MNT_DETACH)) }
+        let cluster = try Cluster(data: [3: place.url.appendingPathComponent("data").path]) { $0 == 3 ? "segment: 1MiB\n" : "" }
+        try await cluster.untilLive()
+        let count = 1_500_000
+        let publisher = try cluster.program("dpub", ["t/seq", "-l", "-f", numbers(count, in: cluster)], at: [1, 2])
+        #expect(try await cluster.nodes[3]?.status(within: 60) == 73)
+        let said = cluster.nodes[3]?.errorText.split(separator: "\n").last ?? ""
+        #expect(said.hasPrefix("dbroker: \(place.url.path)/data/group-0/"), "\(said)")
+        #expect(said.hasSuffix(": No space left on device (errno 28); free space on this device or lower the retention"), "\(said)")
+        try await publisher.succeeds()
+        #expect(publisher.tally?.acknowledged == count)
+        try await cluster.untilLive([1, 2], settled: true)
+        let held = try await cluster.contents("t/seq", format: "%s\\n", at: 2)
+        #expect(flaw(String(decoding: held, as: UTF8.self).split(separator: "\n"), upTo: count) == nil)
+    }
+
+    @Test func aClosedPipeEndsASubscriberQuietly() async throws {
+        let cluster = try Cluster(nodes: 1)
+        try await cluster.untilLive([1])
+        try await cluster.program("dpub", ["t/seq", "-l", "-f", numbers(100_000, in: cluster)], at: [1]).succeeds()
+        let subscriber = try Program("dsub", ["-b", cluster.address(1), "#", "-o", "beginning"], in: cluster.url, output: .pipe)
+        let pipe = try #require(subscriber.pipe)
+        let first = try #require(try pipe.fileHandleForReading.read(upToCount: 2))
+        #expect(String(decoding: first, as: UTF8.self) == "1\n")
+        try pipe.fileHandleForReading.close()
+        #expect(try await subscriber.status(within: 10) == 0)
+        #expect(subscriber.errorText == "")
+    }
+
+    @Test func anInterruptedPublisherWaitsForItsAcknowledgementsAndASubscriberJustEnds() async throws {
+        let cluster = try Cluster()
+        try await cluster.untilLive()
+        let subscriber = try cluster.program("dsub", ["t/#"], at: [2])
+        try await until("the subscriber is attached") { try await cluster.status(2)?.sessions == 2 }
+        let publisher = try cluster.program("dpub", ["t/seq", "-l", "-f", numbers(100_000, in: cluster), "--rate", "1000"], at: [1])
+        try await until("records flow") { subscriber.outputSize > 1000 }
+        publisher.send(SIGINT)
+        try await publisher.succeeds(within: 10)
+        let tally = try #require(publisher.tally)
+        #expect(tally.acknowledged == tally.sent && tally.sent > 0 && tally.sent < 100_000)
+        try await until("all of them have come") { subscriber.outputLines.count == tally.sent }
+        subscriber.send(SIGINT)
+        #expect(try await subscriber.status(within: 10) == 0)
+        #expect(flaw(subscriber.outputLines, upTo: tally.sent) == nil)
+        #expect(subscriber.errorText == "")
+    }
+
+    @Test func aBrokerAloneNeedsNoSettings() async throws {
+        guard isFree(7420) else {
+            print("note: port 7420 is in use; the test without settings was left out")
+            return
+        }
+        let folder = try Folder()
+        let broker = try Program("dbroker", [], in: folder.url)
+        try await until("the broker answers") {
+            try await Program("dbroker", ["status", "--patience", "1"], in: folder.url).status(within: 10) == 0
+        }
+        try await Program("dpub", ["plant/m1/temperature", "-m", "21.5"], in: folder.url).succeeds()
+        let subscriber = try Program("dsub", ["plant/#", "-o", "beginning", "-e", "-v"], in: folder.url)
+        try await subscriber.succeeds(within: 20)
+        #expect(subscriber.outputText == "plant/m1/temperature 21.5\n")
+        broker.send(SIGTERM)
+        #expect(try await broker.status(within: 10) == 0)
+        #expect(FileManager.default.fileExists(atPath: folder.url.appendingPathComponent(".local/state/squall/group-0").path))
+    }
+}

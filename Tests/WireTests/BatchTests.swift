@@ -1,0 +1,200 @@
+import Testing
+import Wire
+
+@Suite struct BatchTests {
+    private static let batch = sampleBatch(["21.5", "", "a longer payload"], key: "sensor", headers: [1, 0, 97, 1, 0, 98])
+
+    private static func check(_ view: ByteView) throws(DecodeError) {
+        let (header, body) = try openBatch(view)
+        try checkRecords(body, count: header.count) { _, _ throws(DecodeError) in }
+    }
+
+    @Test func whatIsPackedIsUnpacked() throws {
+        let texts = try Self.batch.withView { view throws(DecodeError) in
+            let (header, body) = try openBatch(view)
+            #expect(header.count == 3 && header.lastSequence == 3 && header.kind == .records && header.group == .ordered)
+            var cursor = RecordCursor(body)
+            var texts: [String] = []
+            while let record = cursor.next() {
+                var names: [String] = []
+                var headers = HeaderCursor(record.headers)
+                while let (name, value) = try headers.next() { names.append("\(name.text)=\(value.text)") }
+                texts.append("\(record.header.topic.raw) \(record.key.text) \(names.joined()) \(record.payload.text)")
+            }
+            return texts
+        }
+        #expect(texts == ["0 sensor a=b 21.5", "1 sensor a=b ", "2 sensor a=b a longer payload"])
+    }
+    @Test func aBuilderIsEmptyAfterItsBatch() {
+        var builder = BatchBuilder()
+        #expect(builder.isEmpty && builder.length == BatchHeader.size)
+        builder.append(topic: TopicID(1), time: 0, payload: .empty)
+        #expect(builder.length == BatchHeader.size + RecordHeader.size && builder.count == 1)
+        let first = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: .durable)
+        #expect(first.count == 64 && builder.isEmpty && builder.length == BatchHeader.size)
+        #expect(builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 2, group: .durable, kind: .open).count == 40)
+    }
+    @Test func anyByteThatChangesIsNoticed() {
+        for index in Self.batch.indices {
+            for bit in 0..<8 {
+                var bytes = Self.batch
+                bytes[index] ^= 1 << UInt8(bit)
+                #expect(refusal(bytes, Self.check) != nil, "byte \(index), bit \(bit)")
+            }
+        }
+    }
+    @Test func everyTruncationIsRefused() {
+        for count in 0..<Self.batch.count { #expect(refusal(Array(Self.batch[0..<count]), Self.check) != nil, "\(count) bytes") }
+    }
+    @Test func bytesBehindABatchAreNotItsOwn() {
+        #expect(refusal(Self.batch + [1, 2, 3], Self.check) == nil)
+    }
+
+    /// A header field set to what it cannot be.
+    @Test(arguments: [
+        (0, UInt32.max, "batch length: 4294967295 is over the limit of \(Limits.batch)"),
+        (0, 39, "batch length: 39 is not a value it can have"), (0, 44, "batch length: 44 is not a value it can have"),
+        (0, 0, "batch length: 0 is not a value it can have"), (0, 4096, "batch: 4096 bytes needed, 176 there"),
+        (28, UInt32.max, "batch count: 4294967295 is not a value it can have"), (28, 6, "batch count: 6 is not a value it can have"),
+        (36, 1, "batch reserved bytes: 1 is not a value it can have"),
+    ]) func aHeaderOutOfBoundsIsRefusedBeforeItsChecksumIsTaken(_ at: Int, _ value: UInt32, _ why: String) {
+        #expect(Self.batch.count == 176)
+        var bytes = Self.batch
+        bytes.store(value, at: at)
+        #expect(refusal(bytes) { view throws(DecodeError) in _ = try BatchHeader(view) }?.description == why)
+    }
+    @Test func anUnknownKindIsRefused() {
+        var bytes = Self.batch
+        bytes.store(UInt8(3), at: 34)
+        #expect(refusal(bytes, Self.check) == .value(what: "batch kind", value: 3))
+    }
+
+    /// One record whose field at `at` is `value`; the batch's checksum is not looked at.
+    @Test(arguments: [
+        (20, UInt32.max, "record payload: 4294967295 is over the limit of \(Limits.record)"),
+        (20, UInt32(Limits.record), "record: 1048600 bytes needed, 40 there"), (20, 17, "record: 48 bytes needed, 40 there"),
+        (20, 1, "batch: 8 bytes too many"), (16, 0xFFFF_FFFF, "record: 131112 bytes needed, 40 there"),
+        (4, 2, "record flags: 2 is not a value it can have"),
+    ]) func aRecordOutOfBoundsIsRefused(_ at: Int, _ value: UInt32, _ why: String) {
+        var body = Array(sampleBatch(["0123456789abcdef"])[40...])
+        body.store(value, at: at)
+        let found = refusal(body) { view throws(DecodeError) in try checkRecords(view, count: 1) { _, _ throws(DecodeError) in } }
+        #expect(found?.description == why)
+    }
+    @Test func aCountThatIsNotTheNumberOfRecordsIsRefused() {
+        let body = Array(Self.batch[40...])
+        for count in [0, 2, 4] {
+            #expect(refusal(body) { view throws(DecodeError) in try checkRecords(view, count: count) { _, _ throws(DecodeError) in } } != nil)
+        }
+    }
+    @Test func aRecordThatIsNotWholeEndsTheWalk() {
+        var body = Array(Self.batch[40...])
+        body.store(UInt32.max, at: 20)
+        #expect(body.withView { view in
+            var cursor = RecordCursor(view)
+            return cursor.next() == nil
+        })
+    }
+    @Test func theAdmitterSeesEachRecordAndMayRefuse() {
+        var seen: [UInt32] = []
+        let found = refusal(Array(Self.batch[40...])) { view throws(DecodeError) in
+            try checkRecords(view, count: 3) { topic, _ throws(DecodeError) in
+                seen.append(topic.raw)
+                if topic.raw == 1 { throw .value(what: "topic", value: 1) }
+            }
+        }
+        #expect(found == .value(what: "topic", value: 1) && seen == [0, 1])
+    }
+    @Test func headersThatEndWithinANameOrValueAreRefused() {
+        let sound: [UInt8] = [1, 0, 97, 2, 0, 98, 99]
+        for count in 1..<sound.count {
+            #expect(refusal(Array(sound[0..<count])) { view throws(DecodeError) in
+                var cursor = HeaderCursor(view)
+                while try cursor.next() != nil {}
+            } != nil)
+        }
+    }
+    @Test func lengthsAgreeWithTheBuilder() {
+        var numbers = SeededNumbers(seed: 7)
+        for _ in 0..<200 {
+            let key = numbers.bytes(Int.random(in: 0...40, using: &numbers))
+            let payload = numbers.bytes(Int.random(in: 0...100, using: &numbers))
+            var builder = BatchBuilder()
+            key.withView { key in payload.withView { builder.append(topic: TopicID(0), time: 0, key: key, payload: $0) } }
+            #expect(builder.length == BatchHeader.size + RecordHeader.length(key: key.count, headers: 0, payload: payload.count))
+            #expect(builder.length % 8 == 0)
+        }
+    }
+}
+
+@Suite struct EntryTests {
+    private static let batches = [sampleBatch(["a", "b"]), sampleBatch([], kind: .open), sampleBatch(["c"], sequence: 3)]
+    private static let entry = sampleEntry(batches, records: 3)
+    private static func check(_ view: ByteView) throws(DecodeError) { _ = try checkEntry(view) }
+
+    @Test func anEntryIsReadAsItWasWritten() throws {
+        let header = try Self.entry.withView { view throws(DecodeError) in try checkEntry(view) }
+        #expect(header.length == Self.entry.count && header.batches == 3 && header.records == 3)
+        #expect(header.number == EntryNumber(5) && header.baseOffset == Offset(90) && header.endOffset == Offset(93))
+        #expect(header.key == OrderKey(Timestamp(17), NodeID(3)) && header.view == ViewNumber(2) && header.synced == EntryNumber(4))
+        #expect(header.chain == 0x1122_3344_5566_7788 && header.group == GroupID(1))
+    }
+    @Test func anyByteThatChangesIsNoticed() {
+        for index in Self.entry.indices {
+            for bit in 0..<8 {
+                var bytes = Self.entry
+                bytes[index] ^= 1 << UInt8(bit)
+                #expect(refusal(bytes, Self.check) != nil, "byte \(index), bit \(bit)")
+            }
+        }
+    }
+    @Test func everyTruncationIsRefused() {
+        for count in 0..<Self.entry.count { #expect(refusal(Array(Self.entry[0..<count]), Self.check) != nil, "\(count) bytes") }
+    }
+    @Test func aHeaderThatCountsOtherwiseIsRefusedThoughItsChecksumIsRight() {
+        #expect(refusal(sampleEntry(Self.batches, records: 2), Self.check) == .checksum(what: "log entry"))
+    }
+    @Test func batchesThatChangePlacesAreNoticed() {
+        let swapped = Array(Self.entry[0..<72]) + Self.batches[2] + Self.batches[1] + Self.batches[0]
+        #expect(refusal(swapped, Self.check) == .checksum(what: "log entry"))
+    }
+    @Test(arguments: [(4, UInt32.max), (4, 0xFFFF_FFF8), (4, 64), (4, 76), (12, UInt32.max), (12, 6)])
+    func aLengthOrCountOutOfBoundsIsRefusedBeforeTheChecksum(_ at: Int, _ value: UInt32) {
+        var bytes = Self.entry
+        bytes.store(value, at: at)
+        let found = refusal(bytes) { view throws(DecodeError) in _ = try EntryHeader(view) }
+        #expect(found != nil && found != .checksum(what: "log entry"))
+    }
+}
+
+@Suite struct FrameTests {
+    private static let frame = FrameHeader(
+        length: 48, timestamp: Timestamp(9), view: ViewNumber(2), batches: 1, records: 1, group: .durable, sender: NodeID(4)
+    ).encode() + [UInt8](repeating: 5, count: 8)
+    private static func check(_ view: ByteView) throws(DecodeError) { _ = try FrameHeader(view) }
+
+    @Test func aFrameIsReadAsItWasWritten() throws {
+        let header = try Self.frame.withView { view throws(DecodeError) in try FrameHeader(view) }
+        #expect(header.encode() == Array(Self.frame[0..<40]) && header.key == OrderKey(Timestamp(9), NodeID(4)))
+    }
+    @Test func anyByteOfTheHeaderThatChangesIsNoticed() {
+        for index in 0..<FrameHeader.size {
+            for bit in 0..<8 {
+                var bytes = Self.frame
+                bytes[index] ^= 1 << UInt8(bit)
+                #expect(refusal(bytes, Self.check) != nil, "byte \(index), bit \(bit)")
+            }
+        }
+    }
+    @Test func everyTruncationIsRefused() {
+        for count in 0..<Self.frame.count { #expect(refusal(Array(Self.frame[0..<count]), Self.check) != nil, "\(count) bytes") }
+    }
+    @Test(arguments: [UInt32.max, 0xFFFF_FFF8, 32, 44, 56, UInt32(Limits.frame + 8)])
+    func aLengthOutOfBoundsIsRefusedThoughTheChecksumIsRight(_ length: UInt32) {
+        var bytes = Self.frame
+        bytes.store(length, at: 4)
+        bytes.store(bytes.withView { $0[0..<36].crc32c() }, at: 36)
+        let found = refusal(bytes, Self.check)
+        #expect(found != nil && found != .checksum(what: "frame header"))
+    }
+}
