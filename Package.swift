@@ -50,6 +50,10 @@ let package = Package(
         pure("Storage", ["Wire", "CSystem"]),
         pure("Broker", ["Wire", "Topics", "Replication", "Membership", deque]),
 
+        // The broker's core in a simulated world: virtual time, faults, checkers.
+        pure("Simulation", ["Wire", "Topics", "Storage", "Broker", deque]),
+        .executableTarget(name: "simulate", dependencies: ["Simulation", arguments], swiftSettings: settings),
+
         // Effects at the edge.
         pure("Transport", ["Wire", "CFabric", "CSystem", .product(name: "Crypto", package: "swift-crypto")]),
         pure("Client", ["Wire", "Transport"]),
@@ -70,6 +74,7 @@ let package = Package(
         .testTarget(name: "ReplicationTests", dependencies: ["Replication", "Wire"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem"], swiftSettings: settings),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
         // Real processes: brokers, publishers, subscribers, killed and started again.
         .testTarget(name: "ClusterTests", swiftSettings: settings),

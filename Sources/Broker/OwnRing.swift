@@ -96,6 +96,7 @@ package struct RingReader {
     /// The item at `position`, which lies before `tail`.
     package func item(at position: UInt64, before tail: UInt64) throws(DecodeError) -> Item {
         let size = UInt64(memory.count)
+        guard size > 0, position < tail else { throw .short(what: "data ring", needed: FrameHeader.padSize, got: 0) }
         let at = Int(position % size)
         let rest = memory[at..<min(memory.count, at + Int(min(tail - position, size)))]
         guard rest.count >= FrameHeader.padSize else { throw .short(what: "data ring", needed: FrameHeader.padSize, got: rest.count) }

@@ -99,7 +99,7 @@ public final class Subscriber {
         let index = group.index
         if group != .unordered {
             if let next = groups[index].next, offset < next.raw { return true }
-            groups[index].next = Offset(offset + 1)
+            groups[index].next = Offset(offset &+ 1)
             if let end = subscription.endOffset, offset >= end { return true }
         }
         guard let name = groups[index].names[record.header.topic.raw] else {
@@ -137,7 +137,7 @@ public final class Subscriber {
                         return false
                     }
                 }
-                offset += 1
+                offset &+= 1
             }
         }
         return true
@@ -156,7 +156,7 @@ public final class Subscriber {
             if index >= done {
                 done = index + 1
                 let record = RecordView(view.from(at + 8))
-                let offset = header.baseOffset.raw + UInt64(delta)
+                let offset = header.baseOffset.raw &+ UInt64(delta)
                 guard hand(record, offset: offset, ordered: header.timestamp, sender: header.sender, group: header.group) else {
                     isStopped = true
                     return false

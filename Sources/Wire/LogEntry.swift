@@ -48,7 +48,7 @@ package struct EntryHeader: Equatable, Sendable {
 
     package var key: OrderKey { OrderKey(timestamp, sender) }
     /// The offset after this entry's last record.
-    package var endOffset: Offset { Offset(baseOffset.raw + UInt64(records)) }
+    package var endOffset: Offset { Offset(baseOffset.raw &+ UInt64(records)) }
 
     /// Reads the fields; checks magic and limits, not the checksum (`checkEntry` does).
     package init(_ view: ByteView) throws(DecodeError) {

@@ -15,6 +15,7 @@ struct Life {
 
     func run() throws(ToolFailure) -> ExitStatus {
         let stop = Signals.install()
+        raiseFileLimit()
         try makeDirectory(configuration.data)
         let disk: RealDisk
         do throws(StorageError) { disk = try RealDisk(root: configuration.data) } catch {
@@ -29,6 +30,14 @@ struct Life {
             case .again: continue
             }
         }
+    }
+
+    /// Each client is a socket: as many as the system allows this process; setrlimit(2).
+    private func raiseFileLimit() {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
     /// mkdir(2), with the directories above it.
