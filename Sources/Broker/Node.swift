@@ -27,6 +27,8 @@ package struct NodeSettings: Sendable {
     package var holdUp: UInt64 = 10_000_000_000
     /// A wedged member that finds no next view for this long starts again from its disk.
     package var stuckAfter: UInt64 = 3_000_000_000
+    /// How long the members of a view that a restart began may take to find one another.
+    package var linkGrace: UInt64 = 2_000_000_000
 
     package init(
         node: NodeID, cluster: String, members: [(node: NodeID, address: String)], topics: TopicsConfiguration,
@@ -64,6 +66,8 @@ package struct Node: Sendable {
     var declares: [UInt32: DeclareJob] = [:]
     var nextDeclare: UInt32 = 0
     var segmentUse: [Int]
+    /// Bytes of the largest record of each topic, per group.
+    var recordLimits: [[Int32]] = Array(repeating: [], count: GroupID.count)
     var welcomeParts: [NodeID: [UInt8]] = [:]
     /// Own frames that a cut kept, while the next view is being installed.
     var carriedOwn: [[OwnFrame]] = []

@@ -67,15 +67,34 @@ extension Node {
             refuse(id, .tooLarge, header, "a batch of \(bytes.count) bytes; this cluster takes \(ring.largestBatch)", into: &out)
             return true
         }
-        let topics = live!.groups[header.group.index].state.topics.count
-        try checkRecords(body, count: header.count) { (topic, _) throws(DecodeError) in
-            guard topic.index < topics else { throw .value(what: "topic id", value: UInt64(topic.raw)) }
+        learnLimits(of: header.group)
+        var tooLong: (topic: TopicID, length: Int, limit: Int)?
+        let limits = recordLimits[header.group.index]
+        try checkRecords(body, count: header.count) { (topic, length) throws(DecodeError) in
+            guard topic.index < limits.count else { throw .value(what: "topic id", value: UInt64(topic.raw)) }
+            if length > limits[topic.index] { tooLong = (topic, length, Int(limits[topic.index])) }
+        }
+        if let tooLong {
+            let name = live!.groups[header.group.index].state.topics.name(of: tooLong.topic) ?? ""
+            let why = "a record of \(tooLong.length) bytes for topic \"\(name)\"; its max_record is \(tooLong.limit)"
+            refuse(id, .tooLarge, header, why, into: &out)
+            return true
         }
         guard put(bytes, records: header.count, group: header.group, now: now) else { return false }
         live!.tickets.append(.publish(id, epoch: header.epoch, last: header.lastSequence))
         counters.recordsTaken += UInt64(header.count)
         counters.bytesTaken += UInt64(bytes.count)
         return true
+    }
+
+    /// What topics.yaml says of each topic's largest record, looked up once for each topic.
+    private mutating func learnLimits(of group: GroupID) {
+        let topics = live!.groups[group.index].state.topics
+        if recordLimits[group.index].count > topics.count { recordLimits[group.index] = [] }
+        while recordLimits[group.index].count < topics.count {
+            let name = topics.name(of: TopicID(UInt32(recordLimits[group.index].count))) ?? ""
+            recordLimits[group.index].append(Int32(settings.topics.rule(for: name)?.maxRecord ?? Limits.record))
+        }
     }
 
     private mutating func refuse(

@@ -27,7 +27,11 @@ extension Node {
             if now.monotonic > since, now.monotonic - since > settings.stuckAfter { over("no next view within \(settings.stuckAfter / 1_000_000) ms", into: &out) }
             return
         }
-        guard now.monotonic > live!.began, now.monotonic - live!.began > settings.holdUp else { return }
+        guard now.monotonic > live!.began, now.monotonic - live!.began > settings.linkGrace else { return }
+        for rank in 0..<view.members.count where !live!.present.contains(rank) && !linked.contains(view.members[rank]) {
+            suspect(rank, "it is not linked", into: &out)
+        }
+        guard live != nil, now.monotonic - live!.began > settings.holdUp else { return }
         for rank in 0..<view.members.count where !live!.present.contains(rank) {
             suspect(rank, "it has not begun \(view.number) within \(settings.holdUp / 1_000_000_000) s", into: &out)
         }
@@ -160,6 +164,8 @@ extension Node {
         broadcastSummary(into: &out)
         out.append(.rereadRows)
         tellCluster(into: &out)
+        // After a restart pairs of members may not have met yet; in a running cluster a missing link is a lost one.
+        guard case .cut = proposal.basis else { return }
         for (other, member) in proposal.view.members.enumerated() where other != rank && !linked.contains(member) {
             suspect(other, "it is not linked", into: &out)
         }

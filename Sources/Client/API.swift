@@ -31,6 +31,8 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
     case unreachable([(BrokerAddress, String)])
     /// The cluster refuses: a topic that no pattern admits, a level too low, a wrong secret.
     case refused(String)
+    /// A question that makes no sense to the cluster: a pattern that is none.
+    case invalid(String)
     /// A record, key or header over a limit.
     case tooLarge(String)
     /// Another publisher took over this identity.
@@ -42,7 +44,7 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .unreachable(let tried):
             "no broker reached: " + tried.map { "\($0.0) (\($0.1))" }.joined(separator: ", ")
-        case .refused(let why), .tooLarge(let why), .fenced(let why), .failed(let why): why
+        case .refused(let why), .invalid(let why), .tooLarge(let why), .fenced(let why), .failed(let why): why
         }
     }
     /// As in the command-line reference: 69 no broker, 77 not allowed, 65 input, 1 failed.
@@ -50,6 +52,7 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .unreachable: 69
         case .refused: 77
+        case .invalid: 64
         case .tooLarge: 65
         case .fenced, .failed: 1
         }

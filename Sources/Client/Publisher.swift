@@ -44,6 +44,7 @@ public final class Publisher {
     }
     private var lowestLevel = Level.durable
     private var progress = false
+    private var forgivenFences = 0
 
     /// Bytes of unacknowledged batches per publisher; beyond it `publish` returns false.
     private static let window = 4 << 20
@@ -324,6 +325,11 @@ extension Publisher: AttachmentUser {
     private func refused(_ refusal: Refusal) {
         switch refusal.code {
         case .unavailable, .gap: attachment.leave(refusal.reason, self)
+        case .fenced where forgivenFences < attachment.losses || !isNamed && forgivenFences < 16:
+            // An opening that was still under way when its broker was lost came after the newer one: open once more.
+            forgivenFences = max(forgivenFences + 1, isNamed ? attachment.losses : 0)
+            groups[refusal.group.index % groups.count].rewind()
+            ask(toOpen: refusal.group.index % groups.count)
         case .fenced:
             fault = isNamed
                 ? .fenced("another publisher has taken over this identity: \(refusal.reason)")

@@ -217,7 +217,11 @@ extension Subscriber: AttachmentUser {
             case .position: position(try Position(message))
             case .refused:
                 let refusal = try Refusal(message)
-                if refusal.code == .unavailable { attachment.leave(refusal.reason, self) } else { fault = .refused(refusal.reason) }
+                switch refusal.code {
+                case .unavailable: attachment.leave(refusal.reason, self)
+                case .malformed: fault = .invalid(refusal.reason)
+                default: fault = .refused(refusal.reason)
+                }
             default: break
             }
         } catch { throw .failed("what the broker sent cannot be understood: \(error)") }

@@ -54,6 +54,8 @@ package struct Restart: Sendable {
     private var promising: (ballot: Ballot, to: NodeID)?
     private var following: Following?
     private var isBusy = false
+    /// A newer view that this node belongs to, whose log it is copying to install it.
+    private var adopting: View?
 
     /// - wait: how long to wait for stragglers once a quorum is there; patience: how long a ballot may take. Nanoseconds.
     package init(me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000) {
@@ -146,6 +148,13 @@ package struct Restart: Sendable {
     /// The log ends where it was asked to; nil: it could not be copied.
     package mutating func reached(ends: [LogEnd]?, into out: inout [RestartDirective]) {
         isBusy = false
+        if let view = adopting {
+            adopting = nil
+            guard let ends else { return }
+            mine.ends = ends
+            install(Proposal(view: view, basis: .ends(ends), sources: []), live: false, into: &out)
+            return
+        }
         guard let ends, var following, let proposal = following.step.proposal else {
             following = nil
             return
@@ -219,6 +228,12 @@ package struct Restart: Sendable {
         if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me) {
             isBusy = true
             out.append(.install(accepted.proposal, live: false))
+        } else if newest.contains(me), let holder = peers.filter({ !$0.value.live && $0.value.view == newest }).keys.min() {
+            // It belongs to that view and never began it, so no frame was sent there: the log of one that did is its beginning.
+            isBusy = true
+            adopting = newest
+            let ends = peers[holder]?.ends ?? []
+            out.append(.reach(ends, from: Array(repeating: holder, count: ends.count)))
         }
         return true
     }

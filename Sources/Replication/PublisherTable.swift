@@ -45,7 +45,8 @@ package struct PublisherTable: Equatable, Sendable {
         guard let line = lines[batch.publisher], batch.epoch >= line.epoch else { return (.fenced, nil) }
         guard batch.epoch == line.epoch else { return (.gap, nil) }
         guard batch.sequence > line.last else { return (.duplicate, nil) }
-        guard batch.sequence == line.last + 1, batch.count > 0 else { return (.gap, nil) }
+        // A line that has nothing yet begins where its publisher stands: the group may have begun anew, or forgotten it.
+        guard batch.sequence == line.last + 1 || line.last == 0, batch.count > 0 else { return (.gap, nil) }
         lines[batch.publisher] = Line(epoch: line.epoch, last: batch.lastSequence, touched: time)
         return (.accepted, Undo(lines: [(batch.publisher, line)]))
     }

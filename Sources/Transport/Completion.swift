@@ -185,7 +185,7 @@ extension Transport {
         // Bounds: the call says how much of the scratch buffer it has filled.
         let data = unsafe ByteView(base: entry.err_data, count: entry.err_data == nil ? 0 : min(entry.err_data_size, Scratch.eventBytes))
         if let code = Knock.refusal(data) { return fail(i, .refused(Knock.words(code)), into: &events) }
-        unsafe disconnected(i, .unreachable(Fabric.words(entry.err)), into: &events)
+        unsafe disconnected(i, .unreachable(Fabric.connectWords(entry.err)), into: &events)
     }
     /// Connection events taken in one turn.
     static let eventBatch = 256

@@ -88,7 +88,9 @@ internal import Glibc
             guard status == 0 else { throw .failed(call: call, why: Fabric.words(status)) }
         }
         var made: UnsafeMutablePointer<fid_pep>?
-        try check(unsafe fi_passive_ep(fabric, info, &made, nil), "fi_passive_ep")
+        let status = unsafe fi_passive_ep(fabric, info, &made, nil)
+        if abs(status) == EADDRINUSE { throw .address("the port is in use; stop the other process or choose another port") }
+        try check(status, "fi_passive_ep")
         let passive = unsafe made!
         unsafe listener = unsafe passive
         try check(unsafe fi_pep_bind(passive, &events.pointee.fid, 0), "fi_pep_bind")
@@ -134,6 +136,10 @@ internal import Glibc
 
     /// Words for a negative status of libfabric (fi_strerror).
     static func words(_ status: Int32) -> String { unsafe String(cString: fi_strerror(abs(status))) }
+    /// The same for a connection that did not come about: the tcp provider cancels where the system refuses.
+    static func connectWords(_ status: Int32) -> String {
+        abs(status) == Int32(FI_ECANCELED) || abs(status) == ECONNREFUSED ? "Connection refused" : words(status)
+    }
     static func words(_ status: Int) -> String { words(Int32(truncatingIfNeeded: status)) }
 
     /// What a provider offers for an address. The caller owns the result (fi_getinfo, fi_freeinfo).
@@ -164,7 +170,9 @@ internal import Glibc
         let status = unsafe fi_getinfo(
             squall_fi_version(), host, String(port), listening ? UInt64(FI_SOURCE) : 0, hints, &found)
         guard status == 0, let found = unsafe found else {
-            throw .noProvider("\(provider) for \(host):\(port): \(words(status))")
+            // The provider has nothing to say of a name that does not resolve, or of an address that is not this machine's.
+            let words = abs(status) == Int32(FI_ENODATA) ? "the name does not resolve, or the address is not one it serves" : words(status)
+            throw .noProvider("\(provider) for \(host):\(port): \(words)")
         }
         // The first is the best match; the rest is let go.
         let rest = unsafe found.pointee.next

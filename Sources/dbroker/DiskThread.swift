@@ -25,7 +25,9 @@ final class DiskThread: @unchecked Sendable {
     private let durable: Log<RealDisk>
     private let ordered: Log<MemoryDisk>
     private let states: StateFile<RealDisk>
-    private var orderedEnd: EntryNumber = .zero
+    /// How far the loop has been told. A roll and a cut sync by themselves, so the log's own mark does not tell.
+    private var durableTold: EntryNumber = .zero
+    private var orderedTold: EntryNumber = .zero
     private var failed = false
 
     /// Memory that the ordered group's history may take.
@@ -133,11 +135,15 @@ final class DiskThread: @unchecked Sendable {
     /// Writes what is staged and syncs once for everything since the last time.
     private func settle(into results: inout [DiskResult]) throws(StorageError) {
         if durable.stagedCount > 0 { try durable.write() }
-        if durable.synced < durable.end.number { results.append(.synced(.durable, end: try durable.sync())) }
+        let synced = try durable.sync()
+        if synced != durableTold {
+            durableTold = synced
+            results.append(.synced(.durable, end: synced))
+        }
         if ordered.stagedCount > 0 { try ordered.write() }
-        if orderedEnd != ordered.end.number {
-            orderedEnd = try ordered.sync()
-            results.append(.synced(.ordered, end: orderedEnd))
+        if orderedTold != ordered.end.number {
+            orderedTold = try ordered.sync()
+            results.append(.synced(.ordered, end: orderedTold))
         }
     }
 
@@ -166,7 +172,8 @@ final class DiskThread: @unchecked Sendable {
         case .truncate(let group, let number):
             try flush()
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
-            orderedEnd = min(orderedEnd, ordered.end.number)
+            durableTold = min(durableTold, durable.end.number)
+            orderedTold = min(orderedTold, ordered.end.number)
         case .roll(let group, let checkpoint):
             try flush()
             if group == .durable { try durable.roll(checkpoint: checkpoint) } else {

@@ -46,7 +46,7 @@ struct Life {
         for part in path.split(separator: "/") {
             made += made.isEmpty || made == "/" ? String(part) : "/" + part
             guard unsafe mkdir(made, 0o755) == 0 || errno == EEXIST else {
-                throw ToolFailure(.disk, "\(made): \(SystemFault("mkdir", errno).reason); choose another data directory")
+                throw ToolFailure(.disk, "\(made): the directory cannot be made: \(SystemFault("mkdir", errno).reason); choose another data directory")
             }
         }
     }

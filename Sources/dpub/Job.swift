@@ -87,7 +87,7 @@ extension ClientError {
     var leavesOthersWaiting: Bool {
         switch self {
         case .refused, .tooLarge: true
-        case .unreachable, .fenced, .failed: false
+        case .unreachable, .invalid, .fenced, .failed: false
         }
     }
 }

@@ -55,6 +55,10 @@ struct Failure: Sendable {
             "dpub: stdin:2:2: a name in quotes expected, not 'o'"),
         Failure("no pattern", "dsub", 64, "dsub: no pattern: say what to subscribe to ('#' is everything)\nTry 'dsub --help'."),
         Failure("the time of -W running out", "dsub plant/none -W 0.2", 27, ""),
+        Failure("a pattern that is none", "dsub a/#/b", 64, "dsub: pattern \"a/#/b\": \"#\" at byte 2 is not the last level; end the pattern with it\nTry 'dsub --help'."),
+        Failure(
+            "a record over its topic's max_record", "dpub small/x -m 0123456789012345678901234567890123456789 --quiet", 65,
+            "dpub: a record of 64 bytes for topic \"small/x\"; its max_record is 48"),
         Failure("a count of nothing", "dsub plant/x -c 0", 64, "dsub: -c: 0 records is nothing to wait for\nTry 'dsub --help'."),
     ]
     private static let dpubHint = "Try 'dpub --help'."
@@ -81,8 +85,8 @@ struct Failure: Sendable {
             "dbroker: data/1: in use by another node, process {pid}; stop the other node or give this one a data directory of its own"),
         Failure(
             "a data directory that cannot be made", "dbroker run -c readonly.yaml", 73,
-            "dbroker: /proc/squall: No such file or directory; choose another data directory"),
-        Failure("a port in use", "dbroker run -c port.yaml", 1, "dbroker: {address}: fi_passive_ep: Address already in use"),
+            "dbroker: /proc/squall: the directory cannot be made: No such file or directory; choose another data directory"),
+        Failure("a port in use", "dbroker run -c port.yaml", 1, "dbroker: {address}: the port is in use; stop the other process or choose another port"),
     ]
     static let all = clients + brokers
 }
@@ -92,6 +96,9 @@ extension ClusterTests {
         topics:
           - pattern: fast/#
             level: unordered
+          - pattern: small/#
+            level: durable
+            max_record: 48B
           - pattern: plant/#
             level: durable
         defaults:
