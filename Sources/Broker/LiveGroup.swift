@@ -222,6 +222,7 @@ package struct LiveGroup: Sendable {
     package func checkInvariants() {
         matrix.checkInvariants()
         precondition(synced <= tail.count && delivered <= tail.count)
-        precondition(deliveredEnd.number <= state.end.number && deliveredTopics <= state.topics.count)
+        precondition(deliveredEnd.number <= state.end.number, "delivered \(deliveredEnd) beyond the log's end \(state.end)")
+        precondition(deliveredTopics <= state.topics.count, "\(deliveredTopics) topics delivered of \(state.topics.count)")
     }
 }

@@ -135,6 +135,7 @@ extension Node {
 
     /// The view's starting log is on this disk: it begins here.
     mutating func begin(_ proposal: Proposal, now: Instant, into out: inout [Directive]) {
+        guard proposal.view.number > live?.view.number ?? ViewNumber(0) else { return }
         guard let rank = proposal.view.rank(of: me) else { return over("\(proposal.view) is without this node", into: &out) }
         let before = live
         var groups: [LiveGroup] = []

@@ -54,6 +54,7 @@ package struct Restart: Sendable {
     private var promising: (ballot: Ballot, to: NodeID)?
     private var following: Following?
     private var isBusy = false
+    private var isInstalling = false
     /// A newer view that this node belongs to, whose log it is copying to install it.
     private var adopting: View?
 
@@ -183,6 +184,7 @@ package struct Restart: Sendable {
     /// The view is installed on disk and not begun: the restart goes on from it.
     package mutating func installed(_ view: View, ends: [LogEnd], into out: inout [RestartDirective]) {
         isBusy = false
+        isInstalling = false
         mine = Summary(live: false, view: view, promised: Ballot(round: 0, rank: 0), accepted: nil, ends: ends)
         leading = nil
         following = nil
@@ -226,8 +228,7 @@ package struct Restart: Sendable {
             return false
         }
         if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me) {
-            isBusy = true
-            out.append(.install(accepted.proposal, live: false))
+            install(accepted.proposal, live: false, into: &out)
         } else if newest.contains(me), let holder = peers.filter({ !$0.value.live && $0.value.view == newest }).keys.min() {
             // It belongs to that view and never began it, so no frame was sent there: the log of one that did is its beginning.
             isBusy = true
@@ -239,6 +240,9 @@ package struct Restart: Sendable {
     }
 
     private mutating func install(_ proposal: Proposal, live: Bool, into out: inout [RestartDirective]) {
+        // Once: a member that runs already and the leader's word may both call for it.
+        guard !isInstalling else { return }
+        isInstalling = true
         isBusy = true
         leading = nil
         following = nil

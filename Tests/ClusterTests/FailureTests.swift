@@ -55,7 +55,7 @@ struct Failure: Sendable {
             "dpub: stdin:2:2: a name in quotes expected, not 'o'"),
         Failure("no pattern", "dsub", 64, "dsub: no pattern: say what to subscribe to ('#' is everything)\nTry 'dsub --help'."),
         Failure("the time of -W running out", "dsub plant/none -W 0.2", 27, ""),
-        Failure("a pattern that is none", "dsub a/#/b", 64, "dsub: pattern \"a/#/b\": \"#\" at byte 2 is not the last level; end the pattern with it\nTry 'dsub --help'."),
+        Failure("a pattern that is none", "dsub a/#/b", 64, "dsub: pattern has \"#\" at byte 2 before the last level; end the pattern with it, or use \"+\" for one level\nTry 'dsub --help'."),
         Failure(
             "a record over its topic's max_record", "dpub small/x -m 0123456789012345678901234567890123456789 --quiet", 65,
             "dpub: a record of 64 bytes for topic \"small/x\"; its max_record is 48"),
