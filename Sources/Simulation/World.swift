@@ -122,6 +122,9 @@ final class World {
             if node.delivered(in: .durable) != node.end(of: .durable) { missing.append("\(host.id) has not delivered all: \(node.stand(of: .durable))") }
         }
         if views.count > 1 { missing.append("views \(views.sorted())") }
+        for host in hosts where host.node?.end(of: .durable) != hosts[0].node?.end(of: .durable) {
+            missing.append("\(host.id)'s log ends elsewhere than \(hosts[0].id)'s")
+        }
         for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
         let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
         for subscriber in subscribers where !subscriber.isLevel(with: end, checker) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
