@@ -37,7 +37,7 @@ package struct NodeConfiguration: Hashable, Sendable {
     package var ring = 4 << 20
     /// Bytes of a log segment.
     package var segment = 64 << 20
-    package var heartbeat = Duration.milliseconds(100)
+    package var heartbeat = Duration.milliseconds(200)
     /// Silence after which a member is suspected: at least `heartbeatsToSuspect` heartbeats.
     package var suspectAfter = Duration.seconds(1)
     package var poll = Poll.adaptive

@@ -71,7 +71,7 @@ extension Transport {
     // Timers.
 
     /// Heartbeats that are nearly due go out together, so that many links do not wake the process one by one.
-    private var heartbeatSlack: UInt64 { options.heartbeat / 8 }
+    private var heartbeatSlack: UInt64 { options.heartbeat / 3 }
 
     func runTimers(into events: inout [TransportEvent]) {
         var next = UInt64.max

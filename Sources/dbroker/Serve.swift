@@ -54,7 +54,7 @@ final class Serve {
 
     /// Time between ticks, nanoseconds.
     private static let tick: UInt64 = 20_000_000
-    private static let idleTick: UInt64 = 250_000_000
+    private static let idleTick: UInt64 = 500_000_000
     /// A peer's messages that wait for room, bytes; more means that it does not read.
     private static let waitingLimit = 64 << 20
 

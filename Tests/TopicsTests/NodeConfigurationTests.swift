@@ -87,7 +87,7 @@ import Wire
             "8:12: heartbeat: \"1m\" has the unknown unit \"m\"; expected 1ms to 10s; units are ns, us, ms, s"),
         Wrong("heartbeat", "2s", "8:12: suspect_after is 1s, fewer than 3 heartbeats of 2s; write suspect_after: 6s or more"),
         Wrong("suspect_after", "200ms",
-            "8:16: suspect_after is 200ms, fewer than 3 heartbeats of 100ms; write suspect_after: 300ms or more"),
+            "8:16: suspect_after is 200ms, fewer than 3 heartbeats of 200ms; write suspect_after: 600ms or more"),
         Wrong("poll", "busi", "8:7: poll: \"busi\"; expected adaptive, busy, sleep; did you mean \"busy\"?"),
         Wrong("poll", "lazy", "8:7: poll: \"lazy\"; expected adaptive, busy, sleep"),
         Wrong("restart_wait", "2h",
@@ -107,7 +107,7 @@ import Wire
         #expect(node.members.map(\.node) == [NodeID(1), NodeID(2)])
         #expect(node.members.map(\.address.port) == [7421, 7422])
         #expect(node.provider == "auto" && node.ring == 4 << 20 && node.segment == 64 << 20 && node.poll == .adaptive)
-        #expect(node.heartbeat == .milliseconds(100) && node.suspectAfter == .seconds(1) && node.restartWait == .seconds(1))
+        #expect(node.heartbeat == .milliseconds(200) && node.suspectAfter == .seconds(1) && node.restartWait == .seconds(1))
     }
 
     @Test func aLongFileIsReadWhole() throws {
