@@ -74,7 +74,7 @@ extension Links {
                 let seen = pair.a.transport.row(pair.atA)
                 if !seen.isEmpty {
                     let n = seen.u64(0)
-                    whole = whole && n >= last && seen == row(n).withView { $0.array }.withView { $0 }
+                    whole = whole && n >= last && row(n).withView { seen == $0 }
                     last = n
                 }
                 pair.a.events.removeAll()
