@@ -125,7 +125,11 @@ extension Node {
         var jobs: [PendingEntry] = []
         var at = 0
         while at < frames.view.count {
-            guard let header = try? FrameHeader(frames.view.from(at)) else { break }
+            let header: FrameHeader
+            do throws(DecodeError) { header = try FrameHeader(frames.view.from(at)) } catch {
+                // This node wrote them and the file's checksum held: to go on without them would forget what was accepted.
+                preconditionFailure("accepted frames that this node saved do not read back: \(error)")
+            }
             let body = frames.view[at + FrameHeader.size..<at + header.length]
             let admission = states[group.index].admit(body, key: header.key, view: header.view)
             if let entry = admission.header {
