@@ -50,8 +50,11 @@ let package = Package(
         pure("Storage", ["Wire", "CSystem"]),
         pure("Broker", ["Wire", "Topics", "Replication", "Membership", deque]),
 
+        // A node's disk: the broker's jobs on the storage.
+        pure("Journal", ["Wire", "Storage", "Broker"]),
+
         // The broker's core in a simulated world: virtual time, faults, checkers.
-        pure("Simulation", ["Wire", "Topics", "Storage", "Broker", deque]),
+        pure("Simulation", ["Wire", "Topics", "Storage", "Broker", "Journal", deque]),
         .executableTarget(name: "simulate", dependencies: ["Simulation", arguments], swiftSettings: settings),
 
         // Effects at the edge.
@@ -61,7 +64,7 @@ let package = Package(
         pure("Tooling", ["Client", "Wire", "CSystem", arguments]),
         .executableTarget(
             name: "dbroker",
-            dependencies: ["Wire", "Topics", "Storage", "Broker", "Transport", "Client", "Tooling", "CSystem", arguments],
+            dependencies: ["Wire", "Topics", "Storage", "Broker", "Journal", "Transport", "Client", "Tooling", "CSystem", arguments],
             swiftSettings: settings),
         .executableTarget(name: "dpub", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
         .executableTarget(name: "dsub", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),

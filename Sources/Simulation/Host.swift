@@ -1,4 +1,5 @@
 internal import Broker
+internal import Journal
 internal import Storage
 internal import Wire
 
@@ -19,7 +20,7 @@ final class Host {
     let files = MemoryDisk()
     var life = 0
     var node: Node?
-    var work: DiskWork<MemoryDisk>?
+    var work: Journal<MemoryDisk>?
     var ring = OwnedBytes(count: 8)
     var inbox: [Event] = []
     var turnAt: UInt64 = .max

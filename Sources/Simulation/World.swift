@@ -1,4 +1,5 @@
 internal import Broker
+internal import Journal
 internal import Storage
 internal import Topics
 internal import Wire

@@ -1,5 +1,6 @@
 internal import Broker
 internal import DequeModule
+internal import Journal
 internal import Storage
 internal import Topics
 internal import Wire
@@ -29,7 +30,11 @@ extension World {
         host.life += 1
         if temper.hasPowerCuts, !isHealing, disk.chance(5) { host.files.operationsUntilPowerCut = disk.below(20) }
         do throws(StorageError) {
-            let opened = try DiskWork.open(host.files, members: hosts.map(\.id), segmentBytes: temper.segmentBytes)
+            var options = LogOptions()
+            options.segmentBytes = temper.segmentBytes
+            options.zeroAhead = 1 << 10
+            options.indexBytes = 1 << 10
+            let opened = try Journal.open(host.files, members: hosts.map(\.id), options: options)
             host.files.operationsUntilPowerCut = nil
             var settings = NodeSettings(
                 node: host.id, cluster: "sim", members: hosts.map { ($0.id, "h\($0.index):1") }, topics: topics,
@@ -38,7 +43,7 @@ extension World {
             settings.holdUp = temper.holdUp
             settings.stuckAfter = temper.stuckAfter
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
-            host.work = opened.work
+            host.work = opened.journal
             host.node = Node(settings: settings, state: opened.state, states: opened.states, ring: host.ring.store)
             host.nextTick = now
             note(opened.state.incarnation.raw)

@@ -1,6 +1,7 @@
 import Broker
 import CSystem
 import Glibc
+import Journal
 import Storage
 import Tooling
 import Topics
@@ -52,8 +53,12 @@ struct Life {
     }
 
     private func one(_ disk: RealDisk, _ stop: Int32) throws(ToolFailure) -> Ending {
-        let opened: Opened
-        do throws(StorageError) { opened = try open(disk) } catch { throw ToolFailure(.disk, "\(error)") }
+        let opened: Journal<RealDisk>.Opened
+        let thread: DiskThread
+        do throws(StorageError) {
+            opened = try open(disk)
+            thread = try DiskThread(opened.journal)
+        } catch { throw ToolFailure(.disk, "\(error)") }
         var options = TransportOptions(
             cluster: configuration.cluster, secret: secret,
             identity: .node(configuration.node, opened.state.incarnation))
@@ -69,47 +74,26 @@ struct Life {
         do throws(TransportError) {
             transport = try Transport(options)
             serve = try Serve(
-                configuration, transport: transport, disk: opened.thread, settings: settings, state: opened.state,
+                configuration, transport: transport, disk: thread, settings: settings, state: opened.state,
                 states: opened.states, stop: stop)
         } catch {
             throw ToolFailure(.failed, "\(configuration.listen): \(error)")
         }
-        opened.thread.start()
+        thread.start()
         Console.say(
             "\(configuration.node): life \(opened.state.incarnation.raw) of cluster \(configuration.cluster), listening on \(configuration.listen) (\(transport.providerName)), "
                 + "\(opened.states[0].end.offset.raw) records on disk, \(opened.state.installed)")
         let ending = serve.run()
-        opened.thread.stop()
+        thread.stop()
         return ending
     }
 
-    private struct Opened {
-        let state: MemberState
-        let states: [GroupState]
-        let thread: DiskThread
-    }
-
-    private func open(_ disk: RealDisk) throws(StorageError) -> Opened {
-        let files = StateFile(disk)
-        var state = MemberState(
-            incarnation: Incarnation(0), installed: View(ViewNumber(0), configuration.members.map(\.node)))
-        if let bytes = try files.load(DiskThread.stateName) {
-            do throws(DecodeError) {
-                state = try bytes.withView { view throws(DecodeError) in try MemberState(view) }
-            } catch { throw StorageError(.corruptInput("\(error)"), "load", DiskThread.stateName) }
-        }
-        state.incarnation = Incarnation(state.incarnation.raw + 1)
-        try files.save(DiskThread.stateName, state.encode())
+    private func open(_ disk: RealDisk) throws(StorageError) -> Journal<RealDisk>.Opened {
         var options = LogOptions()
         options.segmentBytes = configuration.segment
-        let (durable, recovery) = try Log<RealDisk>.open(disk, group: .durable, options: options)
-        report(recovery)
-        if let damage = recovery.damage.first { throw StorageError(.damage(damage), "open", "group-0") }
-        var volatile = LogOptions()
-        volatile.segmentBytes = min(configuration.segment, 1 << 20)
-        let (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: volatile)
-        let states = [try DiskThread.state(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
-        return Opened(state: state, states: states, thread: try DiskThread(durable: durable, ordered: ordered, states: files))
+        let opened = try Journal<RealDisk>.open(disk, members: configuration.members.map(\.node), options: options)
+        report(opened.recovery)
+        return opened
     }
 
     private func report(_ recovery: Recovery) {

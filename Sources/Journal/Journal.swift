@@ -1,33 +1,45 @@
-internal import Broker
-internal import Storage
-internal import Wire
+package import Broker
+package import Storage
+package import Wire
 
-/// What a node's disk thread does with its jobs, without the thread: in order, written in one go, synced once for all of it.
-struct DiskWork<D: Disk> {
-    let durable: Log<D>
-    let ordered: Log<MemoryDisk>
+/// A node's disk: does its jobs in order, writes what waits in one go, syncs once for all of it, answers.
+///
+///     jobs ─▶ stage … ─▶ write (one pwritev) ─▶ sync (one fdatasync) ─▶ results
+///
+/// The durable group's log lies on `D`; the ordered group's in memory, bounded. `dbroker` calls it on a thread of its own; the
+/// simulator calls it in virtual time. After an error nothing more is done: what is on the disk is told by the next `open` alone.
+package struct Journal<D: Disk> {
+    package let durable: Log<D>
+    package let ordered: Log<MemoryDisk>
     private let states: StateFile<D>
-    private var orderedEnd: EntryNumber = .zero
-    private var durableTold: EntryNumber
+    /// How far the node has been told. A roll and a cut sync by themselves, so the log's own mark does not tell.
+    private var durableTold: EntryNumber = .zero
+    private var orderedTold: EntryNumber = .zero
 
-    static var stateName: String { "member" }
+    /// Memory that the ordered group's history may take.
     static var orderedBytes: Int { 16 << 20 }
+    static var orderedSegment: Int { 1 << 20 }
+    /// Bytes that are written before all jobs of a turn have been staged.
+    static var writeAt: Int { 1 << 20 }
+    static var stateName: String { "member" }
 
-    struct Opened {
-        var state: MemberState
-        var states: [GroupState]
-        var work: DiskWork<D>
+    /// A life's beginning: what the disk says, and the journal to go on with.
+    package struct Opened {
+        package let state: MemberState
+        package let states: [GroupState]
+        package let recovery: Recovery
+        package let journal: Journal<D>
     }
 
     private init(durable: Log<D>, ordered: Log<MemoryDisk>, states: StateFile<D>) {
         self.durable = durable
         self.ordered = ordered
         self.states = states
-        durableTold = durable.synced
     }
 
-    /// A new life from the disk: its incarnation has risen. Throws what the disk, or what is on it, does not allow.
-    static func open(_ disk: D, members: [NodeID], segmentBytes: Int) throws(StorageError) -> Opened {
+    /// Begins a life from the disk: its incarnation has risen. `members`: of the first view, where there is none yet. Throws what
+    /// the disk, or what is on it, does not allow.
+    package static func open(_ disk: D, members: [NodeID], options: LogOptions) throws(StorageError) -> Opened {
         let files = StateFile(disk)
         var state = MemberState(incarnation: Incarnation(0), installed: View(ViewNumber(0), members))
         if let bytes = try files.load(stateName) {
@@ -37,34 +49,39 @@ struct DiskWork<D: Disk> {
         }
         state.incarnation = Incarnation(state.incarnation.raw + 1)
         try files.save(stateName, state.encode())
-        var options = LogOptions()
-        options.segmentBytes = segmentBytes
-        options.zeroAhead = 1 << 10
-        options.indexBytes = 1 << 10
         let (durable, recovery) = try Log<D>.open(disk, group: .durable, options: options)
         if let damage = recovery.damage.first { throw StorageError(.damage(damage), "open", "group-0") }
-        let (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: options)
-        let states = [try group(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
-        return Opened(state: state, states: states, work: DiskWork(durable: durable, ordered: ordered, states: files))
+        var volatile = options
+        volatile.segmentBytes = min(options.segmentBytes, orderedSegment)
+        let (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: volatile)
+        let states = [try Self.state(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
+        let journal = Journal(durable: durable, ordered: ordered, states: files)
+        return Opened(state: state, states: states, recovery: recovery, journal: journal)
     }
 
-    mutating func work(_ jobs: [DiskJob], into results: inout [DiskResult]) throws(StorageError) {
+    /// The log's clean end: what is found missing behind it at the next start is damage, not a torn tail.
+    package func close() throws(StorageError) {
+        try durable.close()
+        try ordered.close()
+    }
+
+    package mutating func work(_ jobs: [DiskJob], into results: inout [DiskResult]) throws(StorageError) {
         for job in jobs { try work(job, into: &results) }
         try settle(into: &results)
     }
 
+    /// Writes what is staged and syncs once for everything since the last time.
     private mutating func settle(into results: inout [DiskResult]) throws(StorageError) {
         if durable.stagedCount > 0 { try durable.write() }
-        try durable.sync()
-        // A roll or a cut syncs too: what has been told counts, not what this call has synced.
-        if durableTold != durable.synced {
-            durableTold = durable.synced
-            results.append(.synced(.durable, end: durableTold))
+        let synced = try durable.sync()
+        if synced != durableTold {
+            durableTold = synced
+            results.append(.synced(.durable, end: synced))
         }
         if ordered.stagedCount > 0 { try ordered.write() }
-        if orderedEnd != ordered.end.number {
-            orderedEnd = try ordered.sync()
-            results.append(.synced(.ordered, end: orderedEnd))
+        if orderedTold != ordered.end.number {
+            orderedTold = try ordered.sync()
+            results.append(.synced(.ordered, end: orderedTold))
         }
     }
 
@@ -75,13 +92,7 @@ struct DiskWork<D: Disk> {
 
     private mutating func work(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
         switch job {
-        case .append(let group, let entries):
-            if group == .durable {
-                for entry in entries { try durable.stage(entry.header, entry.body) }
-            } else {
-                for entry in entries { try ordered.stage(entry.header, entry.body) }
-                try ordered.write()
-            }
+        case .append(let group, let entries): try append(entries, to: group)
         case .appendCopy(_, let bytes):
             var at = 0
             while at < bytes.view.count { at += try durable.stage(entry: bytes.view.from(at)).length }
@@ -89,8 +100,8 @@ struct DiskWork<D: Disk> {
         case .truncate(let group, let number):
             try flush()
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
-            orderedEnd = min(orderedEnd, ordered.end.number)
             durableTold = min(durableTold, durable.end.number)
+            orderedTold = min(orderedTold, ordered.end.number)
         case .roll(let group, let checkpoint):
             try flush()
             if group == .durable { try durable.roll(checkpoint: checkpoint) } else {
@@ -103,19 +114,32 @@ struct DiskWork<D: Disk> {
             results.append(.saved(token))
         case .recover(let group):
             try settle(into: &results)
-            results.append(.recovered(group == .durable ? try Self.group(of: durable) : GroupState(group: group)))
+            results.append(.recovered(group == .durable ? try Self.state(of: durable) : GroupState(group: group)))
         case .read, .locate, .samples, .compare:
             try flush()
             try look(job, into: &results)
         }
     }
 
+    private func append(_ entries: [PendingEntry], to group: GroupID) throws(StorageError) {
+        if group == .durable {
+            for entry in entries { try durable.stage(entry.header, entry.body) }
+            if durable.stagedBytes > Self.writeAt { try durable.write() }
+        } else {
+            for entry in entries { try ordered.stage(entry.header, entry.body) }
+            // The entries' memory is a ring's: it is let go when this turn's results are told.
+            try ordered.write()
+        }
+    }
+
+    // MARK: looking
+
     private func look(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
         switch job {
-        case .read(let token, let group, let from, let below, let most):
-            results.append(
-                group == .durable
-                    ? try Self.read(durable, token, group, from, below, most) : try Self.read(ordered, token, group, from, below, most))
+        case .read(let token, let group, let from, let below, let maximum):
+            results.append(group == .durable
+                ? try Self.read(durable, token, group, from, below, maximum)
+                : try Self.read(ordered, token, group, from, below, maximum))
         case .locate(let token, let group, let place):
             let entry = group == .durable ? try Self.locate(durable, place) : try Self.locate(ordered, place)
             results.append(.located(token, group, entry))
@@ -126,11 +150,11 @@ struct DiskWork<D: Disk> {
     }
 
     private static func read<E: Disk>(
-        _ log: Log<E>, _ token: ReadToken, _ group: GroupID, _ from: EntryNumber, _ below: EntryNumber, _ most: Int
+        _ log: Log<E>, _ token: ReadToken, _ group: GroupID, _ from: EntryNumber, _ below: EntryNumber, _ maximum: Int
     ) throws(StorageError) -> DiskResult {
         let first = max(from, log.first)
         var bytes: [UInt8] = []
-        _ = try log.read(from: first, below: below, maximumBytes: most, into: &bytes)
+        _ = try log.read(from: first, below: below, maximumBytes: maximum, into: &bytes)
         return .read(token, group, first: first, OwnedBytes(bytes))
     }
 
@@ -155,6 +179,7 @@ struct DiskWork<D: Disk> {
         return samples
     }
 
+    /// Equal chains mean equal histories up to there, so the first sample that matches from the end is the place.
     private func match(_ samples: [ChainSample]) throws(StorageError) -> EntryNumber {
         for sample in samples.sorted(by: { $0.number > $1.number }) {
             guard sample.number > durable.first, sample.number <= durable.end.number else { continue }
@@ -165,7 +190,7 @@ struct DiskWork<D: Disk> {
     }
 
     /// The group's state: the newest checkpoint and the entries behind it.
-    static func group(of log: Log<D>) throws(StorageError) -> GroupState {
+    private static func state(of log: Log<D>) throws(StorageError) -> GroupState {
         var state = GroupState(group: log.group)
         var from = log.first
         if let (number, bytes) = try log.checkpoint() {
@@ -178,7 +203,7 @@ struct DiskWork<D: Disk> {
         }
         try log.replay(from: from) { (header, body) throws(StorageError) in
             guard state.replay(header, body) else {
-                throw StorageError(.corruptInput("entry \(header.number.raw) does not follow"), "recover", "group-\(log.group.raw)")
+                throw StorageError(.corruptInput("entry \(header.number.raw) does not follow the one before it"), "recover", "group-\(log.group.raw)")
             }
         }
         return state
