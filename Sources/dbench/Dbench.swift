@@ -46,12 +46,14 @@ func processorSeconds() -> Double {
 }
 
 struct Pub: ParsableCommand, Tool {
-    static let configuration = CommandConfiguration(abstract: "Publish; each record begins with its number and the time it was sent.")
+    static let configuration = CommandConfiguration(abstract: "Publish; each record begins with its number and the time it was sent. An interrupt ends it early.")
     @OptionGroup var load: LoadFlags
     @Option(help: "Payload bytes, at least 16.") var size = 100
     @Option(help: "Records a second; 0 is as fast as possible.") var rate = 0.0
     @Option(help: "Batch bytes.") var batch = 64 << 10
     @Option(help: "Linger, milliseconds.") var linger = 1.0
+    @Flag(help: "Payloads of text: the record's number from 1 on, filled up with the letter a.") var text = false
+    @Flag(help: "A line for each acknowledgement: records acknowledged so far, CLOCK_MONOTONIC in nanoseconds.") var acks = false
 
     func perform() throws(ToolFailure) -> ExitStatus {
         guard size >= 16, load.records > 0 else { throw .usage("--size is at least 16, --records at least 1") }
@@ -64,7 +66,9 @@ struct Pub: ParsableCommand, Tool {
         let options: ClientOptions
         do throws(ToolFailure) { options = try load.connection.resolve() } catch { throw .failed(error.message) }
         let publisher = try Publisher(options, identity: nil, batchBytes: batch, linger: linger / 1000, minimumLevel: nil)
+        Interrupts.install(leavingAtOnce: .unacknowledged)
         try publisher.connect()
+        Interrupts.engage()
         let topic = try publisher.topic(load.topic)
         var payload = [UInt8](repeating: 0x61, count: size)
         var latencies = Latencies()
@@ -74,14 +78,16 @@ struct Pub: ParsableCommand, Tool {
         let before = processorSeconds()
         let start = monotonic()
         var stamp = start
-        for number in 0..<load.records {
+        for number in 0..<load.records where !Interrupts.asked {
             if rate > 0 {
                 let due = start + UInt64(Double(number) / rate * 1e9)
                 while monotonic() < due { _ = try publisher.wait(upTo: Double(due - min(due, monotonic())) / 1e9, reading: -1); note(publisher, sentAt, &noted, &latencies) }
                 stamp = monotonic()
             } else if number & 63 == 0 { stamp = monotonic() }
-            payload.store(UInt64(number), at: 0)
-            payload.store(stamp, at: 8)
+            if text { write(number + 1, into: &payload) } else {
+                payload.store(UInt64(number), at: 0)
+                payload.store(stamp, at: 8)
+            }
             while try !payload.withView({ view throws(ClientError) in
                 try publisher.publish(topic, key: .empty, headers: .empty, time: Int64(stamp), payload: view, retain: false)
             }) {
@@ -106,13 +112,19 @@ struct Pub: ParsableCommand, Tool {
                 + "\"p50_us\":\(p50),\"p99_us\":\(p99),\"p999_us\":\(p999),\"cpu_seconds\":\(processorSeconds() - before),"
                 + "\"started_ns\":\(start),\"finished_ns\":\(end)}", to: 1)
         publisher.close()
-        return acknowledged == UInt64(load.records) ? .done : .unacknowledged
+        return acknowledged == UInt64(sentAt.count) ? .done : .unacknowledged
+    }
+
+    /// The number in decimal, at the front; it only grows, so it covers the one before.
+    private func write(_ number: Int, into payload: inout [UInt8]) {
+        for (index, digit) in String(number).utf8.enumerated() { payload[index] = digit }
     }
 
     private func note(_ publisher: Publisher, _ sentAt: [UInt64], _ noted: inout Int, _ latencies: inout Latencies) {
         let acknowledged = Int(publisher.statistics.acknowledged)
         guard acknowledged > noted else { return }
         let now = monotonic()
+        if acks { _ = Descriptor.writeLine("\(acknowledged) \(now)", to: 1) }
         // One in sixteen: enough for percentiles.
         while noted < min(acknowledged, sentAt.count) {
             if noted & 15 == 0 { latencies.add(nanoseconds: now - sentAt[noted]) }
