@@ -132,11 +132,11 @@ package struct LiveGroup: Sendable {
     /// Moves each entry that may be delivered now to `out`, in order, with what waits for it here.
     package mutating func deliver(installed: Bool, into out: inout [(entry: TailEntry, own: OwnFrame?)]) {
         if carried != nil {
-            guard installed else { return }
+            guard installed || planted(.carriedEarly) else { return }
             deliverCarried()
         }
         guard delivered < tail.count else { return }
-        let durable = group == .durable ? matrix.quorumDurable : OrderKey(Timestamp(.max), NodeID(.max))
+        let durable = group == .durable && !planted(.ackBeforeDurable) ? matrix.quorumDurable : OrderKey(Timestamp(.max), NodeID(.max))
         while delivered < tail.count {
             let entry = tail[delivered]
             let key = entry.frame.key
@@ -209,7 +209,8 @@ package struct LiveGroup: Sendable {
         let (from, first, frames) = split(cut: cut)
         _ = matrix.takeWithin(cut: cut)
         var closing = Closing(from: from, truncates: first < tail.count)
-        while tail.count > first { state.takeBack(tail.removeLast().undo) }
+        let keepsTail = planted(.cutBySome) && matrix.me == matrix.members - 1
+        while tail.count > first, !keepsTail { state.takeBack(tail.removeLast().undo) }
         synced = min(synced, first)
         for frame in frames { place(frame, in: view, into: &closing.jobs) }
         closing.kept = carriedOwn

@@ -43,7 +43,7 @@ extension Node {
     }
 
     /// Whether this node takes requests now: a view runs here, all of its members have begun it, and it is not about to change.
-    private var isOpen: Bool { live.map { !$0.isFrozen && !$0.membership.isWedged && $0.isComplete && $0.resend.isEmpty } ?? false }
+    private var isOpen: Bool { live.map { !$0.isFrozen && !$0.membership.isWedged && ($0.isComplete || planted(.framesBeforeAllBegan)) && ($0.resend.isEmpty || planted(.resendLate)) } ?? false }
 
     private mutating func notLive(_ id: SessionID, _ request: UInt32, into out: inout [Directive]) -> Bool {
         guard live == nil else { return false }
@@ -107,7 +107,7 @@ extension Node {
     /// Into the open frame of its group: the one copy between two rings.
     private mutating func put(_ batch: ByteView, records: Int, group: GroupID, now: Instant) -> Bool {
         if let open = ring.openGroup, open != group { sealOpenFrame(now: now) }
-        let consumed = live!.consumedByAll
+        let consumed = planted(.ringOverrun) ? live!.ledgers[live!.me].consumed : live!.consumedByAll
         if ring.append(batch, records: records, group: group, consumed: consumed) { return true }
         guard ring.openGroup != nil else { return false }
         sealOpenFrame(now: now)

@@ -28,14 +28,15 @@ extension Node {
     /// Another node's newest row, and its data ring as it is mirrored here.
     package mutating func peerRow(_ node: NodeID, _ bytes: ByteView, ring mirror: ByteView, now: Instant, into out: inout [Directive]) {
         guard !isOver, live != nil, let rank = live?.view.rank(of: node), rank != live?.me else { return }
-        guard let number = StateRow.view(of: bytes), number == live?.view.number else { return }
-        guard !(live?.membership.suspected.contains(rank) ?? true) else { return }
+        guard let number = StateRow.view(of: bytes), number == live?.view.number || planted(.staleView) else { return }
+        guard !(live?.membership.suspected.contains(rank) ?? true) || planted(.suspectHeard) else { return }
         do {
             try live!.rows[rank].read(bytes)
             if !live!.present.contains(rank) {
                 live!.present.insert(rank)
                 live!.isRowDirty = true
             }
+            if planted(.promiseUnread) { takeClocks(rank, now: now, into: &out) }
             try takeFrames(rank, mirror, now: now, into: &out)
         } catch {
             suspect(rank, "protocol violation: \(error)", into: &out)
@@ -53,7 +54,7 @@ extension Node {
         guard tail >= read, tail - live!.ledgers[rank].consumed <= UInt64(mirror.count) else {
             throw .value(what: "data tail", value: tail)
         }
-        if live!.isFrozen || live!.membership.isWedged {
+        if (live!.isFrozen || live!.membership.isWedged) && !planted(.noFreeze) {
             live!.ledgers[rank].skip(to: tail)
             return
         }
@@ -66,7 +67,7 @@ extension Node {
                 live!.ledgers[rank].skip(to: end)
                 read = end
             case .frame(let header, let body, let end):
-                guard header.view == live!.view.number, header.sender == live!.view.members[rank],
+                guard header.view == live!.view.number || planted(.staleView), header.sender == live!.view.members[rank],
                     header.group.index < live!.groups.count
                 else { throw .value(what: "frame of another view, sender or group", value: header.view.raw) }
                 guard !HybridClock.isTooFarAhead(header.timestamp, now: now.wall) else {
@@ -91,7 +92,7 @@ extension Node {
     }
 
     private mutating func takeClocks(_ rank: Int, now: Instant, into out: inout [Directive]) {
-        guard !live!.isFrozen, !live!.membership.isWedged else { return }
+        guard !live!.isFrozen && !live!.membership.isWedged || planted(.noFreeze) else { return }
         let count = live!.view.members.count
         for group in 0..<live!.groups.count {
             let row = live!.rows[rank]
@@ -109,13 +110,14 @@ extension Node {
     package mutating func finishTurn(now: Instant, into out: inout [Directive]) {
         guard !isOver else { return }
         lastSeen = now.monotonic
-        if live != nil, !live!.membership.isWedged, !live!.isFrozen {
+        if live != nil, !live!.membership.isWedged && !live!.isFrozen || planted(.noFreeze) {
             sendAgain(now: now)
             sealOpenFrame(now: now)
             raisePromises()
             orderAndAppend(into: &out)
             settleWritten()
             deliverStable(into: &out)
+            if planted(.rowBeforeData) { pushRow(into: &out) }
             postData(into: &out)
             pushRow(into: &out)
         }

@@ -94,11 +94,15 @@ extension Node {
             for group in 0..<live!.groups.count {
                 let (from, _, frames) = live!.groups[group].split(cut: cuts[group])
                 var bytes: [UInt8] = []
-                if GroupID(UInt16(group)) == .durable {
+                if GroupID(UInt16(group)) == .durable, !planted(.acceptWithoutFrames) {
                     for frame in frames { encode(frame, view: live!.view.number, into: &bytes) }
                 }
                 memberState.tails.append(.init(from: from, frames: bytes))
             }
+        }
+        if planted(.acceptNotDurable) {
+            memberState.accepted = nil
+            memberState.tails = []
         }
         out.append(.disk(.save(memberState.encode(), .accepted(acceptance))))
     }
@@ -125,7 +129,7 @@ extension Node {
             if closing.truncates && id != .unordered { out.append(.disk(.truncate(id, closing.from))) }
             append(closing.jobs, to: id, into: &out)
             kept.append(closing.kept)
-            for frame in closing.resend { resendBatches(of: frame.body, group: id, tickets: frame.tickets) }
+            for frame in closing.resend where !planted(.resendLost) { resendBatches(of: frame.body, group: id, tickets: frame.tickets) }
             states[group] = live!.groups[group].state
         }
         live!.resend += gathered
@@ -174,7 +178,7 @@ extension Node {
 
     /// Batches taken back by the cut go first into the new view, so that each publisher stays first-in-first-out.
     mutating func sendAgain(now: Instant) {
-        guard live!.isComplete, !live!.resend.isEmpty else { return }
+        guard live!.isComplete || planted(.framesBeforeAllBegan), !live!.resend.isEmpty else { return }
         let batches = live!.resend
         live!.resend = []
         for (group, batch, ticket) in batches { sendAgain(batch, group: group, ticket: ticket, now: now) }

@@ -109,7 +109,7 @@ package struct Journal<D: Disk> {
                 _ = try ordered.retain(bytes: Self.orderedBytes)
             }
         case .save(let bytes, let token):
-            try settle(into: &results)
+            if !planted(.installedBeforeLog) { try settle(into: &results) }
             try states.save(Self.stateName, bytes)
             results.append(.saved(token))
         case .recover(let group):

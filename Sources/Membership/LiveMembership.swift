@@ -81,7 +81,7 @@ package struct LiveMembership: Sendable {
             return
         }
         guard other.view == view.number else { return }
-        if row.suspected.contains(rank) {
+        if row.suspected.contains(rank), !planted(.suspectHeard) {
             // R6: not heard again, but what a quorum has chosen is a fact whoever tells it.
             if let committed = other.committed { commit(committed, into: &out) }
             return
@@ -104,7 +104,7 @@ package struct LiveMembership: Sendable {
         guard saving == acceptance, !done else { return }
         saving = nil
         // R8: suspecting a lower rank is the promise not to accept its ballot any more; what was not shown was not accepted.
-        if !row.suspected.contains(Int(acceptance.ballot.rank)) {
+        if !row.suspected.contains(Int(acceptance.ballot.rank)) || planted(.lowerBallot) {
             row.accepted = acceptance
             out.append(.push)
         }
@@ -126,7 +126,7 @@ package struct LiveMembership: Sendable {
         if row.committed == nil, let accepted = row.accepted {
             var have = RankSet()
             for rank in 0..<rows.count where rows[rank].accepted == accepted { have.insert(rank) }
-            if view.isQuorum(have) { commit(accepted.proposal, into: &out) }
+            if view.isQuorum(have) || planted(.chosenByOne) || planted(.minorityView) && have == live { commit(accepted.proposal, into: &out) }
         }
         guard !done else { return }
         for rank in 0..<rows.count where live.contains(rank) && rank != me {
@@ -140,7 +140,7 @@ package struct LiveMembership: Sendable {
     /// R7, R8: when all that the leader does not suspect are wedged and agree on whom to suspect, it proposes; what may have
     /// been chosen before, it proposes again.
     private mutating func propose(into out: inout [MembershipDirective]) {
-        guard saving == nil, row.accepted?.ballot.rank != UInt16(me), view.isQuorum(live) else { return }
+        guard saving == nil, row.accepted?.ballot.rank != UInt16(me), view.isQuorum(live) || planted(.minorityView) else { return }
         var earlier: MemberRow.Acceptance?
         for rank in 0..<rows.count where live.contains(rank) {
             let other = rows[rank]
@@ -148,7 +148,7 @@ package struct LiveMembership: Sendable {
             if let accepted = other.accepted, earlier.map({ $0.ballot < accepted.ballot }) ?? true { earlier = accepted }
         }
         let ballot = Ballot(round: 0, rank: UInt16(me))
-        accept(MemberRow.Acceptance(ballot, earlier?.proposal ?? nextView()), into: &out)
+        accept(MemberRow.Acceptance(ballot, (planted(.forgetAccepted) ? nil : earlier?.proposal) ?? nextView()), into: &out)
     }
 
     private func nextView() -> Proposal {
@@ -156,7 +156,9 @@ package struct LiveMembership: Sendable {
         var cuts: [[Timestamp]] = []
         for group in 0..<row.clocks.count {
             cuts.append((0..<view.members.count).map { sender in
-                survivors.map { rows[$0].clocks[group][sender] }.min() ?? .zero
+                if planted(.cutOwnRow) { return row.clocks[group][sender] }
+                if planted(.cutHighest) { return survivors.map { rows[$0].clocks[group][sender] }.max() ?? .zero }
+                return survivors.map { rows[$0].clocks[group][sender] }.min() ?? .zero
             })
         }
         let members = survivors.map { view.members[$0] }

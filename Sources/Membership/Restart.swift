@@ -35,6 +35,8 @@ package struct Restart: Sendable {
     }
     private struct Leading: Sendable {
         let ballot: Ballot
+        /// Ranks that were asked to promise.
+        let asked: RankSet
         let began: UInt64
         var phase: Phase
     }
@@ -68,7 +70,11 @@ package struct Restart: Sendable {
 
     // MARK: events
 
-    package mutating func heard(_ summary: Summary, from node: NodeID) { peers[node] = summary }
+    package mutating func heard(_ summary: Summary, from node: NodeID) {
+        // One that has come back speaks of as many groups as this node has; anything else is no word to act on.
+        guard summary.live || summary.ends.count == mine.ends.count else { return }
+        peers[node] = summary
+    }
     package mutating func lost(_ node: NodeID) {
         peers[node] = nil
         if following?.leader == node { following = nil }
@@ -79,9 +85,14 @@ package struct Restart: Sendable {
         guard !isBusy else { return }
         if joinRunning(into: &out) || catchUpWithNewest(into: &out) { return }
         if let leading, now - leading.began > patience { self.leading = nil }
+        // Whoever was waited for may have gone.
+        chooseWhenPromised(into: &out)
+        commitWhenAccepted(into: &out)
+        if case .applying(_, let holder) = leading?.phase, holder != me, peers[holder] == nil { leading = nil }
+        guard !isBusy else { return }
         guard leading == nil, following == nil else { return }
         let able = ableRanks()
-        guard mine.view.isQuorum(able), able.first.map({ mine.view.members[$0] }) == me else {
+        guard mine.view.isQuorum(able) || planted(.restartNoQuorum), able.first.map({ mine.view.members[$0] }) == me else {
             quorumSince = nil
             return
         }
@@ -91,7 +102,7 @@ package struct Restart: Sendable {
         let rounds = [mine.promised.round] + peers.values.map { $0.promised.round }
         let rank = UInt16(mine.view.rank(of: me) ?? 0)
         let ballot = Ballot(round: (rounds.max() ?? 0) + 1, rank: rank)
-        leading = Leading(ballot: ballot, began: now, phase: .preparing(promised: []))
+        leading = Leading(ballot: ballot, asked: able, began: now, phase: .preparing(promised: []))
         for rank in 0..<mine.view.members.count where able.contains(rank) {
             send(.prepare, RestartStep(ballot: ballot, after: mine.view.number), to: mine.view.members[rank], into: &out)
         }
@@ -104,9 +115,10 @@ package struct Restart: Sendable {
         }
         switch kind {
         case .prepare:
-            guard step.ballot > mine.promised, !isBusy else { return }
+            guard step.ballot > mine.promised || planted(.restartOldBallot), !isBusy else { return }
             promising = (step.ballot, node)
             following = nil
+            if planted(.restartPromiseUnsaved) { return savedPromise(step.ballot, into: &out) }
             out.append(.savePromise(step.ballot))
         case .promise: promised(step, by: node, into: &out)
         case .apply:
@@ -116,9 +128,10 @@ package struct Restart: Sendable {
             out.append(.apply)
         case .applied: appliedElsewhere(step, by: node, into: &out)
         case .propose:
-            guard step.ballot >= mine.promised, let proposal = step.proposal, case .ends(let ends) = proposal.basis else { return }
+            guard step.ballot >= mine.promised || planted(.restartOldBallot), let proposal = step.proposal, case .ends(let ends) = proposal.basis else { return }
             following = Following(leader: node, step: step)
             isBusy = true
+            if planted(.restartAcceptsUncopied) { return reached(ends: ends, into: &out) }
             out.append(.reach(ends, from: step.sources))
         case .accepted: acceptedElsewhere(step, by: node, into: &out)
         case .commit:
@@ -161,7 +174,7 @@ package struct Restart: Sendable {
             return
         }
         mine.ends = ends
-        guard following.step.ballot >= mine.promised else {
+        guard following.step.ballot >= mine.promised || planted(.restartOldBallot) else {
             self.following = nil
             return
         }
@@ -254,16 +267,23 @@ package struct Restart: Sendable {
         promised.insert(node)
         leading.phase = .preparing(promised: promised)
         self.leading = leading
-        // All that were asked, or a quorum once one of them has gone.
-        guard promised.count == ableRanks().count, mine.view.isQuorum(ranks(promised)) else { return }
-        choose(among: promised, into: &out)
+        chooseWhenPromised(into: &out)
+    }
+
+    /// Goes on once all that were asked and are still here have promised. Only they count: what one has accepted is known from
+    /// those alone that are here.
+    private mutating func chooseWhenPromised(into out: inout [RestartDirective]) {
+        guard let leading, case .preparing(let promised) = leading.phase else { return }
+        let here = leading.asked.intersection(ableRanks())
+        guard ranks(promised).isSuperset(of: here), mine.view.isQuorum(here) || planted(.restartNoQuorum) else { return }
+        choose(among: promised.filter { mine.view.rank(of: $0).map(here.contains) ?? false }, into: &out)
     }
 
     /// R8, R9: what may have been chosen is kept, whole; otherwise the longest log goes on with those that are here.
     private mutating func choose(among nodes: Set<NodeID>, into out: inout [RestartDirective]) {
         guard leading != nil else { return }
         let holders = nodes.compactMap { node in summary(of: node).accepted.map { (node, $0) } }
-        if let (holder, accepted) = holders.max(by: { ($0.1.ballot, $1.0) < ($1.1.ballot, $0.0) }) {
+        if !planted(.restartForgetsAccepted), let (holder, accepted) = holders.max(by: { ($0.1.ballot, $1.0) < ($1.1.ballot, $0.0) }) {
             switch accepted.proposal.basis {
             case .cut:
                 leading!.phase = .applying(accepted, by: holder)
@@ -277,7 +297,7 @@ package struct Restart: Sendable {
         var ends: [LogEnd] = []
         var sources: [NodeID] = []
         for group in 0..<mine.ends.count {
-            let best = nodes.max {
+            let best = planted(.restartFirstLog) ? nodes.min() ?? me : nodes.max {
                 (summary(of: $0).ends[group].number, $1) < (summary(of: $1).ends[group].number, $0)
             } ?? me
             sources.append(best)
@@ -315,8 +335,13 @@ package struct Restart: Sendable {
         accepted.insert(node)
         leading.phase = .proposing(proposal, adopted: adopted, accepted: accepted)
         self.leading = leading
-        guard mine.view.isQuorum(ranks(accepted)) else { return }
-        // Chosen. All that are to begin the view should have its log before it begins.
+        commitWhenAccepted(into: &out)
+    }
+
+    /// Chosen by a quorum; and all that are here and are to begin the view should have its log before it begins.
+    private mutating func commitWhenAccepted(into out: inout [RestartDirective]) {
+        guard let leading, case .proposing(let proposal, let adopted, let accepted) = leading.phase else { return }
+        guard mine.view.isQuorum(ranks(accepted)) || planted(.restartNoQuorum) else { return }
         let here = ableRanks()
         let wanted = proposal.view.members.filter { mine.view.rank(of: $0).map(here.contains) ?? false }
         guard wanted.allSatisfy({ accepted.contains($0) }) else { return }

@@ -64,6 +64,7 @@ package struct ClockMatrix: Sendable {
         // R2: the link is first-in-first-out, so all of the member's frames up to its promise are here.
         let promise = clocks[member * members + member]
         if promise > clocks[me * members + member] { clocks[me * members + member] = promise }
+        if planted(.hearsay) { for sender in 0..<members where sender != me { clocks[me * members + sender] = max(own(sender), row[row.startIndex + sender]) } }
         if key > durable[member] {
             durable[member] = key
             rose = true
@@ -98,6 +99,7 @@ package struct ClockMatrix: Sendable {
 
     /// What every member holds of `sender`.
     package func stableLimit(of sender: Int) -> Timestamp {
+        if planted(.deliverOnOrder) { return orderedLimit }
         var limit = clocks[sender]
         for member in 1..<max(members, 1) { limit = min(limit, clocks[member * members + sender]) }
         return limit
@@ -114,7 +116,7 @@ package struct ClockMatrix: Sendable {
         for candidate in durable where candidate > best {
             var present = RankSet()
             for member in 0..<members where durable[member] >= candidate { present.insert(member) }
-            if view.isQuorum(present) { best = candidate }
+            if view.isQuorum(present) || planted(.ackByMinority) { best = candidate }
         }
         return best
     }

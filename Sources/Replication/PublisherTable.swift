@@ -42,16 +42,17 @@ package struct PublisherTable: Equatable, Sendable {
 
     /// Judges a batch of records and, where it is accepted, counts it.
     package mutating func judge(_ batch: BatchHeader, at time: Timestamp) -> (verdict: Verdict, undo: Undo?) {
-        guard let line = lines[batch.publisher], batch.epoch >= line.epoch else { return (.fenced, nil) }
-        guard batch.epoch == line.epoch else { return (.gap, nil) }
-        guard batch.sequence > line.last else { return (.duplicate, nil) }
+        guard let line = lines[batch.publisher], batch.epoch >= line.epoch || planted(.epochUnfenced) else { return (.fenced, nil) }
+        guard batch.epoch == line.epoch || planted(.epochUnfenced) else { return (.gap, nil) }
+        guard batch.sequence > line.last || planted(.duplicateAccepted) else { return (.duplicate, nil) }
         // A line that has nothing yet begins where its publisher stands: the group may have begun anew, or forgotten it.
-        guard batch.sequence == line.last + 1 || line.last == 0, batch.count > 0 else { return (.gap, nil) }
+        guard batch.sequence == line.last + 1 || line.last == 0 || planted(.duplicateAccepted) || planted(.epochUnfenced), batch.count > 0 else { return (.gap, nil) }
         lines[batch.publisher] = Line(epoch: line.epoch, last: batch.lastSequence, touched: time)
         return (.accepted, Undo(lines: [(batch.publisher, line)]))
     }
 
     package mutating func takeBack(_ undo: Undo) {
+        guard !planted(.undoForgotten) else { return }
         for (publisher, line) in undo.lines.reversed() { lines[publisher] = line }
     }
 
@@ -61,6 +62,7 @@ package struct PublisherTable: Equatable, Sendable {
     }
 
     package func encode(into bytes: inout [UInt8]) {
+        let lines = planted(.onceLostInCheckpoint) ? [:] : lines
         bytes.append(int: UInt32(lines.count))
         for (publisher, line) in lines.sorted(by: { $0.key.raw < $1.key.raw }) {
             bytes.append(int: publisher.raw)

@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import Wire
 
 /// What of one sender's data ring is still in use here: frames are let go in any order, space is given back in ring order.
 ///
@@ -21,6 +22,7 @@ package struct RingLedger: Sendable {
     package mutating func enter(end: UInt64, uses: Int) -> Int {
         precondition(end >= read && uses > 0)
         lines.append(Line(end: end, uses: uses))
+        if planted(.ringFreedEarly) { consumed = end }
         read = end
         return first + lines.count - 1
     }
@@ -40,7 +42,7 @@ package struct RingLedger: Sendable {
         precondition(index >= 0 && lines[index].uses > 0)
         lines[index].uses -= 1
         while let head = lines.first, head.uses == 0 {
-            consumed = head.end
+            consumed = max(consumed, head.end)
             lines.removeFirst()
             first += 1
         }

@@ -16,6 +16,8 @@ struct Checker {
     private var views: [UInt64: (members: [NodeID], number: UInt64, chain: UInt64)] = [:]
     /// By entries delivered: the chain after them.
     private var delivered: [UInt64: UInt64] = [:]
+    /// By view: the most entries that anyone delivered in it.
+    private var deliveredIn: [UInt64: UInt64] = [:]
     private var places: [UInt32: [UInt64: Int]] = [:]
     private(set) var acknowledged: [UInt32: UInt64] = [:]
     private(set) var viewCount = 0
@@ -24,20 +26,33 @@ struct Checker {
 
     mutating func fail(_ what: String) { if violation == nil { violation = what } }
 
-    mutating func began(_ view: View, number: UInt64, chain: UInt64, at node: NodeID) {
+    /// True where nobody had begun the view before.
+    @discardableResult
+    mutating func began(_ view: View, number: UInt64, chain: UInt64, at node: NodeID) -> Bool {
         if let known = views[view.number.raw] {
             if known.members != view.members { fail("two views of number \(view.number.raw): \(known.members) and, at \(node), \(view.members)") }
             if known.number != number || known.chain != chain {
                 fail("\(view) begins at entry \(known.number) (\(known.chain)) and, at \(node), at \(number) (\(chain))")
             }
-            return
+            return false
         }
         views[view.number.raw] = (view.members, number, chain)
         viewCount += 1
+        for (earlier, most) in deliveredIn where earlier < view.number.raw && most > number {
+            fail("\(view) begins with \(number) entries; in view \(earlier) \(most) had been delivered")
+        }
+        if let known = delivered[number], known != chain { fail("\(view) begins with another history of \(number) entries than was delivered") }
+        return true
     }
 
     /// `peaks`: by node, how many entries have ever been on its disk.
     mutating func delivered(_ number: UInt64, chain: UInt64, view: View, at node: NodeID, peaks: [NodeID: UInt64]) {
+        if deliveredIn[view.number.raw] ?? 0 < number {
+            deliveredIn[view.number.raw] = number
+            for (later, begin) in views where later > view.number.raw && begin.number < number {
+                fail("\(node) delivers \(number) entries in \(view); view \(later) began with \(begin.number)")
+            }
+        }
         if let known = delivered[number] {
             if known != chain { fail("\(node) delivered another history of \(number) entries") }
             return

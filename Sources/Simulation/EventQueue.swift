@@ -18,6 +18,10 @@ struct EventQueue {
         case client(Int)
         case heal(partition: Int)
         case fault
+        /// One more fault, on the heels of a change of view.
+        case strike
+        /// The host's disk has room again, and is as fast as ever.
+        case relief(host: Int)
     }
     private struct Item {
         let time: UInt64

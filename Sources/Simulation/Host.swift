@@ -43,6 +43,14 @@ final class Host {
     /// The most entries that have ever been on this disk.
     var peak: UInt64 = 0
     var ending: String?
+    /// How many entries its disk was told to have synced, as the node was answered: what no crash may take back.
+    var told: UInt64 = 0
+    /// Killed after so many directives of its next turn; with its power cut too.
+    var crashAfter: Int?
+    var crashesPower = false
+    var isSlow = false
+    /// A sync of this disk's has failed, or will.
+    var syncFails = false
 
     init(index: Int, count: Int) {
         self.index = index
@@ -72,5 +80,6 @@ final class Host {
         retained = []
         ending = nil
         stalledUntil = 0
+        crashAfter = nil
     }
 }

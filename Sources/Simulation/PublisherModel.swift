@@ -151,8 +151,7 @@ final class PublisherModel {
             switch refusal.code {
             case .unavailable: leave(world)
             case .gap:
-                world.counts.gaps += 1
-                leave(world)
+                world.checker.fail("publisher \(client) has left nothing out and is refused: \(refusal.reason)")
             case .fenced:
                 world.counts.fenced += 1
                 leave(world)

@@ -1,8 +1,22 @@
 /// Runs the shipping core in a world of its own: virtual time, links and disks that fail, clients, checkers. A seed says it all.
 package enum Simulation {
-    /// One world: `steps` events with faults, then quiet until all are level, and the verdict.
-    package static func run(seed: UInt64, steps: Int, trace: ((String) -> Void)? = nil) -> Report {
-        World(seed: seed, trace: trace).run(steps: steps)
+    /// One world: `plan.steps` events with faults, then quiet until all are level, and the verdict.
+    package static func run(_ plan: Plan, trace: ((String) -> Void)? = nil) -> Report {
+        World(plan, trace: trace).run()
+    }
+}
+
+/// What makes a world: equal plans give equal worlds.
+package struct Plan: Sendable, Equatable {
+    package var seed: UInt64
+    /// Events with faults, before the world is left in peace.
+    package var steps: Int
+    /// Faults left out, by their number in the world (from 1).
+    package var skip: Set<Int>
+    package init(seed: UInt64, steps: Int, skip: Set<Int> = []) {
+        self.seed = seed
+        self.steps = steps
+        self.skip = skip
     }
 }
 
@@ -28,4 +42,6 @@ package struct Report: Sendable, Equatable {
     package let digest: UInt64
     package let counts: Counts
     package let violation: String?
+    /// Faults that happened, by number.
+    package let struck: [Int]
 }

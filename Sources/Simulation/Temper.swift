@@ -18,8 +18,12 @@ struct Temper {
     /// Nanoseconds between faults, at most; 0: none.
     let faultGap: UInt64
     let faults: [Fault]
-    /// How often, in a hundred, a fault follows on the heels of another, or of a new view.
+    /// How often, in a hundred, a fault follows on the heels of another.
     let onTheHeels: Int
+    /// How often, in a hundred, a fault follows a wedge or the first node's beginning of a view.
+    let onChange: Int
+    /// Nanoseconds that a node stays down, at most.
+    let downMost: UInt64
     let restartWait: UInt64
     let holdUp: UInt64
     let stuckAfter: UInt64
@@ -28,6 +32,12 @@ struct Temper {
 
     enum Fault: CaseIterable {
         case kill, powerCut, crashAll, cutLink, partition, oneWay, stall, clockStep, clientHop, crashLeader
+        /// Killed between two of the things that one turn of its loop does.
+        case crashMidTurn
+        /// A sync fails and forgets what it should have written; the disk has no room for a while; it is slow for a while.
+        case syncError, diskFull, slowDisk
+        /// All nodes but a few go down, and come back with what their disks hold.
+        case crashMost
     }
 
     init(seed: UInt64) {
@@ -39,14 +49,17 @@ struct Temper {
         publishers = 1 + random.below(3)
         subscribers = 2 + random.below(2)
         publishGap = random.pick([500, 2_000, 10_000, 40_000]) * Span.microsecond
-        recordBytes = random.pick([16, 64, 400])
+        // Three records and their headers fit into a third of the ring.
+        recordBytes = min(random.pick([16, 64, 400]), ringBytes / 12 - 100)
         networkMost = random.pick([100, 1_000, 20_000]) * Span.microsecond
         diskMost = random.pick([200, 2_000, 50_000]) * Span.microsecond
-        faultGap = random.pick([0, 20, 100, 500, 500, 2_000]) * Span.millisecond
-        var drawn = Fault.allCases.filter { _ in random.chance(50) }
+        faultGap = random.pick([0, 10, 20, 50, 50, 100, 100, 200, 500]) * Span.millisecond
+        var drawn = Fault.allCases.filter { _ in random.chance(40) }
         if drawn.isEmpty { drawn = [.kill] }
         faults = drawn
         onTheHeels = random.pick([0, 20, 60])
+        onChange = random.pick([0, 20, 60])
+        downMost = random.pick([50, 300, 3_000]) * Span.millisecond
         restartWait = random.pick([20, 200]) * Span.millisecond
         holdUp = random.pick([500, 3_000]) * Span.millisecond
         stuckAfter = random.pick([200, 1_000]) * Span.millisecond

@@ -6,7 +6,9 @@ internal import Wire
 
 /// Nodes, disks, links, clients and faults under one virtual clock; everything that happens follows from the seed.
 final class World {
-    let seed: UInt64
+    let plan: Plan
+    /// Faults that were not left out, by number.
+    var struck: [Int] = []
     let temper: Temper
     var now: UInt64 = 1_000_000
     var queue = EventQueue()
@@ -32,8 +34,9 @@ final class World {
     let trace: ((String) -> Void)?
     static let epoch: UInt64 = 1_700_000_000_000_000_000
 
-    init(seed: UInt64, trace: ((String) -> Void)?) {
-        self.seed = seed
+    init(_ plan: Plan, trace: ((String) -> Void)?) {
+        self.plan = plan
+        let seed = plan.seed
         self.trace = trace
         temper = Temper(seed: seed)
         network = SplitMix64(seed: seed, .network)
@@ -64,11 +67,15 @@ final class World {
         if let trace { trace("\(Double(now / 1000) / 1000) ms  \(line())") }
     }
     func note(_ value: UInt64) { digest = mix(digest ^ value) }
+    func relieve(_ host: Host) {
+        host.files.capacity = nil
+        host.isSlow = false
+    }
 
     // MARK: running
 
-    func run(steps: Int) -> Report {
-        var left = steps
+    func run() -> Report {
+        var left = plan.steps
         while left > 0, checker.violation == nil, let (time, event) = queue.next() {
             now = time
             happen(event)
@@ -80,7 +87,7 @@ final class World {
         counts.views = checker.viewCount
         counts.virtual = now
         counts.acknowledged = Int(checker.acknowledged.values.reduce(0, +))
-        return Report(seed: seed, digest: digest, counts: counts, violation: checker.violation)
+        return Report(seed: plan.seed, digest: digest, counts: counts, violation: checker.violation, struck: struck)
     }
 
     private func heal() {
@@ -90,6 +97,9 @@ final class World {
         releaseHeld()
         for host in hosts {
             host.stalledUntil = 0
+            relieve(host)
+            host.files.syncsUntilError = nil
+            host.crashAfter = nil
             if !host.isRunning { queue.add(.boot(host: host.index), at: now + 1) } else { wake(host, after: 1) }
         }
         let limit = now + 120 * Span.second
@@ -182,6 +192,10 @@ final class World {
             if client < publishers.count { publishers[client].due(self) } else { subscribers[client - publishers.count].due(self) }
         case .heal(let partition): if partition == partitions { unblock() }
         case .fault: fault()
+        case .strike:
+            counts.faults += 1
+            strike(counts.faults)
+        case .relief(let index): relieve(hosts[index])
         }
     }
 }

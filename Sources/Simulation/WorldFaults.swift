@@ -1,18 +1,61 @@
 internal import Broker
+internal import Storage
 internal import Wire
 
 /// What goes wrong.
 extension World {
+    /// The next fault of the world's own clock.
     func fault() {
         guard !isHealing else { return }
         var gap = faults.scale(temper.faultGap / 8 + 1, 2 * temper.faultGap)
         if faults.chance(temper.onTheHeels) { gap = faults.scale(100 * Span.microsecond, 20 * Span.millisecond) }
         queue.add(.fault, at: now + gap)
         counts.faults += 1
+        strike(counts.faults)
+    }
+
+    /// The group is changing its view: the time for a fault to hurt.
+    func changing() {
+        guard !isHealing, temper.faultGap > 0, counts.faults > 0, faults.chance(temper.onChange) else { return }
+        queue.add(.strike, at: now + faults.scale(Span.microsecond, 5 * Span.millisecond))
+    }
+
+    /// Fault `number` of the plan, unless the plan leaves it out.
+    func strike(_ number: Int) {
+        guard !isHealing else { return }
         let kind = faults.pick(temper.faults)
         let running = hosts.filter(\.isRunning)
         note(UInt64(running.count))
+        if plan.skip.contains(number) { return }
+        struck.append(number)
         switch kind {
+        case .crashMidTurn:
+            guard !running.isEmpty else { return }
+            let host = faults.pick(running)
+            host.crashAfter = 1 + faults.below(6)
+            host.crashesPower = temper.hasPowerCuts && faults.chance(50)
+        case .syncError:
+            guard !running.isEmpty else { return }
+            let host = faults.pick(running)
+            say("a sync of \(host.id)'s will fail")
+            host.files.syncsUntilError = faults.below(4)
+            host.syncFails = true
+        case .diskFull:
+            guard !running.isEmpty else { return }
+            let host = faults.pick(running)
+            host.files.capacity = host.files.used + faults.below(4 * temper.segmentBytes)
+            say("\(host.id)'s disk is nearly full")
+            queue.add(.relief(host: host.index), at: now + faults.scale(10 * Span.millisecond, temper.downMost))
+        case .slowDisk:
+            guard !running.isEmpty else { return }
+            let host = faults.pick(running)
+            host.isSlow = true
+            say("\(host.id)'s disk is slow")
+            queue.add(.relief(host: host.index), at: now + faults.scale(10 * Span.millisecond, temper.downMost))
+        case .crashMost:
+            guard running.count > 1 else { return }
+            let spared = faults.pick(running)
+            for host in running where host !== spared && faults.chance(80) { bring(down: host, power: temper.hasPowerCuts && faults.chance(50)) }
         case .kill, .powerCut:
             guard !running.isEmpty else { return }
             bring(down: faults.pick(running), power: kind == .powerCut && temper.hasPowerCuts)
@@ -42,9 +85,9 @@ extension World {
         }
     }
 
-    private func bring(down host: Host, power: Bool) {
+    func bring(down host: Host, power: Bool) {
         crash(host, power: power)
-        queue.add(.boot(host: host.index), at: now + faults.scale(Span.millisecond, 3 * Span.second))
+        queue.add(.boot(host: host.index), at: now + faults.scale(Span.millisecond, temper.downMost))
     }
 
     private func partition(isOneWay: Bool) {
@@ -61,7 +104,7 @@ extension World {
                 queue.add(.silence(link: id, end: end), at: now + temper.suspectAfter + faults.next() % (temper.suspectAfter / 2))
             }
         }
-        queue.add(.heal(partition: partitions), at: now + faults.scale(5 * Span.millisecond, 3 * Span.second))
+        queue.add(.heal(partition: partitions), at: now + faults.scale(5 * Span.millisecond, temper.downMost))
     }
     func unblock() {
         say("partition \(partitions) heals")

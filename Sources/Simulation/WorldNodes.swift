@@ -1,4 +1,5 @@
 internal import Broker
+internal import Glibc
 internal import DequeModule
 internal import Journal
 internal import Storage
@@ -36,6 +37,10 @@ extension World {
             options.indexBytes = 1 << 10
             let opened = try Journal.open(host.files, members: hosts.map(\.id), options: options)
             host.files.operationsUntilPowerCut = nil
+            let end = opened.states[0].end.number.raw
+            guard end >= host.told else { return checker.fail("\(host.id) had \(host.told) entries on its disk and finds \(end)") }
+            host.told = end
+            if host.files.syncsUntilError == nil { host.syncFails = false }
             var settings = NodeSettings(
                 node: host.id, cluster: "sim", members: hosts.map { ($0.id, "h\($0.index):1") }, topics: topics,
                 segmentBytes: temper.segmentBytes)
@@ -50,8 +55,9 @@ extension World {
             say("\(host.id) begins life \(host.life): \(opened.state.installed), \(opened.states[0].end.number.raw) entries")
             wake(host, after: 1)
         } catch {
-            guard host.files.operationsUntilPowerCut != nil else { return checker.fail("\(host.id) does not start: \(error)") }
-            host.files.crash(using: &disk)
+            let isCut = host.files.operationsUntilPowerCut != nil
+            guard isCut || isExpected(error, host) else { return checker.fail("\(host.id) does not start: \(error)") }
+            if isCut { host.files.crash(using: &disk) }
             queue.add(.boot(host: host.index), at: now + faults.scale(Span.millisecond, Span.second))
         }
     }
@@ -65,10 +71,13 @@ extension World {
             // The jobs under way get as far as they get.
             if power { host.files.operationsUntilPowerCut = disk.below(12) }
             var results: [DiskResult] = []
-            do throws(StorageError) { try work.work(busy, into: &results) } catch {
-                if !power { checker.fail("\(host.id)'s disk: \(error)") }
+            do throws(StorageError) {
+                try work.work(busy, into: &results)
+                if !power { host.peak = max(host.peak, work.durable.synced.raw) }
+            } catch {
+                if !power, !isExpected(error, host) { checker.fail("\(host.id)'s disk: \(error)") }
             }
-            if !power { host.peak = max(host.peak, work.durable.synced.raw) }
+            host.told = min(host.told, lowest(busy))
         }
         host.files.operationsUntilPowerCut = nil
         dropAll(host)
@@ -94,11 +103,12 @@ extension World {
         var jobs = host.busy ?? []
         jobs += host.jobs
         var results: [DiskResult] = []
+        host.told = min(host.told, lowest(jobs))
         do throws(StorageError) {
             try host.work!.work(jobs, into: &results)
-            try host.work!.durable.close()
-        } catch { return checker.fail("\(host.id)'s disk: \(error)") }
-        host.peak = max(host.peak, host.work!.durable.synced.raw)
+            try host.work!.close()
+            host.peak = max(host.peak, host.work!.durable.synced.raw)
+        } catch { if !isExpected(error, host) { return checker.fail("\(host.id)'s disk: \(error)") } }
         dropAll(host)
         host.forget()
         queue.add(.boot(host: host.index), at: now + network.scale(100 * Span.microsecond, 20 * Span.millisecond))
@@ -110,15 +120,51 @@ extension World {
         guard host.busy == nil, !host.jobs.isEmpty else { return }
         host.busy = host.jobs
         host.jobs = []
-        queue.add(.disk(host: host.index, life: host.life), at: now + disk.scale(20 * Span.microsecond, temper.diskMost))
+        queue.add(.disk(host: host.index, life: host.life), at: now + disk.scale(20 * Span.microsecond, temper.diskMost) * (host.isSlow ? 50 : 1))
+    }
+
+    /// Errors that a fault of this world explains.
+    private func isExpected(_ error: StorageError, _ host: Host) -> Bool {
+        switch error.kind {
+        case .system(ENOSPC): host.files.capacity != nil
+        case .system(EIO): host.syncFails
+        default: false
+        }
+    }
+
+    /// Entries below this are out of reach of the jobs' cuts.
+    private func lowest(_ jobs: [DiskJob]) -> UInt64 {
+        var lowest = UInt64.max
+        for case .truncate(.durable, let number) in jobs { lowest = min(lowest, number.raw) }
+        return lowest
+    }
+
+    /// What the journal says to be on the disk must be there, by the disk's own account.
+    private func checkDisk(_ host: Host, saved: Bool) {
+        guard let log = host.work?.durable, log.synced == log.end.number else { return }
+        let open = "group-0/" + log.openName
+        let loose = host.files.unsynced(in: "group-0", below: [open: log.openBytes]).filter { $0.hasSuffix(".log") }
+        if !loose.isEmpty { checker.fail("\(host.id) says that \(log.synced.raw) entries are on its disk; not synced: \(loose.joined(separator: ", "))") }
+        guard saved else { return }
+        let state = host.files.unsynced(in: "").filter { $0.hasSuffix("member") }
+        if !state.isEmpty { checker.fail("\(host.id) says that its state is saved; not synced: \(state.joined(separator: ", "))") }
     }
 
     func finishJobs(_ host: Host) {
         guard let jobs = host.busy else { return }
         var results: [DiskResult] = []
-        do throws(StorageError) { try host.work!.work(jobs, into: &results) } catch { return checker.fail("\(host.id)'s disk: \(error)") }
+        host.told = min(host.told, lowest(jobs))
+        do throws(StorageError) { try host.work!.work(jobs, into: &results) } catch {
+            guard isExpected(error, host) else { return checker.fail("\(host.id)'s disk: \(error)") }
+            // `dbroker` ends; whoever looks after it starts it again.
+            say("\(host.id) ends: \(error)")
+            host.busy = nil
+            return bring(down: host, power: temper.hasPowerCuts && disk.chance(30))
+        }
         host.busy = nil
         host.peak = max(host.peak, host.work!.durable.synced.raw)
+        for case .synced(.durable, let end) in results { host.told = end.raw }
+        checkDisk(host, saved: results.contains { if case .saved = $0 { true } else { false } })
         if !results.isEmpty { tell(host, .disk(results)) }
         startJobs(host)
     }
@@ -152,6 +198,10 @@ extension World {
         while index < host.out.count, host.ending == nil, checker.violation == nil {
             perform(host.out[index], host, at)
             index += 1
+            if let left = host.crashAfter {
+                host.crashAfter = left - 1
+                if left == 1 { return bring(down: host, power: host.crashesPower) }
+            }
         }
         host.out = []
         check(host)
@@ -165,7 +215,7 @@ extension World {
         node.checkInvariants()
         let view = node.view
         if let origin = node.origin(of: .durable) {
-            if origin == node.end(of: .durable) { checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) }
+            if origin == node.end(of: .durable), checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing() }
         } else if let end = node.delivered(in: .durable), end.number.raw > 0 {
             var peaks: [NodeID: UInt64] = [:]
             for other in hosts { peaks[other.id] = other.peak }

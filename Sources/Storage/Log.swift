@@ -113,6 +113,9 @@ package final class Log<D: Disk> {
     package var bytes: Int { segments.reduce(0) { $0 + $1.bytes } }
     package var segmentCount: Int { segments.count }
 
+    /// The open segment's file, and where its entries end.
+    package var openName: String { openSegment.name }
+    package var openBytes: Int { openSegment.bytes }
     var openSegment: Segment {
         get { segments[segments.count - 1] }
         _modify { yield &segments[segments.count - 1] }

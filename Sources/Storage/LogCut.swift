@@ -71,7 +71,7 @@ extension Log {
         staged.clear(at: end)
         synced = min(synced, number)
         (zeroed, reserved) = (openSegment.bytes, openSegment.bytes)
-        try disk.truncate(file, to: openSegment.bytes)
+        if !planted(.cutLeavesTail) { try disk.truncate(file, to: openSegment.bytes) }
         try disk.sync(file)
         synced = end.number
         try reserve()

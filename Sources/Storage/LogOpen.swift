@@ -36,6 +36,7 @@ extension Log {
             disk, group: group, options: options, segments: segments, file: file, end: last.start, synced: last.start.number,
             damage: damage, checkpoints: listing.checkpoints, mark: listing.mark)
         let torn = try log.poisoning { () throws(StorageError) in try log.recoverTail() }
+        if planted(.tailCutShort), log.end.number > log.openSegment.start.number { try log.truncate(to: EntryNumber(log.end.number.raw - 1)) }
         let readable = try log.checkpoint()
         if readable == nil, log.first > .zero, !disk.isVolatile, log.damage.isEmpty {
             let what = "no checkpoint at or behind the first entry reads back"
@@ -134,7 +135,7 @@ extension Log {
         openSegment.index = scan.index
         end = scan.after
         let floor = max(scan.synced, segment.start.number, max(mark.synced, checkpoints.last?.number ?? .zero))
-        damage += scan.damage(segment: path(segment.name), floor: floor)
+        if !planted(.damageTakenForTorn) { damage += scan.damage(segment: path(segment.name), floor: floor) }
         (zeroed, reserved) = (scan.position, scan.position)
         synced = end.number
         staged.clear(at: end)

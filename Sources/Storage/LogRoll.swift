@@ -21,12 +21,12 @@ extension Log {
     }
 
     func beginSegment(checkpoint: [UInt8]?) throws(StorageError) {
-        try sync()
+        if planted(.rollUnsynced) { synced = end.number } else { try sync() }
         try poisoning { () throws(StorageError) in
             if openSegment.bytes > SegmentHeader.size {
                 try disk.truncate(file, to: openSegment.bytes)
                 (zeroed, reserved) = (openSegment.bytes, openSegment.bytes)
-                try disk.sync(file)
+                if !planted(.rollUnsynced) { try disk.sync(file) }
             }
             if let checkpoint { try save(checkpoint) }
             // An empty segment is the next one already.
@@ -54,7 +54,7 @@ extension Log {
             try disk.write(file, at: 0, bytes: header.encoded)
             try disk.sync(file)
             try disk.rename(draft, to: path)
-            try disk.syncDirectory(directory)
+            if !planted(.directoryUnsynced) { try disk.syncDirectory(directory) }
             return file
         } catch {
             disk.close(file)

@@ -165,6 +165,17 @@ package final class MemoryDisk: Disk {
     package func contents(_ path: String) -> [UInt8]? { names[path]?.bytes }
     /// Turns bits over in a file, synced or not, behind everyone's back.
     package func flip(_ path: String, at position: Int, bits: UInt8) { names[path]?.bytes[position] ^= bits }
+    /// What a power cut could still take back of a directory's files: bytes below `sizes` (all, where a path is not named) and names.
+    package func unsynced(in directory: String, below sizes: [String: Int] = [:]) -> [String] {
+        var found: [String] = []
+        for path in names.keys.sorted() where parent(path) == directory {
+            let limit = sizes[path] ?? .max
+            let isOpen = names[path]!.changes.contains { !$0.new.isEmpty && $0.start < limit || $0.sizeAfter < $0.sizeBefore }
+            if isOpen { found.append(path) }
+        }
+        for change in nameChanges where change.directory == directory { found += change.names.map { "the name \($0.path)" } }
+        return found
+    }
     /// Bytes of all files.
     package var used: Int { names.values.reduce(0) { $0 + $1.bytes.count } }
 

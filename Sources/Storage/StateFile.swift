@@ -32,12 +32,12 @@ package struct StateFile<D: Disk> {
         whole.append(contentsOf: bytes)
         whole.store(whole.withView { $0.from(8).crc32c() }, at: 4)
 
-        let draft = path(name) + Self.unfinished
+        let draft = planted(.stateInPlace) ? path(name) : path(name) + Self.unfinished
         if try disk.exists(draft) { try disk.remove(draft) }
         let file = try disk.open(draft, create: true)
         do throws(StorageError) {
             try disk.write(file, at: 0, bytes: whole)
-            try disk.sync(file)
+            if !planted(.stateUnsynced) { try disk.sync(file) }
         } catch {
             disk.close(file)
             // Best effort: what is left is removed by the next save; the first error is the one to tell.
@@ -45,7 +45,7 @@ package struct StateFile<D: Disk> {
             throw error
         }
         disk.close(file)
-        try disk.rename(draft, to: path(name))
+        if !planted(.stateInPlace) { try disk.rename(draft, to: path(name)) }
         try disk.syncDirectory(directory)
     }
 

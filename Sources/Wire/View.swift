@@ -15,7 +15,7 @@ package struct View: Equatable, Sendable, CustomStringConvertible {
     /// rank among them; so a pair survives the loss of its second member, and never splits.
     package func isQuorum(_ present: RankSet) -> Bool {
         let got = present.intersection(.all(members.count)).count
-        return 2 * got > members.count || (2 * got == members.count && present.contains(0))
+        return 2 * got > members.count || (2 * got == members.count && (present.contains(0) || planted(.quorumOfHalf)))
     }
     /// The least number of members, the first among them or not, that is always a quorum.
     package var quorumSize: Int { members.count / 2 + 1 }

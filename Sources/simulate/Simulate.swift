@@ -5,19 +5,36 @@ import Simulation
 @main
 struct Simulate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Runs the broker's core in a simulated world and checks what it does.",
-        discussion: "Each seed is printed before it runs, so that a trap names it. Exit status 1: a violation was found.")
+        abstract: "Runs the broker's core in simulated worlds and checks what it does.",
+        discussion: "Exit status 1: a violation was found, or a planted fault was not.",
+        subcommands: [Run.self, Shrink.self, Mutants.self, Work.self], defaultSubcommand: Run.self)
+}
+
+/// How large the worlds are.
+struct Size: ParsableArguments {
+    @Option(help: "Events with faults in each world.") var steps = 2_000
+
+    mutating func validate() throws {
+        guard steps > 0 else { throw ValidationError("--steps: \(steps) is not above 0") }
+    }
+}
+
+/// One seed, or many on all processors.
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Runs worlds: one seed, a range of them, or as many as fit into some minutes.")
 
     @Option(help: "Run this seed alone.") var seed: UInt64?
     @Option(help: "Run these seeds: first..last.") var seeds: String?
     @Option(help: "Run seeds, from the first of --seeds (or 1) on, for so many minutes.") var minutes: Double?
-    @Option(help: "Events with faults in each world.") var steps = 8_000
+    @OptionGroup var size: Size
+    @Option(help: "Leave these faults of the world out, by number: 3,5,8.") var skip = ""
     @Flag(help: "Print what happens.") var trace = false
-    @Flag(help: "Do not stop at a violation.") var all = false
+    @Option(help: "Worlds at a time.") var jobs = processors
 
     mutating func validate() throws {
-        guard steps > 0 else { throw ValidationError("--steps: \(steps) is not above 0") }
         if seeds != nil, range == nil { throw ValidationError("--seeds: write first..last, for example 1..500") }
+        if jobs < 1 { throw ValidationError("--jobs: \(jobs) is not above 0") }
+        if numbers(skip) == nil { throw ValidationError("--skip: write the faults' numbers, for example 3,5,8") }
     }
 
     private var range: ClosedRange<UInt64>? {
@@ -27,47 +44,34 @@ struct Simulate: ParsableCommand {
     }
 
     mutating func run() throws {
-        let clock = ContinuousClock()
-        let end = minutes.map { clock.now + .seconds($0 * 60) }
-        var next = seed ?? range?.lowerBound ?? 1
-        let last = seed ?? (minutes == nil ? range?.upperBound ?? next : .max)
-        var total = Report.Counts()
-        var worlds = 0
-        var failed = 0
-        while next <= last, end.map({ clock.now < $0 }) ?? true {
-            say("seed \(next)", end: " ")
-            let report = trace ? Simulation.run(seed: next, steps: steps) { print($0) } : Simulation.run(seed: next, steps: steps)
-            worlds += 1
-            add(report.counts, to: &total)
-            if let violation = report.violation {
-                failed += 1
-                say("VIOLATION: \(violation)", end: "\n")
-                if !all { break }
-            } else {
-                say(seed == nil ? "\r" : "\(report.counts), digest \(String(report.digest, radix: 16))\n", end: "")
-            }
-            next += 1
-        }
-        print("\(worlds) worlds, \(failed) with a violation; \(total.events) events, \(total.virtual / 1_000_000_000) s of virtual time, \(total.faults) faults, \(total.crashes) crashes, \(total.restarts) restarts from disk, \(total.views) views, \(total.records) records, \(total.acknowledged) acknowledged, \(total.fenced) fenced, \(total.gaps) gaps")
-        if failed > 0 { throw ExitCode(1) }
+        if let seed { return try one(Plan(seed: seed, steps: size.steps, skip: numbers(skip) ?? [])) }
+        let first = range?.lowerBound ?? 1
+        let last = minutes == nil ? range?.upperBound ?? first : .max
+        let sweep = Sweep(steps: size.steps, jobs: jobs)
+        let failed = sweep.run(from: first, to: last, seconds: minutes.map { $0 * 60 })
+        print(sweep.summary)
+        for seed in failed.sorted() { print("again: simulate --seed \(seed) --steps \(size.steps) --trace; smaller: simulate shrink \(seed) --steps \(size.steps)") }
+        let odd = sweep.repeatEveryHundredth()
+        if sweep.repeated > 0 { print("\(sweep.repeated) worlds run again in a fresh process: \(odd.isEmpty ? "all digests equal" : "DIGESTS DIFFER: \(odd)")") }
+        if !failed.isEmpty || !odd.isEmpty { throw ExitCode(1) }
     }
 
-    /// At once, so that a trap leaves the seed behind.
-    private func say(_ text: String, end: String) {
-        print(text, terminator: end)
-        fflush(nil)
+    /// In this process, so that a debugger or a profiler sees it.
+    private func one(_ plan: Plan) throws {
+        let report = trace ? Simulation.run(plan) { print($0) } : Simulation.run(plan)
+        print("seed \(plan.seed): \(Tally(report)), digest \(String(report.digest, radix: 16))")
+        guard let violation = report.violation else { return }
+        print("VIOLATION: \(violation)")
+        throw ExitCode(1)
     }
+}
 
-    private func add(_ counts: Report.Counts, to total: inout Report.Counts) {
-        total.events += counts.events
-        total.faults += counts.faults
-        total.crashes += counts.crashes
-        total.restarts += counts.restarts
-        total.views += counts.views
-        total.records += counts.records
-        total.acknowledged += counts.acknowledged
-        total.fenced += counts.fenced
-        total.gaps += counts.gaps
-        total.virtual += counts.virtual
-    }
+/// The processors that this machine has online.
+var processors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
+/// `3,5,8` as numbers; nil where it is something else.
+func numbers(_ list: String) -> Set<Int>? {
+    let parts = list.split(separator: ",")
+    let values = parts.compactMap { Int($0) }
+    return values.count == parts.count ? Set(values) : nil
 }

@@ -1,0 +1,14 @@
+internal import Wire
+
+#if MUTANTS
+    /// The faults that can be planted in this build.
+    package var mutantNames: [String] { Mutant.allCases.map(\.rawValue) }
+    /// Plants one for the rest of this process's life; false where there is none of that name.
+    package func plant(_ name: String) -> Bool {
+        unsafe plantedMutant = Mutant(rawValue: name)
+        return unsafe plantedMutant != nil
+    }
+#else
+    package var mutantNames: [String] { [] }
+    package func plant(_ name: String) -> Bool { false }
+#endif

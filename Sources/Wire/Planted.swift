@@ -1,0 +1,69 @@
+/// Faults planted on purpose: rules broken one at a time, so that the simulator's checkers can be seen to catch each
+/// (`simulate mutants`). Only a build with MUTANTS has them; in every other build `planted` is false.
+@usableFromInline package enum Mutant: String, CaseIterable, Sendable {
+    // Order, stability, durability (R1–R5).
+    case clockStands = "clock-stands"
+    case wallClockStamps = "wall-clock-stamps"
+    case rowBeforeData = "row-before-data"
+    case hearsay = "hold-by-hearsay"
+    case promiseUnread = "promise-unread"
+    case deliverOnOrder = "deliver-on-order"
+    case ackBeforeDurable = "ack-before-durable"
+    case ackByMinority = "ack-by-minority"
+    case carriedEarly = "carried-early"
+    case quorumOfHalf = "quorum-of-half"
+    // Suspicion, cut, agreement (R6–R8).
+    case noFreeze = "no-freeze"
+    case suspectHeard = "suspect-heard"
+    case cutOwnRow = "cut-own-row"
+    case cutHighest = "cut-highest"
+    case cutBySome = "cut-by-some"
+    case resendLost = "resend-lost"
+    case resendLate = "resend-late"
+    case forgetAccepted = "forget-accepted"
+    case acceptNotDurable = "accept-not-durable"
+    case acceptWithoutFrames = "accept-without-frames"
+    case lowerBallot = "lower-ballot"
+    case minorityView = "minority-view"
+    case chosenByOne = "chosen-by-one"
+    case staleView = "stale-view"
+    case framesBeforeAllBegan = "frames-before-all-began"
+    case installedBeforeLog = "installed-before-log"
+    // Restart and joins (R9, R10).
+    case restartFirstLog = "restart-first-log"
+    case restartNoQuorum = "restart-no-quorum"
+    case restartForgetsAccepted = "restart-forgets-accepted"
+    case restartAcceptsUncopied = "restart-accepts-uncopied"
+    case restartPromiseUnsaved = "restart-promise-unsaved"
+    case restartOldBallot = "restart-old-ballot"
+    case learnerEarly = "learner-early"
+    case learnerKeepsTail = "learner-keeps-tail"
+    // Flow, exactly once (R11, R13).
+    case ringOverrun = "ring-overrun"
+    case ringFreedEarly = "ring-freed-early"
+    case duplicateAccepted = "duplicate-accepted"
+    case epochUnfenced = "epoch-unfenced"
+    case undoForgotten = "undo-forgotten"
+    case onceLostInCheckpoint = "once-lost-in-checkpoint"
+    case liveTooEarly = "live-too-early"
+    // Storage.
+    case ackBeforeSync = "ack-before-sync"
+    case syncRetried = "sync-retried"
+    case directoryUnsynced = "directory-unsynced"
+    case rollUnsynced = "roll-unsynced"
+    case stateInPlace = "state-in-place"
+    case stateUnsynced = "state-unsynced"
+    case positionUnchecked = "position-unchecked"
+    case checksumUnchecked = "checksum-unchecked"
+    case cutLeavesTail = "cut-leaves-tail"
+    case damageTakenForTorn = "damage-taken-for-torn"
+    case tailCutShort = "tail-cut-short"
+}
+
+#if MUTANTS
+    /// Set once, before a world runs.
+    nonisolated(unsafe) package var plantedMutant: Mutant?
+    package func planted(_ mutant: Mutant) -> Bool { unsafe plantedMutant == mutant }
+#else
+    @inlinable @inline(__always) package func planted(_ mutant: Mutant) -> Bool { false }
+#endif
