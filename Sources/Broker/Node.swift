@@ -174,7 +174,9 @@ package struct Node: Sendable {
             carryOut(steps, into: &out)
         case .compare, .fetch: try serveCopy(kind, body, to: node, into: &out)
         case .matched, .entries: try copyAnswer(kind, body, from: node, now: now, into: &out)
-        case .admit: admit(node, into: &out)
+        case .admit:
+            var decoder = Decoder(body, "admit")
+            admit(node, learning: ViewNumber(try decoder.int()), into: &out)
         case .welcome: try welcome(body, from: node, now: now, into: &out)
         default: throw .value(what: "message kind between nodes", value: UInt64(kind.rawValue))
         }

@@ -6,6 +6,11 @@ internal import Wire
 extension Node {
     mutating func heard(_ summary: Summary, from node: NodeID, now: Instant, into out: inout [Directive]) {
         restart?.heard(summary, from: node)
+        if let view = live?.view, summary.live, summary.view.number != view.number {
+            // One of us two missed a change of view: a joiner may have begun its view when the others had already closed it.
+            if summary.view.number < view.number { return sendSummary(to: node, into: &out) }
+            if !summary.view.contains(me) { return over("\(summary.view) runs without this node", into: &out) }
+        }
         guard let learner, !learner.isSaving else { return }
         if summary.live, summary.view.number > (learner.welcome?.view.number ?? learner.view.number) {
             // The view it learns from has moved on: the copy goes on, the admission is asked anew.
@@ -196,7 +201,9 @@ extension Node {
         guard let learner, now.monotonic - learner.admitAsked > 500_000_000 else { return }
         guard learner.view.members.allSatisfy({ $0 == me || linked.contains($0) }) else { return }
         self.learner?.admitAsked = now.monotonic
-        for member in learner.view.members where member != me { out.append(.peer(member, .admit, [])) }
+        var bytes: [UInt8] = []
+        bytes.append(int: learner.view.number.raw)
+        for member in learner.view.members where member != me { out.append(.peer(member, .admit, bytes)) }
     }
 
     mutating func welcome(_ bytes: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]) throws(DecodeError) {

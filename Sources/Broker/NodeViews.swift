@@ -199,8 +199,9 @@ extension Node {
 
     // MARK: joins (R10)
 
-    mutating func admit(_ node: NodeID, into out: inout [Directive]) {
-        guard live != nil, settings.members.contains(where: { $0.node == node }) else { return }
+    /// `learning`: the view that the learner follows. An older one than this is a request that was under way too long.
+    mutating func admit(_ node: NodeID, learning: ViewNumber, into out: inout [Directive]) {
+        guard learning == live?.view.number, settings.members.contains(where: { $0.node == node }) else { return }
         if let rank = live!.view.rank(of: node) {
             // It speaks as a learner and so does not run in this view.
             suspect(rank, "it came back as a learner", into: &out)

@@ -42,11 +42,11 @@ package struct PublisherTable: Equatable, Sendable {
 
     /// Judges a batch of records and, where it is accepted, counts it.
     package mutating func judge(_ batch: BatchHeader, at time: Timestamp) -> (verdict: Verdict, undo: Undo?) {
-        guard let line = lines[batch.publisher], batch.epoch >= line.epoch || planted(.epochUnfenced) else { return (.fenced, nil) }
-        guard batch.epoch == line.epoch || planted(.epochUnfenced) else { return (.gap, nil) }
+        guard let line = lines[batch.publisher], batch.epoch >= line.epoch else { return (.fenced, nil) }
+        guard batch.epoch == line.epoch else { return (.gap, nil) }
         guard batch.sequence > line.last || planted(.duplicateAccepted) else { return (.duplicate, nil) }
         // A line that has nothing yet begins where its publisher stands: the group may have begun anew, or forgotten it.
-        guard batch.sequence == line.last + 1 || line.last == 0 || planted(.duplicateAccepted) || planted(.epochUnfenced), batch.count > 0 else { return (.gap, nil) }
+        guard batch.sequence == line.last + 1 || line.last == 0 || planted(.duplicateAccepted), batch.count > 0 else { return (.gap, nil) }
         lines[batch.publisher] = Line(epoch: line.epoch, last: batch.lastSequence, touched: time)
         return (.accepted, Undo(lines: [(batch.publisher, line)]))
     }

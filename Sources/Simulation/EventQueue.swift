@@ -19,7 +19,7 @@ struct EventQueue {
         case heal(partition: Int)
         case fault
         /// One more fault, on the heels of a change of view.
-        case strike
+        case strike(near: Int)
         /// The host's disk has room again, and is as fast as ever.
         case relief(host: Int)
     }

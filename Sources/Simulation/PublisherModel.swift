@@ -18,6 +18,8 @@ final class PublisherModel {
     private var epoch: UInt32 = 0
     private var sequence: UInt64 = 0
     private var batches: [Batch] = []
+    /// The last that were acknowledged: what a publisher that begins again with its input sends once more.
+    private var settled: [Batch] = []
     private var sent = 0
     private var nextHost = 0
     private var request: UInt32 = 0
@@ -92,7 +94,7 @@ final class PublisherModel {
 
     private func settle(upTo last: UInt64) {
         while let first = batches.first, first.last <= last {
-            batches.removeFirst()
+            settled = settled.suffix(3) + [batches.removeFirst()]
             sent = max(0, sent - 1)
         }
     }
@@ -136,6 +138,10 @@ final class PublisherModel {
             settle(upTo: answer.last)
             if let first = batches.first, let begin = first.bytes.withView({ try? BatchHeader($0) }), begin.sequence != answer.last + 1 {
                 return world.checker.fail("publisher \(client) has records from \(begin.sequence) on, and is told of \(answer.last)")
+            }
+            if world.workload.chance(20), !settled.isEmpty {
+                batches = settled + batches
+                settled = []
             }
             for index in batches.indices {
                 batches[index].bytes.store(epoch, at: 24)

@@ -192,9 +192,9 @@ final class World {
             if client < publishers.count { publishers[client].due(self) } else { subscribers[client - publishers.count].due(self) }
         case .heal(let partition): if partition == partitions { unblock() }
         case .fault: fault()
-        case .strike:
+        case .strike(let near):
             counts.faults += 1
-            strike(counts.faults)
+            strike(counts.faults, near: hosts[near])
         case .relief(let index): relieve(hosts[index])
         }
     }

@@ -14,20 +14,25 @@ extension World {
         strike(counts.faults)
     }
 
-    /// The group is changing its view: the time for a fault to hurt.
-    func changing() {
+    /// The group is changing its view, and `host` has just accepted or begun the next: the time for a fault to hurt.
+    func changing(_ host: Host) {
         guard !isHealing, temper.faultGap > 0, counts.faults > 0, faults.chance(temper.onChange) else { return }
-        queue.add(.strike, at: now + faults.scale(Span.microsecond, 5 * Span.millisecond))
+        queue.add(.strike(near: host.index), at: now + faults.scale(Span.microsecond, 5 * Span.millisecond))
     }
 
     /// Fault `number` of the plan, unless the plan leaves it out.
-    func strike(_ number: Int) {
+    func strike(_ number: Int, near: Host? = nil) {
         guard !isHealing else { return }
         let kind = faults.pick(temper.faults)
+        let isAimed = near != nil && faults.chance(50)
         let running = hosts.filter(\.isRunning)
         note(UInt64(running.count))
         if plan.skip.contains(number) { return }
         struck.append(number)
+        if let near, isAimed {
+            let leader = running.first { $0.node!.isLive && $0.node!.view.members.first == $0.id } ?? near
+            return bring(down: faults.chance(60) ? near : leader, power: temper.hasPowerCuts && faults.chance(50))
+        }
         switch kind {
         case .crashMidTurn:
             guard !running.isEmpty else { return }

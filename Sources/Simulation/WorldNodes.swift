@@ -164,7 +164,13 @@ extension World {
         host.busy = nil
         host.peak = max(host.peak, host.work!.durable.synced.raw)
         for case .synced(.durable, let end) in results { host.told = end.raw }
-        checkDisk(host, saved: results.contains { if case .saved = $0 { true } else { false } })
+        var hasSaved = false
+        for case .saved(let token) in results {
+            hasSaved = true
+            if case .installed = token { continue }
+            changing(host)
+        }
+        checkDisk(host, saved: hasSaved)
         if !results.isEmpty { tell(host, .disk(results)) }
         startJobs(host)
     }
@@ -215,7 +221,7 @@ extension World {
         node.checkInvariants()
         let view = node.view
         if let origin = node.origin(of: .durable) {
-            if origin == node.end(of: .durable), checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing() }
+            if origin == node.end(of: .durable), checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host) }
         } else if let end = node.delivered(in: .durable), end.number.raw > 0 {
             var peaks: [NodeID: UInt64] = [:]
             for other in hosts { peaks[other.id] = other.peak }

@@ -42,7 +42,6 @@
     case ringOverrun = "ring-overrun"
     case ringFreedEarly = "ring-freed-early"
     case duplicateAccepted = "duplicate-accepted"
-    case epochUnfenced = "epoch-unfenced"
     case undoForgotten = "undo-forgotten"
     case onceLostInCheckpoint = "once-lost-in-checkpoint"
     case liveTooEarly = "live-too-early"

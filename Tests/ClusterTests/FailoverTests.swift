@@ -56,6 +56,21 @@ extension ClusterTests {
         try await finish(cluster, publisher, subscribers, count)
     }
 
+    @Test func aPublisherThatIsKilledGoesOnAtAnotherNodeWithTheSameInputAndNothingIsTwice() async throws {
+        let cluster = try Cluster()
+        try await cluster.untilLive()
+        let count = 20_000
+        let subscribers = try startSubscribers(cluster, count, [[3, 1, 2]])
+        let words = try ["t/seq", "-f", numbers(count, in: cluster), "-l", "--id", "again"]
+        let killed = try cluster.program("dpub", words + ["--rate", "8000"], at: [1, 2, 3])
+        try await until("records flow") { subscribers[0].outputSize > 20_000 }
+        try await killed.destroy()
+        let second = try cluster.program("dpub", words, at: [2, 3, 1])
+        try await finish(cluster, second, subscribers, count)
+        let tally = try #require(second.tally)
+        #expect(tally.duplicates > 3_000 && tally.duplicates < count, "the second run sent what the first one had: \(second.errorText)")
+    }
+
     @Test func aNodeThatStandsStillIsMovedOutComesBackAndNothingIsLostOrTwice() async throws {
         let cluster = try Cluster()
         try await cluster.untilLive()
