@@ -67,7 +67,7 @@ struct Account: Equatable {
     private mutating func compare(_ histories: [(String, History)]) {
         guard let first = histories.first else { return }
         for (who, history) in histories.dropFirst() where history.records != first.1.records || history.hash != first.1.hash {
-            flaws.append("\(who) and \(first.0) differ: \(history.records) and \(first.1.records) records")
+            flaws.append("\(who) and \(first.0) differ: \(history.records) and \(first.1.records) records; \(History.difference(history, first.1))")
         }
     }
 }

@@ -18,7 +18,7 @@ final class Boundaries: Fault {
         for _ in 1...times {
             let injection = Injection.drawKill(&cluster.draw)
             try cluster.start(victim, injection)
-            cluster.watch.pass(1200) { !victim.isRunning }
+            cluster.watch.pass(2000) { !victim.isRunning }
             if victim.isRunning {
                 // The call did not come so often: a plain kill then.
                 try cluster.kill([victim])

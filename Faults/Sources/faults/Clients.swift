@@ -56,6 +56,9 @@ final class Publisher {
         listen()
     }
 
+    /// Nothing more is to come from it.
+    func abandon() { child.send(SIGKILL) }
+
     /// It goes on behind what its last life has published, or has come to the input's end.
     func catchUp() throws(Trouble) {
         guard lives > 1 else { return }

@@ -1,7 +1,7 @@
 import CFaults
 import Glibc
 
-/// A node's disk of its own: ext4 in a file, by a loop device, mounted; its power can be cut and it can be filled.
+/// A node's disk of its own: ext4 in a file, by a loop device, mounted; its power can be cut.
 final class Ext4Disk {
     /// Where it is mounted.
     let path: String
@@ -59,16 +59,4 @@ final class Ext4Disk {
         isMounted = false
         try mount()
     }
-
-    /// Takes all space but `bytes` with a file of no other use.
-    func fill(leaving bytes: Int) throws(Trouble) {
-        var space = statvfs()
-        guard unsafe statvfs(path, &space) == 0 else { throw .impossible("statvfs: \(reason(errno))") }
-        let free = Int(space.f_bavail) * Int(space.f_bsize)
-        let file = unsafe open(path + "/ballast", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw .impossible("\(path)/ballast: \(reason(errno))") }
-        defer { close(file) }
-        if free > bytes { _ = posix_fallocate(file, 0, off_t(free - bytes)) }
-    }
-    func empty() { _ = unsafe unlink(path + "/ballast") }
 }

@@ -1,11 +1,14 @@
 /// A disk filled up under a node to a drawn rest: it says so and leaves with status 73, and comes back when there is space.
 final class FullDisks: Fault {
     let cluster: Cluster
-    private let disks: [Ext4Disk]
+    private let disks: [SmallDisk]
 
-    init(_ stage: Stage, nodes: Int) throws(Trouble) {
-        disks = try stage.disks(nodes)
-        cluster = try stage.cluster(nodes, disks: disks)
+    init(_ stage: Stage, nodes: Int, _ board: Board) throws(Trouble) {
+        var disks: [SmallDisk] = []
+        for number in 1...nodes { disks.append(try SmallDisk("disk\(number)", in: stage.folder, stage.watch)) }
+        self.disks = disks
+        cluster = try stage.cluster(nodes, disks: disks.map(\.path))
+        if let why = disks[0].complaint { board.noteImpossible("full", "\(why); on tmpfs instead") }
     }
 
     func cycle() throws(Trouble) -> Int {

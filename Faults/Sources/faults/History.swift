@@ -16,10 +16,15 @@ struct History: Equatable {
     private(set) var reordered = 0
     private(set) var garbled = 0
     private var offset = -1
+    /// The beginning of each line, to show where two readers differ.
+    private var heads: [UInt8] = []
+    private static let headBytes = 56
 
     mutating func take(_ line: ArraySlice<UInt8>) {
         records += 1
         for byte in line { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        heads += line.prefix(Self.headBytes)
+        heads += repeatElement(32, count: max(0, Self.headBytes - line.count))
         var at = line.startIndex
         guard let place = number(line, &at), let name = word(line, &at), word(line, &at) != nil, word(line, &at) != nil,
             let value = number(line, &at, ends: false), isWhole(line, at, name, value)
@@ -30,6 +35,17 @@ struct History: Equatable {
         if place <= offset { reordered += 1 }
         offset = place
         note(value, of: index(of: name))
+    }
+
+    /// The first lines in which two readers differ.
+    static func difference(_ one: History, _ other: History) -> String {
+        var found: [String] = []
+        for record in 0..<min(one.records, other.records) {
+            let place = record * headBytes..<(record + 1) * headBytes
+            if one.heads[place] == other.heads[place] { continue }
+            found.append("\"\(String(decoding: one.heads[place], as: UTF8.self))\" and \"\(String(decoding: other.heads[place], as: UTF8.self))\"")
+        }
+        return found.isEmpty ? "one is longer, or they differ behind the first \(headBytes) bytes" : "\(found.count) lines, first: " + found.prefix(3).joined(separator: "; ")
     }
 
     /// Records of a topic so far.

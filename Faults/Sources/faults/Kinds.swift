@@ -44,8 +44,8 @@ struct Kind: Sendable {
         Kind(name: "power-3", title: "power cut of one or all of three nodes, ext4", scenes: 1, alone: 4) { stage, _ throws(Trouble) in
             try PowerCuts(stage, nodes: 3)
         },
-        Kind(name: "full", title: "full disk at one node of three, ext4", scenes: 1, alone: 4, rate: 700, cycles: 10, readings: 2) { stage, _ throws(Trouble) in
-            try FullDisks(stage, nodes: 3)
+        Kind(name: "full", title: "full disk at one node of three, ext4", scenes: 1, alone: 4, rate: 700, cycles: 10, readings: 2) { stage, board throws(Trouble) in
+            try FullDisks(stage, nodes: 3, board)
         },
     ]
 }

@@ -53,7 +53,7 @@ struct Options {
             verb = .mixed(Kind.all, minutes: minutes)
         } else if word == "quick" {
             // The last readings take the rest of two minutes.
-            verb = .mixed(Kind.all, minutes: number ?? 1.7)
+            verb = .mixed(Kind.all, minutes: number ?? 1.6)
         } else if word == "latency" {
             verb = .latency(rounds: Int(number ?? 100))
         } else if word == "planted" {

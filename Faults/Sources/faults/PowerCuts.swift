@@ -1,7 +1,10 @@
 import Glibc
 
-/// The power of a drawn number of nodes cut at once: their file systems stop without writing their journals out, the processes
-/// die, and what comes back is what was synced.
+/// The power of a drawn number of nodes cut at once: the processes die, their file systems stop without writing their journals
+/// out, and what comes back is what was synced.
+///
+/// The signal comes first: to a process that lived on, an fdatasync(2) under way may return 0 after the cut although nothing of
+/// it is kept (Linux 6.18, one cut in fifteen), which no power cut can do.
 final class PowerCuts: Fault {
     let cluster: Cluster
     private let disks: [Ext4Disk]
@@ -11,7 +14,7 @@ final class PowerCuts: Fault {
     init(_ stage: Stage, nodes: Int, disksLie: Bool = false) throws(Trouble) {
         self.disksLie = disksLie
         disks = try stage.disks(nodes)
-        cluster = try stage.cluster(nodes, disks: disks)
+        cluster = try stage.cluster(nodes, disks: disks.map(\.path))
     }
 
     func cycle() throws(Trouble) -> Int {
@@ -20,8 +23,11 @@ final class PowerCuts: Fault {
         let count = cluster.nodes.count
         // One of them mostly; all of them one time in three.
         let hit = cluster.draw.some(cluster.draw.once(in: 3) ? count : 1, of: cluster.nodes)
-        for node in hit { try disks[node.number - 1].cutPower() }
-        try cluster.kill(hit)
+        for node in hit {
+            node.child?.send(SIGKILL)
+            try disks[node.number - 1].cutPower()
+        }
+        try cluster.gone(hit)
         for node in hit { try disks[node.number - 1].bringBack() }
         for node in hit { try cluster.start(node, disksLie ? .lyingDisk : nil) }
         guard count > 1 || cluster.draw.once(in: 4) else { return hit.count }

@@ -69,7 +69,10 @@ final class Scene {
 
     /// After trouble: what can still be read.
     private func attempt(_ cluster: Cluster) -> Account {
-        if let publisher = cluster.publisher { cluster.expect(publisher.acknowledged, in: publisher.topic) }
+        if let publisher = cluster.publisher {
+            publisher.abandon()
+            cluster.expect(publisher.acknowledged, in: publisher.topic)
+        }
         do throws(Trouble) {
             let account = try Account.take(of: cluster, exact: false)
             if cluster.publisher != nil { board.note(kind.name, account, records: 0) }

@@ -17,9 +17,9 @@ final class Stage {
     deinit { try? FileManager.default.removeItem(atPath: folder) }
 
     /// Nodes with their data in plain folders, or each on a disk of its own, or in a network that can be cut.
-    func cluster(_ count: Int, disks: [Ext4Disk] = [], isBridged: Bool = false, settings: String = "segment: 1MiB\n") throws(Trouble) -> Cluster {
+    func cluster(_ count: Int, disks: [String] = [], isBridged: Bool = false, settings: String = "segment: 1MiB\n") throws(Trouble) -> Cluster {
         let ground = isBridged ? try Ground(bridged: count, watch) : try Ground(loopback: count, watch)
-        let data = (1...count).map { disks.isEmpty ? "\(folder)/data/\($0)" : "\(disks[$0 - 1].path)/data" }
+        let data = (1...count).map { disks.isEmpty ? "\(folder)/data/\($0)" : "\(disks[$0 - 1])/data" }
         return try Cluster(tools, ground, watch, folder: folder, data: data, settings: settings, draw: draw)
     }
     func disks(_ count: Int) throws(Trouble) -> [Ext4Disk] {
