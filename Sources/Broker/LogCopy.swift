@@ -17,11 +17,33 @@ package struct LogCopy: Sendable {
     var phase = Phase.sampling
     /// When the last fetch was asked, monotonic nanoseconds.
     var asked: UInt64 = 0
+    /// More would be asked for, had this node not copied as much as it may for now: the next tick asks.
+    var isWaiting = false
     /// Entries that the source could show at its last answer.
     var shown: EntryNumber = .zero
     var bytes: UInt64 = 0
+    /// Bytes that may be asked for now; below zero while what came has yet to be earned.
+    private var budget: Int64 = 0
+    private var earned: UInt64 = 0
+
+    init(source: NodeID, target: LogEnd?) {
+        self.source = source
+        self.target = target
+    }
 
     static let chunk = 512 << 10
+
+    /// Whether another chunk may be asked for: `rate` bytes are earned in a second, at most a tenth of that at once.
+    mutating func mayFetch(_ rate: Int, now: UInt64) -> Bool {
+        let span = min(now - min(now, earned), 100_000_000)
+        earned = now
+        budget = min(budget + Int64(UInt64(rate) * (span / 1000) / 1_000_000), Int64(rate / 10))
+        return budget >= 0
+    }
+    mutating func spend(_ count: Int) {
+        bytes += UInt64(count)
+        budget -= Int64(count)
+    }
 }
 
 /// A node that catches up with a view that runs without it (R10).

@@ -27,6 +27,8 @@ package struct NodeSettings: Sendable {
     package var holdUp: UInt64 = 10_000_000_000
     /// A wedged member that finds no next view for this long starts again from its disk.
     package var stuckAfter: UInt64 = 3_000_000_000
+    /// Bytes of another's log that are copied in a second, at most.
+    package var copyRate = 64 << 20
     /// How long the members of a view that a restart began may take to find one another.
     package var linkGrace: UInt64 = 2_000_000_000
 

@@ -195,7 +195,7 @@ extension Node {
 
     mutating func tickLearner(now: Instant, into out: inout [Directive]) {
         guard let copy else { return }
-        if copy.phase == .fetching, now.monotonic - copy.asked > 2_000_000_000 { fetchMore(now: now, into: &out) }
+        if copy.phase == .fetching, copy.isWaiting || now.monotonic - copy.asked > 2_000_000_000 { fetchMore(now: now, into: &out) }
         guard learner != nil, copy.phase == .level, learner?.welcome == nil else { return }
         fetchMore(now: now, into: &out)
         guard let learner, now.monotonic - learner.admitAsked > 500_000_000 else { return }
@@ -354,7 +354,7 @@ extension Node {
         if at > 0 {
             out.append(.disk(.appendCopy(.durable, OwnedBytes(entries, parts: [0..<at]))))
             noteAppended(at, to: .durable, into: &out)
-            copy?.bytes += UInt64(at)
+            copy?.spend(at)
         }
         advanceCopy(now: now, into: &out)
     }
@@ -380,8 +380,12 @@ extension Node {
     }
 
     private mutating func fetchMore(now: Instant, into out: inout [Directive]) {
-        guard let copy else { return }
-        self.copy?.asked = now.monotonic
+        guard var copy else { return }
+        // While no view runs nobody is held up by the copy.
+        copy.isWaiting = learner != nil && !copy.mayFetch(settings.copyRate, now: now.monotonic)
+        if !copy.isWaiting { copy.asked = now.monotonic }
+        self.copy = copy
+        guard !copy.isWaiting else { return }
         var bytes: [UInt8] = []
         bytes.append(int: GroupID.durable.raw)
         bytes.append(int: states[GroupID.durable.index].end.number.raw)

@@ -115,20 +115,20 @@ package struct Restart: Sendable {
         }
         switch kind {
         case .prepare:
-            guard step.ballot > mine.promised || planted(.restartOldBallot), !isBusy else { return }
+            guard step.ballot > bound || planted(.restartOldBallot), !isBusy else { return }
             promising = (step.ballot, node)
             following = nil
             if planted(.restartPromiseUnsaved) { return savedPromise(step.ballot, into: &out) }
             out.append(.savePromise(step.ballot))
         case .promise: promised(step, by: node, into: &out)
         case .apply:
-            guard step.ballot >= mine.promised, mine.accepted != nil else { return }
+            guard step.ballot >= bound, mine.accepted != nil else { return }
             following = Following(leader: node, step: step)
             isBusy = true
             out.append(.apply)
         case .applied: appliedElsewhere(step, by: node, into: &out)
         case .propose:
-            guard step.ballot >= mine.promised || planted(.restartOldBallot), let proposal = step.proposal, case .ends(let ends) = proposal.basis else { return }
+            guard step.ballot >= bound || planted(.restartOldBallot), let proposal = step.proposal, case .ends(let ends) = proposal.basis else { return }
             following = Following(leader: node, step: step)
             isBusy = true
             if planted(.restartAcceptsUncopied) { return reached(ends: ends, into: &out) }
@@ -174,7 +174,7 @@ package struct Restart: Sendable {
             return
         }
         mine.ends = ends
-        guard following.step.ballot >= mine.promised || planted(.restartOldBallot) else {
+        guard following.step.ballot >= bound || planted(.restartOldBallot) else {
             self.following = nil
             return
         }
@@ -206,6 +206,10 @@ package struct Restart: Sendable {
     }
 
     // MARK: decisions
+
+    /// Nothing below this ballot is accepted any more: a promise binds from the moment at which it is made, though it is told only
+    /// when it is on disk.
+    private var bound: Ballot { max(mine.promised, promising?.ballot ?? mine.promised) }
 
     /// Members of the newest view that have come back and have it installed.
     private func ableRanks() -> RankSet {

@@ -29,6 +29,8 @@ struct Temper {
     let stuckAfter: UInt64
     let suspectAfter: UInt64
     let hasPowerCuts: Bool
+    /// Bytes a second that a node copies, at most.
+    let copyRate: Int
 
     enum Fault: CaseIterable {
         case kill, powerCut, crashAll, cutLink, partition, oneWay, stall, clockStep, clientHop, crashLeader
@@ -65,5 +67,6 @@ struct Temper {
         stuckAfter = random.pick([200, 1_000]) * Span.millisecond
         suspectAfter = random.pick([20, 100, 400]) * Span.millisecond
         hasPowerCuts = random.chance(70)
+        copyRate = random.pick([64 << 10, 1 << 20, 64 << 20])
     }
 }

@@ -47,6 +47,7 @@ extension World {
             settings.restartWait = temper.restartWait
             settings.holdUp = temper.holdUp
             settings.stuckAfter = temper.stuckAfter
+            settings.copyRate = temper.copyRate
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
             host.work = opened.journal
             host.node = Node(settings: settings, state: opened.state, states: opened.states, ring: host.ring.store)
@@ -163,7 +164,8 @@ extension World {
         }
         host.busy = nil
         host.peak = max(host.peak, host.work!.durable.synced.raw)
-        for case .synced(.durable, let end) in results { host.told = end.raw }
+        // A cut may have come after the sync, in the same round of jobs.
+        for case .synced(.durable, let end) in results { host.told = min(end.raw, host.work!.durable.end.number.raw) }
         var hasSaved = false
         for case .saved(let token) in results {
             hasSaved = true

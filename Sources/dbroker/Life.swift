@@ -109,6 +109,7 @@ struct Life {
             members: configuration.members.map { ($0.node, $0.address.description) }, topics: topics,
             segmentBytes: configuration.segment)
         settings.restartWait = nanoseconds(configuration.restartWait)
+        settings.copyRate = configuration.copyRate
         return settings
     }
 
