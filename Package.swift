@@ -75,6 +75,7 @@ let package = Package(
 
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
         .testTarget(name: "ReplicationTests", dependencies: ["Replication", "Wire"], swiftSettings: settings),
+        .testTarget(name: "MembershipTests", dependencies: ["Membership", "Wire"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),

@@ -25,6 +25,8 @@ package enum Directive: Sendable {
     case log(String)
     /// This life of the node is over: let go of everything and start again from disk.
     case restart(String)
+    /// The node has left on an operator's word: let go of everything and do not start again.
+    case left(String)
 }
 
 /// Work for the disk thread, done in order.

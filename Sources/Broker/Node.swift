@@ -49,6 +49,7 @@ package struct NodeSettings: Sendable {
 ///
 ///      restarting ──a view runs──▶ learning ──admitted, caught up──▶ live ──wedged, next view──▶ live
 ///           └──a quorum is back, agreed──▶ live ──expelled, no quorum──▶ (restart directive: a new life)
+///                                          live ──asked to leave──▶ leaving ──that view has begun──▶ (left directive)
 package struct Node: Sendable {
     package let settings: NodeSettings
     package let me: NodeID
@@ -80,7 +81,14 @@ package struct Node: Sendable {
     var unorderedOffset = Offset(0)
     /// Monotonic time of the last event that told it.
     var lastSeen: UInt64 = 0
+    /// What linked nodes said last of the view that they run in, or have installed.
+    var peerViews: [NodeID: (view: View, isLive: Bool)] = [:]
     var isOver = false
+    var releases: [ReleaseJob] = []
+    /// The view that goes on without this node, which was asked to leave.
+    var leaving: Leaving?
+    /// This node was asked to leave and is to end, not to learn, once a view runs without it; kept from one life to the next.
+    package var isLeaving = false
     package var counters = Counters()
 
     package struct Counters: Equatable, Sendable {
@@ -142,10 +150,12 @@ package struct Node: Sendable {
     package mutating func peerDown(_ node: NodeID, why: String, into out: inout [Directive]) {
         guard !isOver, linked.remove(node) != nil else { return }
         welcomeParts[node] = nil
+        peerViews[node] = nil
         restart?.lost(node)
         if copy?.source == node { copyFailed("\(node) was lost: \(why)", into: &out) }
         if let rank = live?.view.rank(of: node) { suspect(rank, why, into: &out) }
         tellCluster(into: &out)
+        stepReleases(into: &out)
     }
 
     func sendSummary(to node: NodeID, into out: inout [Directive]) {
@@ -178,7 +188,10 @@ package struct Node: Sendable {
         case .matched, .entries: try copyAnswer(kind, body, from: node, now: now, into: &out)
         case .admit:
             var decoder = Decoder(body, "admit")
-            admit(node, learning: ViewNumber(try decoder.int()), into: &out)
+            let known = ViewNumber(try decoder.int())
+            try decoder.end()
+            admit(node, knowing: known, into: &out)
+        case .leave: leave(try LeaveOrder(body).node, into: &out)
         case .welcome: try welcome(body, from: node, now: now, into: &out)
         default: throw .value(what: "message kind between nodes", value: UInt64(kind.rawValue))
         }
@@ -195,6 +208,7 @@ package struct Node: Sendable {
         }
         tickLearner(now: now, into: &out)
         tickLive(now: now, into: &out)
+        stepReleases(into: &out)
     }
 
     mutating func over(_ why: String, into out: inout [Directive]) {

@@ -16,6 +16,7 @@ extension Node {
         sessions[id] = nil
         sessionOrder.removeAll { $0 == id }
         declares = declares.filter { $0.value.session != id }
+        releases.removeAll { $0.session == id }
     }
 
     /// How much the client's ring can take now.
@@ -30,6 +31,9 @@ extension Node {
         case .declare: return try declare(id, try DeclareRequest(body), now: now, into: &out)
         case .open: return open(id, try OpenRequest(body), now: now, into: &out)
         case .subscribe: return subscribe(id, try SubscribeRequest(body), into: &out)
+        case .release:
+            release(id, try ReleaseRequest(body), into: &out)
+            return true
         case .inquire:
             var decoder = Decoder(body, "inquire")
             let request = try decoder.int(UInt32.self)
@@ -45,7 +49,7 @@ extension Node {
     /// Whether this node takes requests now: a view runs here, all of its members have begun it, and it is not about to change.
     private var isOpen: Bool { live.map { !$0.isFrozen && !$0.membership.isWedged && ($0.isComplete || planted(.framesBeforeAllBegan)) && ($0.resend.isEmpty || planted(.resendLate)) } ?? false }
 
-    private mutating func notLive(_ id: SessionID, _ request: UInt32, into out: inout [Directive]) -> Bool {
+    mutating func notLive(_ id: SessionID, _ request: UInt32, into out: inout [Directive]) -> Bool {
         guard live == nil else { return false }
         let why = "\(me) is not in a running view yet"
         send(id, .refused, Refusal(.unavailable, request: request, reason: why).encode(), into: &out)

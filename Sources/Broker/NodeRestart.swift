@@ -5,12 +5,10 @@ internal import Wire
 /// Coming back: total restart (R9), learning (R10), copying logs.
 extension Node {
     mutating func heard(_ summary: Summary, from node: NodeID, now: Instant, into out: inout [Directive]) {
+        peerViews[node] = (summary.view, summary.live)
         restart?.heard(summary, from: node)
-        if let view = live?.view, summary.live, summary.view.number != view.number {
-            // One of us two missed a change of view: a joiner may have begun its view when the others had already closed it.
-            if summary.view.number < view.number { return sendSummary(to: node, into: &out) }
-            if !summary.view.contains(me) { return over("\(summary.view) runs without this node", into: &out) }
-        }
+        noteBegun(summary, by: node, into: &out)
+        endIfLeftBehind(into: &out)
         guard let learner, !learner.isSaving else { return }
         if summary.live, summary.view.number > (learner.welcome?.view.number ?? learner.view.number) {
             // The view it learns from has moved on: the copy goes on, the admission is asked anew.
@@ -187,6 +185,7 @@ extension Node {
     // MARK: learning
 
     private mutating func learn(from node: NodeID, _ view: View, into out: inout [Directive]) {
+        if isLeaving { return depart("\(view) goes on without this node", into: &out) }
         out.append(.log("catching up with \(view) from \(node)"))
         restart = nil
         learner = Learner(source: node, view: view)

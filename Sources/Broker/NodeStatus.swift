@@ -14,6 +14,7 @@ extension Node {
     }
 
     private var phase: String {
+        if leaving != nil { return "leaving" }
         if let live { return live.membership.isWedged ? "changing view" : "live" }
         return learner != nil ? "learning" : "restarting"
     }

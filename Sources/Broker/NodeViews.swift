@@ -53,6 +53,7 @@ extension Node {
             case .save(let acceptance): saveAcceptance(acceptance, into: &out)
             case .install(let proposal): close(for: proposal, into: &out)
             case .expelled(let proposal): over("\(proposal.view) was chosen without this node", into: &out)
+            case .left(let proposal): startLeaving(for: proposal, into: &out)
             }
         }
     }
@@ -160,6 +161,7 @@ extension Node {
         restart = nil
         learner = nil
         copy = nil
+        isLeaving = false
         counters.views += 1
         out.append(.log("\(proposal.view) begins\(before == nil ? "" : " after \((now.monotonic - min(now.monotonic, before?.wedgedSince ?? now.monotonic)) / 1_000_000) ms")"))
         lagAllSessions()
@@ -169,11 +171,23 @@ extension Node {
         broadcastSummary(into: &out)
         out.append(.rereadRows)
         tellCluster(into: &out)
+        stepReleases(into: &out)
+        endIfLeftBehind(into: &out)
+        guard !isOver else { return }
         // After a restart pairs of members may not have met yet; in a running cluster a missing link is a lost one.
         guard case .cut = proposal.basis else { return }
         for (other, member) in proposal.view.members.enumerated() where other != rank && !linked.contains(member) {
             suspect(other, "it is not linked", into: &out)
         }
+    }
+
+    /// The others have gone on to a view without this node; what they said of it came before this node could hear it.
+    mutating func endIfLeftBehind(into out: inout [Directive]) {
+        guard !isOver, leaving == nil, let mine = live?.view else { return }
+        guard let (_, later) = peerViews.filter({ $0.value.isLive && $0.value.view.number > mine.number && !$0.value.view.contains(me) })
+            .min(by: { $0.key < $1.key })
+        else { return }
+        over("\(later.view) runs without this node", into: &out)
     }
 
     /// Batches taken back by the cut go first into the new view, so that each publisher stays first-in-first-out.
@@ -199,11 +213,12 @@ extension Node {
 
     // MARK: joins (R10)
 
-    /// `learning`: the view that the learner follows. An older one than this is a request that was under way too long.
-    mutating func admit(_ node: NodeID, learning: ViewNumber, into out: inout [Directive]) {
-        guard learning == live?.view.number, settings.members.contains(where: { $0.node == node }) else { return }
+    /// `known`: the view that the learner has caught up with.
+    mutating func admit(_ node: NodeID, knowing known: ViewNumber, into out: inout [Directive]) {
+        guard live != nil, settings.members.contains(where: { $0.node == node }) else { return }
         if let rank = live!.view.rank(of: node) {
-            // It speaks as a learner and so does not run in this view.
+            // It speaks as a learner and so does not run in this view; unless it spoke before this view took it in.
+            guard known >= live!.view.number else { return }
             suspect(rank, "it came back as a learner", into: &out)
             return
         }

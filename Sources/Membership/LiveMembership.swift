@@ -12,18 +12,22 @@ package enum MembershipDirective: Equatable, Sendable {
     case install(Proposal)
     /// The next view is chosen without this member: come back as a learner.
     case expelled(Proposal)
+    /// The next view is chosen without this member, which was asked to leave: stay until that view has begun, then end.
+    case left(Proposal)
 }
 
 /// A member's part in agreeing on the next view (PROTOCOL.md R6–R8), for one view. A value without clock or I/O.
 ///
-///      running ─ suspect, admit, hear of either ─▶ wedging ─ froze ─▶ wedged ─ all agree, leader proposes ─▶
-///      saving ─ saved ─▶ accepted ─ a quorum accepted ─▶ committed ─▶ install | expelled
+///      running ─ suspect, admit, leave, hear of them ─▶ wedging ─ froze ─▶ wedged ─ all agree, leader proposes ─▶
+///      saving ─ saved ─▶ accepted ─ a quorum accepted ─▶ committed ─▶ install | expelled | left
 package struct LiveMembership: Sendable {
     package let view: View
     package let me: Int
     package private(set) var row: MemberRow
     private var rows: [MemberRow]
     private var joiners: [NodeID] = []
+    /// Members that were asked to leave: they hold, vote and are held to the cut like all others.
+    private var leavers = RankSet()
     private var saving: MemberRow.Acceptance?
     private var freezing = false
     private var done = false
@@ -59,6 +63,17 @@ package struct LiveMembership: Sendable {
         guard leader == me, !view.contains(node), !joiners.contains(node), !done else { return }
         guard view.members.count + joiners.count < Limits.members else { return }
         joiners.append(node)
+        guard !isWedged else { return }
+        wedge(into: &out)
+    }
+
+    /// The operator asks that a member leave; the leader leaves it out of the next view by a planned change.
+    package mutating func leave(_ rank: Int, into out: inout [MembershipDirective]) {
+        guard leader == me, !leavers.contains(rank), !done else { return }
+        var without = leavers
+        without.insert(rank)
+        guard view.isQuorum(live.subtracting(without)) else { return }
+        leavers = without
         guard !isWedged else { return }
         wedge(into: &out)
     }
@@ -161,8 +176,16 @@ package struct LiveMembership: Sendable {
                 return survivors.map { rows[$0].clocks[group][sender] }.min() ?? .zero
             })
         }
-        let members = survivors.map { view.members[$0] }
-        return Proposal(view: View(view.number.next, members + joiners), basis: .cut(cuts), sources: members)
+        let sources = survivors.map { view.members[$0] }
+        return Proposal(view: View(view.number.next, staying + joiners), basis: .cut(cuts), sources: sources)
+    }
+
+    /// The survivors but for those who leave; all of them where the rest would be no quorum of this view, so that whoever
+    /// begins the next one could have agreed on it alone.
+    private var staying: [NodeID] {
+        let rest = live.subtracting(leavers)
+        let ranks = view.isQuorum(rest) ? rest : live
+        return view.members.indices.filter { ranks.contains($0) }.map { view.members[$0] }
     }
 
     private mutating func follow(into out: inout [MembershipDirective]) {
@@ -182,6 +205,11 @@ package struct LiveMembership: Sendable {
         done = true
         out.append(.push)
         let mine = view.members[me]
-        out.append(proposal.sources.contains(mine) ? .install(proposal) : .expelled(proposal))
+        if !proposal.sources.contains(mine) {
+            out.append(.expelled(proposal))
+        } else {
+            // A source that is not in the view was asked to leave: nobody suspected it.
+            out.append(proposal.view.contains(mine) ? .install(proposal) : .left(proposal))
+        }
     }
 }

@@ -14,6 +14,8 @@ final class Host {
         case sessionDown(ClientLink)
         case sessionMessage(ClientLink, MessageKind, [UInt8])
         case disk([DiskResult])
+        /// An operator asks here that a node leave.
+        case asked(NodeID)
     }
     let index: Int
     let id: NodeID
@@ -51,6 +53,12 @@ final class Host {
     var isSlow = false
     /// A sync of this disk's has failed, or will.
     var syncFails = false
+    /// The life ends on an operator's word; an operator starts the next one.
+    var hasLeft = false
+    /// The next life goes on leaving.
+    var isLeaving = false
+    /// Sessions of operators, and whom they want to go.
+    var operators: [SessionID: NodeID] = [:]
 
     init(index: Int, count: Int) {
         self.index = index
@@ -79,6 +87,8 @@ final class Host {
         busy = nil
         retained = []
         ending = nil
+        hasLeft = false
+        operators = [:]
         stalledUntil = 0
         crashAfter = nil
     }

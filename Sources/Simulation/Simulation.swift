@@ -34,6 +34,8 @@ package struct Report: Sendable, Equatable {
         package var received = 0
         package var gaps = 0
         package var fenced = 0
+        /// Nodes that left on an operator's word.
+        package var leaves = 0
         /// Nanoseconds of virtual time.
         package var virtual: UInt64 = 0
     }

@@ -51,6 +51,8 @@ extension World {
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
             host.work = opened.journal
             host.node = Node(settings: settings, state: opened.state, states: opened.states, ring: host.ring.store)
+            host.node!.isLeaving = host.isLeaving
+            host.isLeaving = false
             host.nextTick = now
             note(opened.state.incarnation.raw)
             say("\(host.id) begins life \(host.life): \(opened.state.installed), \(opened.states[0].end.number.raw) entries")
@@ -100,7 +102,7 @@ extension World {
     /// The node has asked for a new life: its disk finishes what it was given, its links go.
     private func begin(again host: Host, _ why: String) {
         say("\(host.id) starts again: \(why)")
-        counts.restarts += 1
+        if host.hasLeft { counts.leaves += 1 } else { counts.restarts += 1 }
         var jobs = host.busy ?? []
         jobs += host.jobs
         var results: [DiskResult] = []
@@ -110,9 +112,10 @@ extension World {
             try host.work!.close()
             host.peak = max(host.peak, host.work!.durable.synced.raw)
         } catch { if !isExpected(error, host) { return checker.fail("\(host.id)'s disk: \(error)") } }
+        let pause = host.hasLeft ? away() : network.scale(100 * Span.microsecond, 20 * Span.millisecond)
         dropAll(host)
         host.forget()
-        queue.add(.boot(host: host.index), at: now + network.scale(100 * Span.microsecond, 20 * Span.millisecond))
+        queue.add(.boot(host: host.index), at: now + pause)
     }
 
     // MARK: the disk
@@ -265,6 +268,7 @@ extension World {
         case .sessionMessage(let link, let kind, let bytes):
             guard host.sessions[link.session] === link else { return }
             offer(host, link, kind, bytes, at)
+        case .asked(let node): ask(host, toLetGo: node, at)
         case .disk(let results): for result in results { host.node!.diskDone(result, now: at, into: &host.out); check(host) }
         }
     }
@@ -310,7 +314,7 @@ extension World {
         case .session(let id, let kind, let head, let body, _):
             var bytes = head
             bytes.append(view: body)
-            if let link = host.sessions[id] { toClient(link, kind, bytes) }
+            if let link = host.sessions[id] { toClient(link, kind, bytes) } else { answered(host, id, kind) }
         case .data(let id, let from, let to):
             guard let link = host.links[Int(id.raw) - 1] else { return }
             send(link, from: host, .data(from: from, to: to, network.chance(50) ? copy(host.ring, from, to) : nil))
@@ -326,7 +330,12 @@ extension World {
         case .disk(let job): host.jobs.append(job)
         case .closeSession(let id, _): if let link = host.sessions[id] { closeAtNode(link) }
         case .log(let line): say("\(host.id): \(line)")
-        case .restart(let why): host.ending = why
+        case .restart(let why):
+            host.ending = why
+            host.isLeaving = host.node!.isLeaving
+        case .left(let why):
+            host.ending = "it left: \(why)"
+            host.hasLeft = true
         }
     }
 

@@ -16,12 +16,14 @@ package enum MessageKind: UInt32, Sendable {
     case entries = 13
     case admit = 14
     case welcome = 15
+    case leave = 16
     // From a client.
     case declare = 32
     case publish = 33
     case open = 34
     case subscribe = 35
     case inquire = 36
+    case release = 37
     // To a client.
     case cluster = 64
     case declared = 65
@@ -35,6 +37,7 @@ package enum MessageKind: UInt32, Sendable {
     case position = 73
     case answer = 74
     case skipped = 75
+    case released = 76
 }
 
 /// A member's row of the agreement on the next view; pushed whole when it changes, last value wins (PROTOCOL.md R6–R8).

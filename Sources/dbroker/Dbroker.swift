@@ -18,9 +18,10 @@ struct Dbroker: ParsableCommand, Tool {
             dbroker run --config node-1.yaml
             dbroker check topics.yaml
             dbroker status -b 127.0.0.1:7421
+            dbroker leave 3 -b 127.0.0.1:7421
             """,
         version: toolVersion,
-        subcommands: [Run.self, Check.self, Status.self, Topics.self])
+        subcommands: [Run.self, Check.self, Status.self, Topics.self, Leave.self])
 
     func perform() throws(ToolFailure) -> ExitStatus {
         guard let base = Environment.value("XDG_STATE_HOME") ?? Environment.value("HOME").map({ $0 + "/.local/state" }) else {
@@ -115,7 +116,7 @@ struct Topics: ParsableCommand, Tool {
     }
 }
 
-private func ask(_ connection: ConnectionFlags, _ what: String) throws(ToolFailure) -> String {
+func ask(_ connection: ConnectionFlags, _ what: String) throws(ToolFailure) -> String {
     let options = try connection.resolve()
     do throws(ClientError) { return try inquire(options, what) } catch {
         throw ToolFailure(status: error.exitStatus, error.description)

@@ -22,10 +22,14 @@ struct Life {
         do throws(StorageError) { disk = try RealDisk(root: configuration.data) } catch {
             throw ToolFailure(.disk, "\(error)")
         }
+        var isLeaving = false
         while true {
-            switch try one(disk, stop) {
+            switch try one(disk, stop, &isLeaving) {
             case .stopped:
                 Console.say("\(configuration.node): stopped")
+                return .done
+            case .left(let why):
+                Console.say("\(configuration.node): left: \(why); start it again to take it back in")
                 return .done
             case .disk(let why): throw ToolFailure(.disk, why)
             case .again: continue
@@ -52,7 +56,7 @@ struct Life {
         }
     }
 
-    private func one(_ disk: RealDisk, _ stop: Int32) throws(ToolFailure) -> Ending {
+    private func one(_ disk: RealDisk, _ stop: Int32, _ isLeaving: inout Bool) throws(ToolFailure) -> Ending {
         let opened: Journal<RealDisk>.Opened
         let thread: DiskThread
         do throws(StorageError) {
@@ -75,7 +79,7 @@ struct Life {
             transport = try Transport(options)
             serve = try Serve(
                 configuration, transport: transport, disk: thread, settings: settings, state: opened.state,
-                states: opened.states, stop: stop)
+                states: opened.states, isLeaving: isLeaving, stop: stop)
         } catch {
             throw ToolFailure(.failed, "\(configuration.listen): \(error)")
         }
@@ -85,6 +89,7 @@ struct Life {
                 + "\(opened.states[0].end.offset.raw) records on disk, \(opened.state.installed)")
         let ending = serve.run()
         thread.stop()
+        isLeaving = serve.isLeaving
         return ending
     }
 

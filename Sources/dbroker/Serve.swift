@@ -12,6 +12,8 @@ enum Ending {
     case stopped
     /// The node starts again from its disk.
     case again(String)
+    /// It was asked to leave; started again it comes back.
+    case left(String)
     /// The disk cannot be written.
     case disk(String)
 }
@@ -60,7 +62,7 @@ final class Serve {
 
     init(
         _ configuration: NodeConfiguration, transport: Transport, disk: DiskThread, settings: NodeSettings, state: MemberState,
-        states: [GroupState], stop: Int32
+        states: [GroupState], isLeaving: Bool, stop: Int32
     ) throws(TransportError) {
         self.configuration = configuration
         self.transport = transport
@@ -68,6 +70,7 @@ final class Serve {
         self.stop = stop
         roles = Array(repeating: .none, count: 65_536)
         node = Node(settings: settings, state: state, states: states, ring: unsafe ByteStore(transport.dataSource))
+        node.isLeaving = isLeaving
         for member in configuration.members where member.node != configuration.node { peers[member.node] = Peer() }
         try transport.addWakeup(disk.ready.file)
         try transport.addWakeup(stop)
@@ -310,6 +313,7 @@ final class Serve {
             if let link = links[session] { transport.close(link) }
         case .log(let line): say(line)
         case .restart(let why): ending = .again(why)
+        case .left(let why): ending = .left(why)
         }
     }
 
@@ -330,6 +334,9 @@ final class Serve {
         while let first = queue.first, first.bytes.withView({ transport.send(link, kind: first.kind, $0) }) { queue.removeFirst() }
         waiting[link] = queue.isEmpty ? nil : queue
     }
+
+    /// The next life is to go on leaving.
+    var isLeaving: Bool { node.isLeaving }
 
     private func say(_ line: String) { Console.say("\(configuration.node): \(line)") }
 

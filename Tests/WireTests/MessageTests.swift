@@ -75,6 +75,7 @@ private let peerMessages: [Message] = [
         step.live = Bool.random(using: &numbers)
         return step
     },
+    Message("leave", { view throws(DecodeError) in try LeaveOrder(view) }, { $0.encode() }) { LeaveOrder(node: $0.node()) },
     Message("member state", { view throws(DecodeError) in try MemberState(view) }, { $0.encode() }) { numbers in
         var state = MemberState(incarnation: Incarnation(numbers.next()), installed: numbers.view())
         state.promised = numbers.ballot()
@@ -119,6 +120,12 @@ private let clientMessages: [Message] = [
     },
     Message("subscribed", { view throws(DecodeError) in try SubscribeAnswer(view) }, { $0.encode() }) { numbers in
         SubscribeAnswer(request: 1, ends: numbers.many(3) { $0.resume() })
+    },
+    Message("release", { view throws(DecodeError) in try ReleaseRequest(view) }, { $0.encode() }) { numbers in
+        ReleaseRequest(request: 9, node: numbers.node())
+    },
+    Message("released", { view throws(DecodeError) in try ReleaseAnswer(view) }, { $0.encode() }) { numbers in
+        ReleaseAnswer(request: 9, node: numbers.node(), view: numbers.view())
     },
     Message("position", { view throws(DecodeError) in try Position(view) }, { place in bytes { place.encode(into: &$0) } }) { numbers in
         Position(group: GroupID(1), skipped: numbers.next(), offset: Offset(numbers.next()))
@@ -170,6 +177,7 @@ private let clientMessages: [Message] = [
         ("declare", 4, Limits.declarations), ("declared", 4, Limits.declarations), ("subscribe", 13, Limits.patterns),
         ("subscribed", 4, Limits.groups), ("cluster", 12, Limits.members * 4), ("member row", 17, Limits.groups),
         ("summary", 9, Limits.members), ("restart step", 15, Limits.groups), ("member state", 16, Limits.members),
+        ("released", 14, Limits.members),
     ]) func aCountIsHeldAgainstItsLimitAndAgainstWhatIsThere(_ name: String, _ at: Int, _ limit: Int) throws {
         let message = try #require((peerMessages + clientMessages).first { $0.name == name })
         var numbers = SeededNumbers(seed: 14)

@@ -164,6 +164,7 @@ package enum WireTargets {
                 bytes.append(text: name)
             }
         }
+        case 11: roundTrip(body, { v throws(DecodeError) in try ReleaseAnswer(v) }) { $0 += $1.encode() }
         default:
             do throws(DecodeError) { touch(try PickedHeader(body)) } catch { touch(error) }
         }
