@@ -8,6 +8,8 @@ final class Board: Sendable {
         var records = 0
         var account = Account()
         var failures = 0
+        var longestWait = 0
+        var holdUps = 0
         var impossible: String?
     }
     private struct State {
@@ -28,6 +30,8 @@ final class Board: Sendable {
     private func change(_ kind: String, _ body: (inout Row) -> Void) { state.withLock { body(&$0.rows[kind, default: Row()]) } }
 
     func noteCycles(_ kind: String, _ count: Int) { change(kind) { $0.cycles += count } }
+    func noteWait(_ kind: String, _ milliseconds: Int) { change(kind) { $0.longestWait = max($0.longestWait, milliseconds) } }
+    func noteHoldUps(_ kind: String, _ count: Int) { change(kind) { $0.holdUps += count } }
     func noteBoundary(_ call: String) { state.withLock { $0.boundaries[call, default: 0] += 1 } }
     func noteImpossible(_ kind: String, _ why: String) { change(kind) { $0.impossible = why } }
 

@@ -12,6 +12,8 @@ final class Cluster {
     private(set) var follower: Follower?
     /// Records of each topic that have been acknowledged, by the topic's name.
     private(set) var acknowledged: [String: Int] = [:]
+    /// The longest that a record took to go through once all nodes were live again, milliseconds.
+    private(set) var longestWait = 0
     var acknowledgedInAll: Int { acknowledged.values.reduce(0, +) }
 
     /// Writes the nodes' files; starts nothing. `data[n - 1]` is where node n keeps its data.
@@ -61,7 +63,7 @@ final class Cluster {
         let view = node(members[0]).view
         return view > 0 && members.allSatisfy { node($0).isRunning && node($0).view == view && node($0).members.sorted() == members }
     }
-    func live(_ members: [Int]? = nil, within seconds: Double = 30) throws(Trouble) {
+    func live(_ members: [Int]? = nil, within seconds: Double = 60) throws(Trouble) {
         let members = members ?? numbers
         try watch.until("nodes \(members) are live together", within: seconds) {
             areLive(members) || members.contains { node($0).child?.end != nil }
@@ -100,9 +102,11 @@ final class Cluster {
     func expect(_ count: Int, in topic: String) { acknowledged[topic] = count }
 
     /// A record goes all the way again: the reader gets one that it did not have.
-    func serves(within seconds: Double = 20) throws(Trouble) {
+    func serves(within seconds: Double = 60) throws(Trouble) {
         guard let follower, let publisher, publisher.isRunning else { return }
         let before = follower.history.records
+        let since = monotonic()
+        defer { longestWait = max(longestWait, Int((monotonic() - since) / 1_000_000)) }
         try watch.until("a record goes through", within: seconds) {
             follower.history.records > before || follower.child.end != nil || !publisher.isRunning
         }

@@ -25,7 +25,7 @@ final class Drops: Fault {
         }
         cluster.watch.pass(cluster.draw.once(in: 3) ? cluster.draw.int(900...2500) : cluster.draw.int(20...700))
         for node in order { try Self.heal(cluster, node) }
-        try cluster.live(within: 40)
+        try cluster.live()
         try cluster.serves()
         return 1
     }

@@ -24,6 +24,11 @@ enum Failover: String, CaseIterable {
         // The publisher is at the last one, which stays.
         let meter = try Meter(cluster, topic: topic, at: order.reversed())
         try meter.flows()
+        // A view may have changed meanwhile; the order was drawn from this one.
+        guard cluster.areLive(cluster.numbers), cluster.node(1).members == ranks else {
+            try meter.finish()
+            return try round(cluster, topic: topic + "a")
+        }
         cluster.watch.pass(cluster.draw.int(0...200))
         let figure =
             switch self {

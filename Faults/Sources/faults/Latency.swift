@@ -63,12 +63,13 @@ struct Latency {
 
     private func conditions() -> String {
         let load = (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8))?.split(separator: " ").first.map(String.init) ?? "?"
+        let nice = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
         let date = ISO8601DateFormatter.string(from: Date(), timeZone: .gmt, formatOptions: [.withFullDate])
         return """
             # Failover
 
             Three nodes with default settings and a publisher of 1,000 records/s (64 bytes, durable) at a survivor, all on one machine of
-            \(ProcessInfo.processInfo.activeProcessorCount) cores (load \(load) at the end), \(date), seed \(options.seed): `scripts/faults latency \(rounds)`.
+            \(ProcessInfo.processInfo.activeProcessorCount) cores (load \(load) at the end\(nice == 0 ? "" : ", other work there; these processes at nice \(nice)")), \(date), seed \(options.seed): `scripts/faults latency \(rounds)`.
 
             p50, p99, max: from the fault to the end of the longest time without an acknowledgement; of two nodes at once, from the start of the
             process that returns, there being none while one node is left. back: the longest such time while the node is taken in again.

@@ -10,6 +10,8 @@ final class Node {
     private(set) var viewAt: UInt64 = 0
     /// What it said, in all its lives; the newest last.
     private(set) var words: [String] = []
+    /// How often it said that another member did not begin a view for ten seconds.
+    private(set) var holdUps = 0
     private static let wordsLimit = 2000
 
     init(number: Int, address: String) {
@@ -30,6 +32,7 @@ final class Node {
     private func hear(_ line: String) {
         words.append(line)
         if words.count > Self.wordsLimit { words.removeFirst(Self.wordsLimit / 2) }
+        if line.contains("it has not begun") { holdUps += 1 }
         guard let mark = line.firstRange(of: "Z node \(number): ") else { return }
         let text = line[mark.upperBound...]
         if text.hasPrefix("life ") || text.hasPrefix("starting again from disk") {

@@ -37,12 +37,14 @@ final class Scene {
     /// A cluster's life: rounds of publishing under faults, each closed by a reading of all logs. What went wrong, if anything.
     private func play(_ fault: any Fault, _ stage: Stage, _ name: String) -> String? {
         let cluster = fault.cluster
+        defer { board.noteHoldUps(kind.name, cluster.nodes.reduce(0) { $0 + $1.holdUps }) }
         do throws(Trouble) {
             try fault.restore()
             try cluster.follow()
             for _ in 0..<kind.readings where !board.isOver { try round(fault) }
             return nil
         } catch {
+            board.noteWait(kind.name, cluster.longestWait)
             let account = attempt(cluster)
             let place = Evidence(evidence).save(name, "\(error)", account, cluster, seed: seed)
             return "\(error)\(account.flaws.isEmpty ? "" : "; " + account.flaws.joined(separator: "; ")); see \(place)"
@@ -60,6 +62,7 @@ final class Scene {
             cycles += count
             board.noteCycles(kind.name, count)
         }
+        board.noteWait(kind.name, cluster.longestWait)
         try fault.restore()
         try cluster.stopPublishing()
         let account = try Account.take(of: cluster, exact: true)
