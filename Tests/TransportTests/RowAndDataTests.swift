@@ -63,7 +63,7 @@ extension Links {
                 return bytes
             }
             let body = pattern(1, 500)
-            #expect(pump(pair.stations, for: 60) {
+            #expect(pump(pair.stations, for: 300) {
                 if set < rounds {
                     set += 1
                     row(set).withView { pair.b.transport.setRow(pair.atB, $0) }
