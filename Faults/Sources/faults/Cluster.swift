@@ -90,6 +90,9 @@ final class Cluster {
         publisher = try Publisher(self, topic: topic, rate: rate, linger: linger, from: draw.pick(numbers))
     }
 
+    /// The publisher has not come to the end of its lines.
+    var isPublishing: Bool { publisher?.isRunning ?? false }
+
     /// Ends publishing; all that was taken is acknowledged now.
     func stopPublishing() throws(Trouble) {
         guard let publisher else { return }

@@ -16,7 +16,12 @@ final class FullDisks: Fault {
         let victim = cluster.draw.pick(cluster.nodes)
         let disk = disks[victim.number - 1]
         try disk.fill(leaving: cluster.draw.once(in: 3) ? 0 : cluster.draw.int(0...600) << 10)
-        try cluster.gone([victim], within: 60)
+        try cluster.watch.until("node \(victim.number) on a full disk is gone", within: 60) { !victim.isRunning || !cluster.isPublishing }
+        guard !victim.isRunning else {
+            // The lines have run out, and with them what fills a disk.
+            disk.empty()
+            return 0
+        }
         let word = victim.words.last ?? ""
         guard victim.child?.end == .exit(73), word.contains("No space left on device") else {
             throw .broken("node \(victim.number) on a full disk: \(victim.child?.end.map { "\($0)" } ?? ""): \(word)")

@@ -57,7 +57,7 @@ final class Scene {
         try cluster.publish(rate: kind.rate, linger: kind.linger)
         try cluster.serves()
         var cycles = 0
-        while cycles < kind.cycles, !board.isOver {
+        while cycles < kind.cycles, cluster.isPublishing, !board.isOver {
             let count = try fault.cycle()
             cycles += count
             board.noteCycles(kind.name, count)
