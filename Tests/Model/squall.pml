@@ -1086,11 +1086,12 @@ inline goOn(n) {
 #define MAYCATCHUP(n, m) \
     (!RUNS(n) && !RUNS(m) && DVIEW(n) < DVIEW(m) && HAS(members[DVIEW(m)], n))
 
-/* Node m installed a newer view of which n is: n installs it too, by its own acceptance or by m's log. */
+/* Node m installed a newer view of which n is: n installs it too, by its own acceptance or by m's log. The frames that m saved
+ * with an acceptance, beyond its log, do not count: the view is still m's newest. */
 inline catchUp(n, m) {
     v = DVIEW(n);
     w = DVIEW(m);
-    lg = disk[m];
+    lg = (DBALLOT(m) == 0 -> disk[m] : HEAD(disk[m], LEN(start[w])));
     value = 1;
     if
     :: DBALLOT(n) != 0 && w == v + 1 && DVALUE(n) < 4 ->
