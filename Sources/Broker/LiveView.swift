@@ -17,6 +17,8 @@ package struct LiveView: Sendable {
     package var groups: [LiveGroup]
     var isFrozen = false
     var wedgedSince: UInt64?
+    /// Why each member is suspected, by rank, as far as this node knows.
+    var reasons: [Int: String] = [:]
     var isRowDirty = true
     /// Consumed positions as they stood in the last row that was pushed.
     var toldConsumed: [UInt64]

@@ -6,7 +6,10 @@ internal import Wire
 extension Node {
     mutating func suspect(_ rank: Int, _ why: String, into out: inout [Directive]) {
         guard let view = live?.view, rank != live?.me, !(live?.membership.suspected.contains(rank) ?? true) else { return }
+        // The next view is chosen: what is lost now is looked at when it begins. One that left may be gone already.
+        guard !live!.isClosing, leaving == nil else { return }
         out.append(.log("suspecting \(view.members[rank]): \(why)"))
+        live!.reasons[rank] = why
         var steps: [MembershipDirective] = []
         live!.membership.suspect(RankSet([rank]), into: &steps)
         carryOut(steps, into: &out)
@@ -14,6 +17,11 @@ extension Node {
 
     mutating func receive(_ row: MemberRow, from node: NodeID, now: Instant, into out: inout [Directive]) {
         guard let rank = live?.view.rank(of: node) else { return }
+        if row.view == live!.view.number {
+            for other in live!.view.members.indices where row.suspected.contains(other) && live!.reasons[other] == nil {
+                live!.reasons[other] = "suspected by \(node)"
+            }
+        }
         var steps: [MembershipDirective] = []
         live!.membership.receive(row, from: rank, into: &steps)
         carryOut(steps, into: &out)
@@ -163,7 +171,7 @@ extension Node {
         copy = nil
         isLeaving = false
         counters.views += 1
-        out.append(.log("\(proposal.view) begins\(before == nil ? "" : " after \((now.monotonic - min(now.monotonic, before?.wedgedSince ?? now.monotonic)) / 1_000_000) ms")"))
+        out.append(.log(beginning(of: proposal, after: before, now: now)))
         lagAllSessions()
         live!.resend = before?.resend ?? []
         if case .cut = proposal.basis { welcomeJoiners(of: proposal, into: &out) }
