@@ -49,6 +49,10 @@ package enum DiskJob: Sendable {
     case samples(GroupID)
     /// The latest of the samples that this log shares; answered by `matched`.
     case compare(NodeID, GroupID, [ChainSample])
+    /// Put back what is damaged: entries of `hole` from its first on, as they lie in the log of `from`; answered by `repaired`.
+    case repair(LogHole, from: NodeID, OwnedBytes)
+    /// Read on through the closed segments; answered by `scrubbed`.
+    case scrub(GroupID, bytes: Int)
 }
 
 package struct PendingEntry: Sendable {
@@ -99,6 +103,12 @@ package enum DiskResult: Sendable {
     case located(ReadToken, GroupID, EntryNumber)
     case samples(GroupID, [ChainSample])
     case matched(NodeID, GroupID, EntryNumber)
+    /// All that is known to be damaged; more was found.
+    case damaged([LogHole])
+    case repaired(RepairOutcome)
+    case scrubbed(isDone: Bool)
+    /// Damage where entries are appended: nothing more is done in this life.
+    case spoilt(String)
     /// The disk failed; the node cannot keep its promises and stops.
     case failed(String)
 }

@@ -151,6 +151,30 @@ package struct LiveGroup: Sendable {
         trim()
     }
 
+    /// How far the group has come, in records: delivered ≤ stable ≤ ordered, delivered ≤ durable.
+    package struct Frontiers: Equatable, Sendable {
+        package var ordered: Offset
+        package var stable: Offset
+        package var durable: Offset
+        package var delivered: Offset
+    }
+
+    /// Cost: a walk over what is ordered and not delivered.
+    package var frontiers: Frontiers {
+        // What the cut let through is held by all members; durable once a quorum has begun the view.
+        let base = carried ?? deliveredEnd
+        var all = Frontiers(ordered: state.end.offset, stable: base.offset, durable: deliveredEnd.offset, delivered: deliveredEnd.offset)
+        let durable = matrix.quorumDurable
+        var isStable = true
+        for entry in tail.dropFirst(delivered) {
+            guard let header = entry.header else { continue }
+            isStable = isStable && entry.frame.key.timestamp <= matrix.stableLimit(of: entry.frame.rank)
+            if isStable { all.stable = header.endOffset }
+            if entry.frame.key <= durable { all.durable = header.endOffset }
+        }
+        return all
+    }
+
     private mutating func advanceDelivered(past header: EntryHeader) {
         deliveredEnd.number = header.number.next
         deliveredEnd.offset = header.endOffset

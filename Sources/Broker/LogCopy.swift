@@ -54,3 +54,13 @@ package struct Learner: Sendable {
     var welcome: Proposal?
     var isSaving = false
 }
+
+/// How far another node has come that copies from this one's log, as its requests tell.
+struct CopyProgress: Sendable {
+    var behind: UInt64 = 0
+    var bytes: UInt64 = 0
+    var seen: UInt64 = 0
+
+    /// Who has not asked for so long copies no more, nanoseconds.
+    static let stale: UInt64 = 5_000_000_000
+}

@@ -21,6 +21,11 @@ package struct NodeSettings: Sendable {
     package var topics: TopicsConfiguration
     /// A log segment is closed when it would grow over this.
     package var segmentBytes: Int
+    /// Bytes of closed segments that are read at a time to look for damage, 0: none; the pause behind each, and behind all of
+    /// them; nanoseconds.
+    package var scrubBytes = 0
+    package var scrubEvery: UInt64 = 400_000_000
+    package var scrubRest: UInt64 = 3_600_000_000_000
     /// How long a total restart waits for stragglers once a quorum is there.
     package var restartWait: UInt64 = 1_000_000_000
     /// A member that holds the others up for this long is suspected.
@@ -47,6 +52,7 @@ package struct NodeSettings: Sendable {
 /// A whole node as one state machine: events and the time in, directives out. No clock, socket, file or randomness inside;
 /// `dbroker` and the simulator are its callers.
 ///
+///      mending ──the log is whole──▶ restarting
 ///      restarting ──a view runs──▶ learning ──admitted, caught up──▶ live ──wedged, next view──▶ live
 ///           └──a quorum is back, agreed──▶ live ──expelled, no quorum──▶ (restart directive: a new life)
 ///                                          live ──asked to leave──▶ leaving ──that view has begun──▶ (left directive)
@@ -89,6 +95,15 @@ package struct Node: Sendable {
     var leaving: Leaving?
     /// This node was asked to leave and is to end, not to learn, once a view runs without it; kept from one life to the next.
     package var isLeaving = false
+    /// Damage of the durable log, while there is any.
+    var repair: LogRepair?
+    /// The log was damaged when this life began: the node counts for nothing until that is repaired.
+    var isMending = false
+    /// The next life is to read its whole log before it counts.
+    package internal(set) var mustVerify = false
+    var copiers: [NodeID: CopyProgress] = [:]
+    var isScrubbing = false
+    var scrubAt: UInt64 = 0
     package var counters = Counters()
 
     package struct Counters: Equatable, Sendable {
@@ -99,9 +114,10 @@ package struct Node: Sendable {
         package var batchesRefused: UInt64 = 0
         package var unorderedDropped: UInt64 = 0
         package var views: UInt64 = 0
+        package var entriesRepaired: UInt64 = 0
     }
 
-    enum AfterRecovery { case nothing, apply, copy, install(Proposal, live: Bool) }
+    enum AfterRecovery { case nothing, apply, copy, restart, install(Proposal, live: Bool) }
 
     struct DeclareJob {
         let session: SessionID
@@ -112,7 +128,8 @@ package struct Node: Sendable {
     }
 
     /// - state: what the disk says of views; states: each group's, rebuilt from its log; ring: this node's data ring.
-    package init(settings: NodeSettings, state: MemberState, states: [GroupState], ring: ByteStore) {
+    /// holes: what of the durable log does not read back.
+    package init(settings: NodeSettings, state: MemberState, states: [GroupState], holes: [LogHole] = [], ring: ByteStore) {
         precondition(states.count == GroupID.count)
         self.settings = settings
         me = settings.node
@@ -121,7 +138,10 @@ package struct Node: Sendable {
         self.ring = OwnRing(ring)
         clock = HybridClock(states.map(\.end.key.timestamp).max() ?? .zero)
         segmentUse = Array(repeating: 0, count: states.count)
-        restart = Restart(me: me, mine: summary, wait: settings.restartWait)
+        if holes.isEmpty { restart = Restart(me: me, mine: summary, wait: settings.restartWait) } else {
+            isMending = true
+            repair = LogRepair(holes: holes)
+        }
     }
 
     package var isLive: Bool { live != nil }
@@ -144,6 +164,7 @@ package struct Node: Sendable {
         linked.insert(node)
         sendSummary(to: node, into: &out)
         if live != nil { sendMemberRow(to: node, into: &out) }
+        repairPeerUp(node, into: &out)
         tellCluster(into: &out)
     }
 
@@ -151,14 +172,18 @@ package struct Node: Sendable {
         guard !isOver, linked.remove(node) != nil else { return }
         welcomeParts[node] = nil
         peerViews[node] = nil
+        copiers[node] = nil
         restart?.lost(node)
+        repairPeerDown(node, into: &out)
         if copy?.source == node { copyFailed("\(node) was lost: \(why)", into: &out) }
         if let rank = live?.view.rank(of: node) { suspect(rank, why, into: &out) }
         tellCluster(into: &out)
         stepReleases(into: &out)
     }
 
+    /// A log that is damaged says nothing of itself.
     func sendSummary(to node: NodeID, into out: inout [Directive]) {
+        guard !isMending else { return }
         var bytes: [UInt8] = []
         summary.encode(into: &bytes)
         out.append(.peer(node, .summary, bytes))
@@ -188,7 +213,8 @@ package struct Node: Sendable {
         case .matched, .entries: try copyAnswer(kind, body, from: node, now: now, into: &out)
         case .admit:
             var decoder = Decoder(body, "admit")
-            let known = ViewNumber(try decoder.int())
+            // Without a number it knows of this view.
+            let known = body.isEmpty ? ViewNumber(.max) : ViewNumber(try decoder.int())
             try decoder.end()
             admit(node, knowing: known, into: &out)
         case .leave: leave(try LeaveOrder(body).node, into: &out)
@@ -209,6 +235,8 @@ package struct Node: Sendable {
         tickLearner(now: now, into: &out)
         tickLive(now: now, into: &out)
         stepReleases(into: &out)
+        stepRepair(into: &out)
+        tickScrub(into: &out)
     }
 
     mutating func over(_ why: String, into out: inout [Directive]) {

@@ -65,6 +65,12 @@ extension Node {
             bytes.append(int: group.raw)
             bytes.append(int: number.raw)
             out.append(.peer(node, .matched, bytes))
+        case .damaged(let holes): damaged(holes, into: &out)
+        case .repaired(let outcome): repaired(outcome, into: &out)
+        case .scrubbed(let isDone): scrubbed(isDone: isDone)
+        case .spoilt(let why):
+            mustVerify = true
+            over("its log is damaged: \(why)", into: &out)
         case .failed(let why): over("disk: \(why)", into: &out)
         }
     }
@@ -119,6 +125,7 @@ extension Node {
         case .copy:
             copy?.phase = .fetching
             fetchMore(now: now, into: &out)
+        case .restart: endMending(into: &out)
         }
     }
 
@@ -285,6 +292,8 @@ extension Node {
         } else {
             let from = EntryNumber(try decoder.int())
             let below = servable
+            copiers[node, default: CopyProgress()].behind = below.raw - min(from.raw, below.raw)
+            copiers[node]!.seen = lastSeen
             if from >= below {
                 answerFetch(node, from: from, bytes: .empty, into: &out)
             } else {
@@ -300,7 +309,8 @@ extension Node {
         return max(group.deliveredEnd.number, group.carried?.number ?? .zero)
     }
 
-    func answerFetch(_ node: NodeID, from: EntryNumber, bytes: ByteView, into out: inout [Directive]) {
+    mutating func answerFetch(_ node: NodeID, from: EntryNumber, bytes: ByteView, into out: inout [Directive]) {
+        copiers[node, default: CopyProgress()].bytes += UInt64(bytes.count)
         var answer: [UInt8] = []
         answer.append(int: GroupID.durable.raw)
         answer.append(int: from.raw)
@@ -312,10 +322,11 @@ extension Node {
     mutating func copyAnswer(
         _ kind: MessageKind, _ body: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
-        guard copy?.source == node else { return }
         var decoder = Decoder(body, "copied entries")
         _ = try decoder.int(UInt16.self)
         let number = EntryNumber(try decoder.int())
+        if kind == .entries, body.count >= 18, try repairAnswer(body.from(18), at: number, from: node, into: &out) { return }
+        guard copy?.source == node else { return }
         if kind == .matched {
             guard copy?.phase == .matching else { return }
             if number < states[GroupID.durable.index].end.number, !planted(.learnerKeepsTail) {

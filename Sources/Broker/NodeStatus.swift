@@ -16,38 +16,61 @@ extension Node {
     private var phase: String {
         if leaving != nil { return "leaving" }
         if let live { return live.membership.isWedged ? "changing view" : "live" }
+        if isMending { return "repairing" }
         return learner != nil ? "learning" : "restarting"
     }
 
     private var status: String {
         let view = self.view
-        var members: [String] = []
-        for (node, address) in settings.members {
-            let rank = live?.view.rank(of: node)
-            let state =
-                if node == me { phase } else if let rank, let live {
-                    live.membership.suspected.contains(rank) ? "suspected" : live.present.contains(rank) ? "live" : "joining"
-                } else if linked.contains(node) { "linked" } else { "away" }
-            members.append(
-                "{\"node\":\(node.raw),\"address\":\"\(Self.escape(address))\",\"rank\":\(rank.map(String.init) ?? "null"),\"state\":\"\(state)\"}")
-        }
-        var groups: [String] = []
-        for group in 0..<states.count {
-            let id = GroupID(UInt16(group))
-            let state = live?.groups[group].state ?? states[group]
-            let shown = live?.groups[group].deliveredEnd ?? state.end
-            groups.append(
-                "{\"group\":\(group),\"level\":\"\(id.level.name)\",\"topics\":\(state.topics.count),"
-                    + "\"publishers\":\(state.publishers.count),\"entries\":\(state.end.number.raw),\"records\":\(state.end.offset.raw),"
-                    + "\"delivered\":\(shown.offset.raw),\"frontier\":\(shown.key.timestamp.raw)}")
-        }
+        let nodes = settings.members.map { line(of: $0.node, $0.address) }.joined(separator: ",")
+        let groups = states.indices.map(line(of:)).joined(separator: ",")
         let list = view.members.map { "\($0.raw)" }.joined(separator: ",")
         return "{\"cluster\":\"\(Self.escape(settings.cluster))\",\"node\":\(me.raw),\"phase\":\"\(phase)\","
             + "\"view\":{\"number\":\(view.number.raw),\"members\":[\(list)],\"quorum\":\(view.quorumSize)},"
-            + "\"nodes\":[\(members.joined(separator: ","))],\"groups\":[\(groups.joined(separator: ","))],"
+            + "\"nodes\":[\(nodes)],\"groups\":[\(groups)],"
+            + "\"damage\":[\(damageLines)],\"entries_repaired\":\(counters.entriesRepaired),"
             + "\"ring\":{\"tail\":\(ring.tail),\"let_go\":[\(ringLetGo)]},"
             + "\"sessions\":\(sessions.count),\"records_taken\":\(counters.recordsTaken),\"records_delivered\":\(counters.recordsDelivered),"
             + "\"unordered_dropped\":\(counters.unorderedDropped),\"batches_refused\":\(counters.batchesRefused)}"
+    }
+
+    private func line(of node: NodeID, _ address: String) -> String {
+        let rank = live?.view.rank(of: node)
+        var state = linked.contains(node) ? "linked" : "away"
+        var more = ""
+        if node == me {
+            state = phase
+            if let copy, learner != nil { more = progress(behind: copy.shown.raw - min(copy.shown.raw, states[0].end.number.raw), copy.bytes) }
+        } else if let rank, let live {
+            state = live.membership.suspected.contains(rank) ? "suspected" : live.present.contains(rank) ? "live" : "joining"
+            if state == "suspected", let why = live.reasons[rank] { more = ",\"why\":\"\(Self.escape(why))\"" }
+        } else if let copier = copiers[node], linked.contains(node), lastSeen - min(lastSeen, copier.seen) < CopyProgress.stale {
+            state = "learning"
+            more = progress(behind: copier.behind, copier.bytes)
+        }
+        return "{\"node\":\(node.raw),\"address\":\"\(Self.escape(address))\",\"rank\":\(rank.map(String.init) ?? "null"),\"state\":\"\(state)\"\(more)}"
+    }
+    private func progress(behind: UInt64, _ bytes: UInt64) -> String { ",\"behind\":\(behind),\"copied\":\(bytes)" }
+
+    private func line(of group: Int) -> String {
+        let id = GroupID(UInt16(group))
+        let state = live?.groups[group].state ?? states[group]
+        let end = state.end.offset
+        let at = live?.groups[group].frontiers ?? .init(ordered: end, stable: end, durable: end, delivered: end)
+        let time = (live?.groups[group].deliveredEnd ?? state.end).key.timestamp.raw
+        // Only what has a disk is durable.
+        let durable = id == .durable ? "\(at.durable.raw)" : "null"
+        return "{\"group\":\(group),\"level\":\"\(id.level.name)\",\"topics\":\(state.topics.count),"
+            + "\"publishers\":\(state.publishers.count),\"entries\":\(state.end.number.raw),\"records\":\(end.raw),"
+            + "\"ordered\":\(at.ordered.raw),\"stable\":\(at.stable.raw),\"durable\":\(durable),"
+            + "\"delivered\":\(at.delivered.raw),\"frontier\":\(time)}"
+    }
+
+    private var damageLines: String {
+        guard let repair else { return "" }
+        return repair.holes.prefix(16).map { hole in
+            "{\"place\":\"\(Self.escape("\(hole)"))\",\"entries\":\(hole.count)}"
+        }.joined(separator: ",")
     }
 
     /// How far each member, in rank order, has let go of this node's data ring.

@@ -10,6 +10,8 @@ package import Wire
 /// simulator calls it in virtual time. After an error nothing more is done: what is on the disk is told by the next `open` alone.
 package struct Journal<D: Disk> {
     package let durable: Log<D>
+    /// Reads that met damage, until it is repaired.
+    var parked: [DiskJob] = []
     package let ordered: Log<MemoryDisk>
     private let states: StateFile<D>
     /// How far the node has been told. A roll and a cut sync by themselves, so the log's own mark does not tell.
@@ -25,6 +27,8 @@ package struct Journal<D: Disk> {
 
     /// A life's beginning: what the disk says, and the journal to go on with.
     package struct Opened {
+        /// What of the durable log does not read back; then its state is only where it ends.
+        package let holes: [LogHole]
         package let state: MemberState
         package let states: [GroupState]
         package let recovery: Recovery
@@ -37,9 +41,11 @@ package struct Journal<D: Disk> {
         self.states = states
     }
 
-    /// Begins a life from the disk: its incarnation has risen. `members`: of the first view, where there is none yet. Throws what
-    /// the disk, or what is on it, does not allow.
-    package static func open(_ disk: D, members: [NodeID], options: LogOptions) throws(StorageError) -> Opened {
+    /// Begins a life from the disk: its incarnation has risen. `members`: of the first view, where there is none yet; `verifies`:
+    /// the whole log is read. Throws what the disk does not allow, and damage that no other node's entries mend.
+    package static func open(
+        _ disk: D, members: [NodeID], options: LogOptions, verifies: Bool = false
+    ) throws(StorageError) -> Opened {
         let files = StateFile(disk)
         var state = MemberState(incarnation: Incarnation(0), installed: View(ViewNumber(0), members))
         if let bytes = try files.load(stateName) {
@@ -50,13 +56,28 @@ package struct Journal<D: Disk> {
         state.incarnation = Incarnation(state.incarnation.raw + 1)
         try files.save(stateName, state.encode())
         let (durable, recovery) = try Log<D>.open(disk, group: .durable, options: options)
-        if let damage = recovery.damage.first { throw StorageError(.damage(damage), "open", "group-0") }
+        if verifies || !recovery.damage.isEmpty { _ = try durable.verify() }
+        if let damage = durable.damage.first(where: { $0.bytes.isEmpty && $0.segment == "group-0" }) {
+            throw StorageError(.damage(damage), "open", "group-0")
+        }
         var volatile = options
         volatile.segmentBytes = min(options.segmentBytes, orderedSegment)
         let (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: volatile)
-        let states = [try Self.state(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
+        let states = [try stateOrEnd(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
         let journal = Journal(durable: durable, ordered: ordered, states: files)
-        return Opened(state: state, states: states, recovery: recovery, journal: journal)
+        return Opened(holes: try journal.holes(), state: state, states: states, recovery: recovery, journal: journal)
+    }
+
+    /// The group's state; with damage only where the log ends.
+    private static func stateOrEnd(of log: Log<D>) throws(StorageError) -> GroupState {
+        if log.damage.isEmpty {
+            do throws(StorageError) { return try state(of: log) } catch {
+                guard case .damage(let damage) = error.kind, try !log.inspect(damage.entries.lowerBound).isEmpty else { throw error }
+            }
+        }
+        var state = GroupState(group: log.group)
+        state.end = log.end
+        return state
     }
 
     /// The log's clean end: what is found missing behind it at the next start is damage, not a torn tail.
@@ -102,6 +123,7 @@ package struct Journal<D: Disk> {
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
             durableTold = min(durableTold, durable.end.number)
             orderedTold = min(orderedTold, ordered.end.number)
+            try unpark(into: &results)
         case .roll(let group, let checkpoint):
             try flush()
             if group == .durable { try durable.roll(checkpoint: checkpoint) } else {
@@ -112,12 +134,18 @@ package struct Journal<D: Disk> {
             if !planted(.installedBeforeLog) { try settle(into: &results) }
             try states.save(Self.stateName, bytes)
             results.append(.saved(token))
-        case .recover(let group):
+        case .recover:
             try settle(into: &results)
-            results.append(.recovered(group == .durable ? try Self.state(of: durable) : GroupState(group: group)))
+            try attempt(job, into: &results)
         case .read, .locate, .samples, .compare:
             try flush()
-            try look(job, into: &results)
+            try attempt(job, into: &results)
+        case .repair(let hole, let source, let bytes):
+            try flush()
+            try repair(hole, from: source, bytes, into: &results)
+        case .scrub(_, let bytes):
+            try flush()
+            try scrub(bytes: bytes, into: &results)
         }
     }
 
@@ -134,7 +162,7 @@ package struct Journal<D: Disk> {
 
     // MARK: looking
 
-    private func look(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
+    func look(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
         switch job {
         case .read(let token, let group, let from, let below, let maximum):
             results.append(group == .durable
@@ -143,6 +171,8 @@ package struct Journal<D: Disk> {
         case .locate(let token, let group, let place):
             let entry = group == .durable ? try Self.locate(durable, place) : try Self.locate(ordered, place)
             results.append(.located(token, group, entry))
+        case .recover(let group):
+            results.append(.recovered(group == .durable ? try Self.state(of: durable) : GroupState(group: group)))
         case .samples(let group): results.append(.samples(group, try samples()))
         case .compare(let node, let group, let samples): results.append(.matched(node, group, try match(samples)))
         default: return
@@ -172,8 +202,8 @@ package struct Journal<D: Disk> {
         var back: UInt64 = 0
         while samples.count < 128, back < durable.end.number.raw {
             let number = EntryNumber(durable.end.number.raw - back)
-            guard number > durable.first, let entry = try durable.header(of: EntryNumber(number.raw - 1)) else { break }
-            samples.append(ChainSample(number: number, chain: entry.chain))
+            guard number > durable.first else { break }
+            samples.append(ChainSample(number: number, chain: try chain(before: number)))
             back = back == 0 ? 1 : back * 2
         }
         return samples
@@ -183,10 +213,16 @@ package struct Journal<D: Disk> {
     private func match(_ samples: [ChainSample]) throws(StorageError) -> EntryNumber {
         for sample in samples.sorted(by: { $0.number > $1.number }) {
             guard sample.number > durable.first, sample.number <= durable.end.number else { continue }
-            guard let entry = try durable.header(of: EntryNumber(sample.number.raw - 1)) else { continue }
-            if entry.chain == sample.chain { return sample.number }
+            if try chain(before: sample.number) == sample.chain { return sample.number }
         }
         return durable.first
+    }
+
+    /// The chain of the entry before `number`, which is read whole: a damaged one must not pass for another history.
+    private func chain(before number: EntryNumber) throws(StorageError) -> UInt64 {
+        var bytes: [UInt8] = []
+        _ = try durable.read(from: EntryNumber(number.raw - 1), below: number, maximumBytes: 1, into: &bytes)
+        return bytes.withView { $0.u64(64) }
     }
 
     /// The group's state: the newest checkpoint and the entries behind it.

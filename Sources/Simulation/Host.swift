@@ -57,6 +57,10 @@ final class Host {
     var hasLeft = false
     /// The next life goes on leaving.
     var isLeaving = false
+    /// The next life reads its whole log first.
+    var mustVerify = false
+    /// The life's disk met damage where entries are appended: it does nothing more.
+    var isSpoilt = false
     /// Sessions of operators, and whom they want to go.
     var operators: [SessionID: NodeID] = [:]
 
@@ -89,6 +93,7 @@ final class Host {
         ending = nil
         hasLeft = false
         operators = [:]
+        isSpoilt = false
         stalledUntil = 0
         crashAfter = nil
     }

@@ -36,6 +36,8 @@ package struct Report: Sendable, Equatable {
         package var fenced = 0
         /// Nodes that left on an operator's word.
         package var leaves = 0
+        /// Bits that turned over on a disk.
+        package var rots = 0
         /// Nanoseconds of virtual time.
         package var virtual: UInt64 = 0
     }

@@ -41,7 +41,7 @@ struct Temper {
         /// All nodes but a few go down, and come back with what their disks hold.
         case crashMost
         /// Drawn after all else, so that the worlds without them stay as they were.
-        case leave
+        case leave, rot
         static let first: [Fault] = [
             .kill, .powerCut, .crashAll, .cutLink, .partition, .oneWay, .stall, .clockStep, .clientHop, .crashLeader, .crashMidTurn,
             .syncError, .diskFull, .slowDisk, .crashMost,
@@ -74,6 +74,7 @@ struct Temper {
         hasPowerCuts = random.chance(70)
         copyRate = random.pick([64 << 10, 1 << 20, 64 << 20])
         if random.chance(40) { drawn += [.leave, .leave] }
+        if random.chance(40) { drawn += [.rot, .rot] }
         faults = drawn
     }
 }

@@ -27,6 +27,7 @@ final class World {
     /// [from][to]: nothing passes.
     var blocked: [[Bool]]
     var partitions = 0
+    var rot: Rot?
     var isHealing = false
     var digest: UInt64 = 0
     var counts = Report.Counts()
@@ -93,6 +94,7 @@ final class World {
     private func heal() {
         say("healing")
         isHealing = true
+        startRotten()
         for from in hosts.indices { for to in hosts.indices { blocked[from][to] = false } }
         releaseHeld()
         for host in hosts {
@@ -124,6 +126,7 @@ final class World {
     /// What keeps the world from being level.
     private var unsettled: [String] {
         var missing: [String] = []
+        if let rot, !isMended(rot) { missing.append("\(hosts[rot.host].id) has \(rot.what) still") }
         let views = Set(hosts.map { $0.node?.isLive == true ? Int($0.node!.view.number.raw) : -1 })
         for host in hosts {
             guard let node = host.node else { missing.append("\(host.id) is down"); continue }

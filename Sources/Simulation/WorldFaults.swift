@@ -85,6 +85,7 @@ extension World {
             host.wallOffset = Int64(clocks.below(20_000)) * 1_000_000 - 10_000_000_000
             say("\(host.id)'s clock is set by \(host.wallOffset / 1_000_000) ms")
         case .leave: letLeave()
+        case .rot: letRot()
         case .clientHop:
             let index = faults.below(publishers.count + subscribers.count)
             if index < publishers.count { publishers[index].leave(self) } else { subscribers[index - publishers.count].leave(self) }

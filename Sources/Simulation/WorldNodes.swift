@@ -35,11 +35,15 @@ extension World {
             options.segmentBytes = temper.segmentBytes
             options.zeroAhead = 1 << 10
             options.indexBytes = 1 << 10
-            let opened = try Journal.open(host.files, members: hosts.map(\.id), options: options)
+            let opened = try Journal.open(host.files, members: hosts.map(\.id), options: options, verifies: host.mustVerify)
+            host.mustVerify = false
             host.files.operationsUntilPowerCut = nil
             let end = opened.states[0].end.number.raw
-            guard end >= host.told else { return checker.fail("\(host.id) had \(host.told) entries on its disk and finds \(end)") }
-            host.told = end
+            // Where something is damaged the log ends for now before it.
+            if opened.holes.isEmpty {
+                guard end >= host.told else { return checker.fail("\(host.id) had \(host.told) entries on its disk and finds \(end)") }
+                host.told = end
+            }
             if host.files.syncsUntilError == nil { host.syncFails = false }
             var settings = NodeSettings(
                 node: host.id, cluster: "sim", members: hosts.map { ($0.id, "h\($0.index):1") }, topics: topics,
@@ -48,14 +52,18 @@ extension World {
             settings.holdUp = temper.holdUp
             settings.stuckAfter = temper.stuckAfter
             settings.copyRate = temper.copyRate
+            settings.scrubBytes = 4 << 10
+            settings.scrubEvery = 50 * Span.millisecond
+            settings.scrubRest = 200 * Span.millisecond
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
             host.work = opened.journal
-            host.node = Node(settings: settings, state: opened.state, states: opened.states, ring: host.ring.store)
+            host.node = Node(settings: settings, state: opened.state, states: opened.states, holes: opened.holes, ring: host.ring.store)
             host.node!.isLeaving = host.isLeaving
             host.isLeaving = false
             host.nextTick = now
             note(opened.state.incarnation.raw)
             say("\(host.id) begins life \(host.life): \(opened.state.installed), \(opened.states[0].end.number.raw) entries")
+            for hole in opened.holes { say("\(host.id) has damage: \(hole)") }
             wake(host, after: 1)
         } catch {
             let isCut = host.files.operationsUntilPowerCut != nil
@@ -70,7 +78,7 @@ extension World {
         guard host.isRunning else { return }
         counts.crashes += 1
         say("\(host.id) \(power ? "loses power" : "is killed")")
-        if let busy = host.busy, var work = host.work, disk.chance(50) {
+        if !host.isSpoilt, let busy = host.busy, var work = host.work, disk.chance(50) {
             // The jobs under way get as far as they get.
             if power { host.files.operationsUntilPowerCut = disk.below(12) }
             var results: [DiskResult] = []
@@ -78,7 +86,7 @@ extension World {
                 try work.work(busy, into: &results)
                 if !power { host.peak = max(host.peak, work.durable.synced.raw) }
             } catch {
-                if !power, !isExpected(error, host) { checker.fail("\(host.id)'s disk: \(error)") }
+                if !power, !isExpected(error, host), !isDamage(error) { checker.fail("\(host.id)'s disk: \(error)") }
             }
             host.told = min(host.told, lowest(busy))
         }
@@ -107,11 +115,14 @@ extension World {
         jobs += host.jobs
         var results: [DiskResult] = []
         host.told = min(host.told, lowest(jobs))
-        do throws(StorageError) {
-            try host.work!.work(jobs, into: &results)
-            try host.work!.close()
-            host.peak = max(host.peak, host.work!.durable.synced.raw)
-        } catch { if !isExpected(error, host) { return checker.fail("\(host.id)'s disk: \(error)") } }
+        if !host.isSpoilt {
+            do throws(StorageError) {
+                try host.work!.work(jobs, into: &results)
+                try host.work!.close()
+                host.peak = max(host.peak, host.work!.durable.synced.raw)
+                letRot(ofCutOut: host, why)
+            } catch { if !isExpected(error, host), !isDamage(error) { return checker.fail("\(host.id)'s disk: \(error)") } }
+        }
         let pause = host.hasLeft ? away() : network.scale(100 * Span.microsecond, 20 * Span.millisecond)
         dropAll(host)
         host.forget()
@@ -121,7 +132,7 @@ extension World {
     // MARK: the disk
 
     private func startJobs(_ host: Host) {
-        guard host.busy == nil, !host.jobs.isEmpty else { return }
+        guard host.busy == nil, !host.jobs.isEmpty, !host.isSpoilt else { return }
         host.busy = host.jobs
         host.jobs = []
         queue.add(.disk(host: host.index, life: host.life), at: now + disk.scale(20 * Span.microsecond, temper.diskMost) * (host.isSlow ? 50 : 1))
@@ -159,6 +170,11 @@ extension World {
         var results: [DiskResult] = []
         host.told = min(host.told, lowest(jobs))
         do throws(StorageError) { try host.work!.work(jobs, into: &results) } catch {
+            if isDamage(error) {
+                host.isSpoilt = true
+                host.busy = nil
+                return tell(host, .disk(results + [.spoilt("\(error)")]))
+            }
             guard isExpected(error, host) else { return checker.fail("\(host.id)'s disk: \(error)") }
             // `dbroker` ends; whoever looks after it starts it again.
             say("\(host.id) ends: \(error)")
@@ -333,6 +349,7 @@ extension World {
         case .restart(let why):
             host.ending = why
             host.isLeaving = host.node!.isLeaving
+            host.mustVerify = host.node!.mustVerify
         case .left(let why):
             host.ending = "it left: \(why)"
             host.hasLeft = true

@@ -43,7 +43,8 @@ package struct Recovery: Sendable {
 ///     and checked       pwritev   durable         kept by a crash: at least first ..< synced
 ///
 /// One thread at a time. What was staged must stay in place until `write` has returned. After a failed sync the log is
-/// poisoned: every call throws until it is opened again. With damage it can be read, cut and repaired, but not appended to.
+/// poisoned: every call throws until it is opened again. With damage it can be read, cut and repaired; with damage in the open segment it
+/// cannot be appended to.
 package final class Log<D: Disk> {
     package let group: GroupID
     let disk: D
@@ -74,6 +75,9 @@ package final class Log<D: Disk> {
     var scratch: [UInt8] = []
     /// Closed segments with an index, the longest unused first.
     var indexed: [EntryNumber] = []
+    var scrubbing: ScrubPlace?
+    /// The open segment ends at the tail and nothing lies behind it: appends may follow.
+    var isTailReady = false
 
     init(
         _ disk: D, group: GroupID, options: LogOptions, segments: [Segment], file: D.File, end: LogEnd, synced: EntryNumber,
@@ -127,10 +131,14 @@ package final class Log<D: Disk> {
     func checkHealthy(_ operation: String) throws(StorageError) {
         if let poison { throw StorageError(.poisoned("\(poison.operation) \(poison.path)"), operation, directory) }
     }
-    /// Throws what stops an append.
+    /// Throws what stops an append: damage where appends go, or found by `open`, before it is repaired. What is found later in
+    /// a closed segment stops nothing.
     func checkWritable(_ operation: String) throws(StorageError) {
         try checkHealthy(operation)
-        if let first = damage.first { throw StorageError(.damage(first), operation, directory) }
+        let open = path(openSegment.name)
+        if let first = damage.first(where: { !isTailReady || $0.segment == open || $0.segment == directory }) {
+            throw StorageError(.damage(first), operation, directory)
+        }
     }
     /// Does what may end in a sync; one that fails poisons the log.
     func poisoning<R>(_ body: () throws(StorageError) -> R) throws(StorageError) -> R {
@@ -143,7 +151,7 @@ package final class Log<D: Disk> {
     /// Writes down how far the log is synced, so that a tail lost later shows as damage. The log must not be used afterwards.
     package func close() throws(StorageError) {
         try checkHealthy("close")
-        guard damage.isEmpty else { return }
+        guard isTailReady else { return }
         try sync()
         guard !disk.isVolatile else { return }
         mark.synced = synced

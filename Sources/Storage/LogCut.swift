@@ -75,6 +75,7 @@ extension Log {
         try disk.sync(file)
         synced = end.number
         try reserve()
+        isTailReady = true
     }
 
     /// The place before entry `number` of the open segment, which need not read back itself, and its position.
@@ -83,6 +84,12 @@ extension Log {
         let last = EntryNumber(number.raw - 1)
         guard let found = try locate(segments.count - 1, from: { $0.number <= last }, until: { $0.number >= last }) else {
             throw StorageError(.outside("entry \(last.raw) is not to be found"), "truncate", directory)
+        }
+        // What the log ends with from now on must be what it says.
+        scratch.removeAll(keepingCapacity: true)
+        _ = try disk.read(file, at: found.position, count: found.entry.length, into: &scratch)
+        do throws(DecodeError) { _ = try scratch.withView { view throws(DecodeError) in try checkEntry(view) } } catch {
+            throw unreadable(last, segments.count - 1, found.position)
         }
         return (LogEnd(after: found.entry), found.position + found.entry.length)
     }

@@ -20,6 +20,7 @@ extension Log {
         let directory = directory(of: group)
         try disk.createDirectory(directory)
         try disk.syncDirectory("")
+        try finishRepair(disk, directory, try disk.list(directory).filter { $0.hasSuffix(SegmentName.log) })
         var listing = try list(disk, directory)
         if listing.segments.isEmpty {
             let start = LogEnd(number: listing.mark.first, offset: listing.mark.base, key: .zero)
@@ -129,6 +130,7 @@ extension Log {
     /// Reads the last segment, judges its tail, and makes what is left durable; what was cut.
     func recoverTail() throws(StorageError) -> Recovery.TornTail? {
         let segment = openSegment
+        isTailReady = false
         let scan = try SegmentScan.read(
             disk, file, start: segment.start, group: group, size: try disk.size(file), spacing: options.indexBytes)
         openSegment.bytes = scan.position
@@ -150,6 +152,7 @@ extension Log {
         try disk.truncate(file, to: scan.position)
         try disk.sync(file)
         try reserve()
+        isTailReady = true
         return torn
     }
 

@@ -138,10 +138,14 @@ extension Log {
         guard let point = segments[i].index?.last(where: isBefore) else { return nil }
         var walker = SegmentWalker(disk, file, from: point.position, end: segments[i].bytes, window: options.indexBytes)
         var expected = point.number
+        var offset = point.offset
         while true {
             switch try walker.next(verify: false) {
             case .entry(let entry):
-                guard entry.number == expected else { throw unreadable(expected, i, walker.current.lowerBound) }
+                guard entry.number == expected, entry.baseOffset == offset else {
+                    throw unreadable(expected, i, walker.current.lowerBound)
+                }
+                offset = entry.endOffset
                 if found(entry) { return (entry, walker.current.lowerBound) }
                 expected = entry.number.next
             case .end: return nil
@@ -153,11 +157,11 @@ extension Log {
     private func buildIndex(_ i: Int, _ file: D.File) throws(StorageError) {
         var index = SegmentIndex()
         var walker = SegmentWalker(disk, file, from: SegmentHeader.size, end: segments[i].bytes)
-        var expected = segments[i].start.number
+        var expected = segments[i].start
         // Up to where it reads back: what lies below damage can be found.
-        while case .entry(let entry) = try walker.next(verify: false), entry.number == expected {
+        while case .entry(let entry) = try walker.next(verify: false), expected.admits(entry, group: group) {
             index.note(entry, position: walker.current.lowerBound, spacing: options.indexBytes)
-            expected = entry.number.next
+            expected = LogEnd(after: entry)
         }
         segments[i].index = index
         if i + 1 < segments.count { retire(i) }
@@ -208,7 +212,7 @@ extension Log {
         return try disk.read(file, at: position + have, count: length - have, into: &bytes)
     }
 
-    private func unreadable(_ number: EntryNumber, _ i: Int, _ position: Int) -> StorageError {
+    func unreadable(_ number: EntryNumber, _ i: Int, _ position: Int) -> StorageError {
         let damage = Damage(
             segment: path(segments[i].name), bytes: position..<max(position, segments[i].bytes), entries: number..<number.next,
             what: "does not read back")

@@ -10,7 +10,8 @@ struct SegmentScan {
     /// Entries that read back and follow one another.
     struct Run {
         let position: Int
-        let first: EntryNumber
+        let head: EntryHeader
+        var first: EntryNumber { head.number }
         var end: Int
         var after: LogEnd
     }
@@ -75,7 +76,7 @@ struct SegmentScan {
                 runs[runs.count - 1].end = walker.position
                 runs[runs.count - 1].after = LogEnd(after: entry)
             } else {
-                runs.append(Run(position: at, first: entry.number, end: walker.position, after: LogEnd(after: entry)))
+                runs.append(Run(position: at, head: entry, end: walker.position, after: LogEnd(after: entry)))
             }
         }
     }

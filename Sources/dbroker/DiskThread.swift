@@ -112,7 +112,8 @@ final class DiskThread: @unchecked Sendable {
     private func work(_ jobs: [DiskJob], into results: inout [DiskResult]) {
         do throws(StorageError) { try journal.work(jobs, into: &results) } catch {
             failed = true
-            results.append(.failed("\(error)"))
+            // What another node can put right begins a new life; what the device does ends the process.
+            if case .damage = error.kind { results.append(.spoilt("\(error)")) } else { results.append(.failed("\(error)")) }
         }
     }
 }

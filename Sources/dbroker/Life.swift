@@ -22,9 +22,9 @@ struct Life {
         do throws(StorageError) { disk = try RealDisk(root: configuration.data) } catch {
             throw ToolFailure(.disk, "\(error)")
         }
-        var isLeaving = false
+        var carried = Carried()
         while true {
-            switch try one(disk, stop, &isLeaving) {
+            switch try one(disk, stop, &carried) {
             case .stopped:
                 Console.say("\(configuration.node): stopped")
                 return .done
@@ -56,11 +56,11 @@ struct Life {
         }
     }
 
-    private func one(_ disk: RealDisk, _ stop: Int32, _ isLeaving: inout Bool) throws(ToolFailure) -> Ending {
+    private func one(_ disk: RealDisk, _ stop: Int32, _ carried: inout Carried) throws(ToolFailure) -> Ending {
         let opened: Journal<RealDisk>.Opened
         let thread: DiskThread
         do throws(StorageError) {
-            opened = try open(disk)
+            opened = try open(disk, verifies: carried.mustVerify)
             thread = try DiskThread(opened.journal)
         } catch { throw ToolFailure(.disk, "\(error)") }
         var options = TransportOptions(
@@ -79,7 +79,7 @@ struct Life {
             transport = try Transport(options)
             serve = try Serve(
                 configuration, transport: transport, disk: thread, settings: settings, state: opened.state,
-                states: opened.states, isLeaving: isLeaving, stop: stop)
+                states: opened.states, holes: opened.holes, isLeaving: carried.isLeaving, stop: stop)
         } catch {
             throw ToolFailure(.failed, "\(configuration.listen): \(error)")
         }
@@ -89,15 +89,16 @@ struct Life {
                 + "\(opened.states[0].end.offset.raw) records on disk, \(opened.state.installed)")
         let ending = serve.run()
         thread.stop()
-        isLeaving = serve.isLeaving
+        carried = serve.carried
         return ending
     }
 
-    private func open(_ disk: RealDisk) throws(StorageError) -> Journal<RealDisk>.Opened {
+    private func open(_ disk: RealDisk, verifies: Bool) throws(StorageError) -> Journal<RealDisk>.Opened {
         var options = LogOptions()
         options.segmentBytes = configuration.segment
-        let opened = try Journal<RealDisk>.open(disk, members: configuration.members.map(\.node), options: options)
+        let opened = try Journal<RealDisk>.open(disk, members: configuration.members.map(\.node), options: options, verifies: verifies)
         report(opened.recovery)
+        for hole in opened.holes { Console.say("\(configuration.node): damage: \(hole)") }
         return opened
     }
 
@@ -113,6 +114,7 @@ struct Life {
             node: configuration.node, cluster: configuration.cluster,
             members: configuration.members.map { ($0.node, $0.address.description) }, topics: topics,
             segmentBytes: configuration.segment)
+        settings.scrubBytes = 2 << 20
         settings.restartWait = nanoseconds(configuration.restartWait)
         settings.copyRate = configuration.copyRate
         return settings

@@ -18,6 +18,14 @@ enum Ending {
     case disk(String)
 }
 
+/// What one life leaves to the next besides what is on the disk.
+struct Carried {
+    /// It goes on leaving.
+    var isLeaving = false
+    /// It reads its whole log before it counts.
+    var mustVerify = false
+}
+
 /// One life of a node: the loop that owns all of its state. Completions become events, directives become effects.
 final class Serve {
     private enum Role { case none, peer(NodeID), client(SessionID) }
@@ -62,14 +70,14 @@ final class Serve {
 
     init(
         _ configuration: NodeConfiguration, transport: Transport, disk: DiskThread, settings: NodeSettings, state: MemberState,
-        states: [GroupState], isLeaving: Bool, stop: Int32
+        states: [GroupState], holes: [LogHole], isLeaving: Bool, stop: Int32
     ) throws(TransportError) {
         self.configuration = configuration
         self.transport = transport
         self.disk = disk
         self.stop = stop
         roles = Array(repeating: .none, count: 65_536)
-        node = Node(settings: settings, state: state, states: states, ring: unsafe ByteStore(transport.dataSource))
+        node = Node(settings: settings, state: state, states: states, holes: holes, ring: unsafe ByteStore(transport.dataSource))
         node.isLeaving = isLeaving
         for member in configuration.members where member.node != configuration.node { peers[member.node] = Peer() }
         try transport.addWakeup(disk.ready.file)
@@ -335,8 +343,8 @@ final class Serve {
         waiting[link] = queue.isEmpty ? nil : queue
     }
 
-    /// The next life is to go on leaving.
-    var isLeaving: Bool { node.isLeaving }
+    /// What the next life takes over from this one.
+    var carried: Carried { Carried(isLeaving: node.isLeaving, mustVerify: node.mustVerify) }
 
     private func say(_ line: String) { Console.say("\(configuration.node): \(line)") }
 

@@ -21,7 +21,11 @@ struct Status: Decodable {
     let view: View
     let nodes: [Node]
     let groups: [Group]
+    let damage: [Hole]
+    let entries_repaired: UInt64
     let sessions: Int
+
+    struct Hole: Decodable { let place: String }
 }
 
 /// A folder in the temporary directory, removed with its owner.

@@ -1,0 +1,69 @@
+import Foundation
+import Testing
+
+extension ClusterTests {
+    /// Which of a log's segments is hit: a closed one is found by reading through them, the open one when the node starts.
+    enum Hit: CaseIterable { case closed, open }
+
+    @Test(arguments: Hit.allCases) func aByteThatTurnedOverWhileTheNodeWasStoppedIsRepairedFromAnother(hit: Hit) async throws {
+        let (cluster, count) = try await filled()
+        cluster.nodes[3]?.send(SIGTERM)
+        #expect(try await cluster.nodes[3]?.status(within: 10) == 0)
+        let place = try flip(cluster.data(3), hit)
+        try cluster.start(3)
+        try await until("node 3 repairs \(place)", within: 30) {
+            try await cluster.status(3).map { $0.entries_repaired > 0 && $0.damage.isEmpty && $0.phase == "live" } ?? false
+        }
+        #expect(cluster.log(3).contains("damage: group-0/") && cluster.log(3).contains(" entries of group-0/"), "\(cluster.log(3))")
+        try await expectSame(cluster, count)
+    }
+
+    @Test func aByteThatTurnsOverUnderALiveNodeIsRepairedAndTheReaderWaits() async throws {
+        let (cluster, count) = try await filled()
+        let place = try flip(cluster.data(2), .closed)
+        // History through the damaged node, and appends to it meanwhile.
+        let publisher = try cluster.program("dpub", ["t/more", "-f", numbers(20_000, in: cluster), "-l"], at: [2])
+        let held = try await cluster.contents("t/seq", format: "%s\\n", at: 2)
+        #expect(flaw(String(decoding: held, as: UTF8.self).split(separator: "\n"), upTo: count) == nil, "\(place)")
+        try await publisher.succeeds()
+        let status = try #require(try await cluster.status(2))
+        #expect(status.entries_repaired > 0 && status.damage.isEmpty && status.phase == "live")
+        #expect(cluster.log(2).contains("the log reads back whole") && !cluster.log(2).contains("starting again"), "\(cluster.log(2))")
+        try await expectSame(cluster, count)
+    }
+
+    /// Three nodes with some megabytes in small segments; how many records.
+    private func filled() async throws -> (Cluster, Int) {
+        let cluster = try Cluster { _ in "segment: 1MiB\n" }
+        try await cluster.untilLive()
+        let count = 120_000
+        let publisher = try cluster.program("dpub", ["t/seq", "-f", numbers(count, in: cluster), "-l", "--rate", "60000"])
+        try await publisher.succeeds()
+        try await cluster.untilLive(settled: true)
+        return (cluster, count)
+    }
+
+    /// Turns a byte over in the middle of the oldest segment, or in the first entry of the open one.
+    private func flip(_ data: URL, _ hit: Hit) throws -> String {
+        let folder = data.appendingPathComponent("group-0")
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".log") }.sorted()
+        try #require(names.count > 2, "only \(names)")
+        let name = hit == .open ? names[names.count - 1] : names[0]
+        let file = try FileHandle(forUpdating: folder.appendingPathComponent(name))
+        defer { try? file.close() }
+        let position = hit == .open ? UInt64(100) : try file.seekToEnd() / 2
+        try file.seek(toOffset: position)
+        let byte = try #require(try file.read(upToCount: 1)?.first)
+        try file.seek(toOffset: position)
+        try file.write(contentsOf: Data([byte ^ 0x20]))
+        return "\(name): byte \(position)"
+    }
+
+    private func expectSame(_ cluster: Cluster, _ count: Int) async throws {
+        try await cluster.untilLive(settled: true)
+        let first = try await cluster.contents(at: 1)
+        for node in 2...3 { #expect(try await cluster.contents(at: node) == first, "node \(node)") }
+        let held = try await cluster.contents("t/seq", format: "%s\\n", at: 3)
+        #expect(flaw(String(decoding: held, as: UTF8.self).split(separator: "\n"), upTo: count) == nil)
+    }
+}
