@@ -24,14 +24,20 @@ private final class Inquiry: AttachmentUser {
 
 /// Asks a broker one question. `what`: `status`, `topics`; the answer is JSON text.
 public func inquire(_ options: ClientOptions, _ what: String) throws(ClientError) -> String {
+    try inquire(options, what) { false } ?? ""
+}
+
+/// The same; nil once `isCancelled`, which is asked every 50 ms.
+public func inquire(_ options: ClientOptions, _ what: String, until isCancelled: () -> Bool) throws(ClientError) -> String? {
     let inquiry = Inquiry(what)
     let attachment = try Attachment(options, name: "inquiry")
     inquiry.attachment = attachment
     defer { attachment.close() }
     let limit = Attachment.now() + UInt64(options.patience * 1e9) + 1_000_000_000
     while inquiry.answer == nil {
+        if isCancelled() { return nil }
         _ = try attachment.turn(until: Attachment.now() + 50_000_000, reading: -1, inquiry)
         if Attachment.now() > limit { throw .failed("the broker does not answer") }
     }
-    return inquiry.answer ?? ""
+    return inquiry.answer
 }

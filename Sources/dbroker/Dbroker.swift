@@ -17,7 +17,7 @@ struct Dbroker: ParsableCommand, Tool {
             dbroker
             dbroker run --config node-1.yaml
             dbroker check topics.yaml
-            dbroker status -b 127.0.0.1:7421
+            dbroker status --watch -b 127.0.0.1:7421
             dbroker leave 3 -b 127.0.0.1:7421
             """,
         version: toolVersion,
@@ -88,18 +88,6 @@ struct Check: ParsableCommand, Tool {
             let topics = try readTopics(file)
             _ = Descriptor.writeLine("\(file): \(topics.rules.count) rules; other topics are \(topics.admit == .all ? topics.defaultLevel.name : "not admitted")", to: 1)
         }
-        return .done
-    }
-}
-
-struct Status: ParsableCommand, Tool {
-    static let configuration = CommandConfiguration(abstract: "Show a node's view of the cluster.")
-    @OptionGroup var connection: ConnectionFlags
-    @Flag(name: [.customShort("J"), .long], help: "As JSON.") var json = false
-
-    func perform() throws(ToolFailure) -> ExitStatus {
-        let answer = try ask(connection, "status")
-        _ = Descriptor.writeLine(json ? answer : StatusText.render(answer), to: 1)
         return .done
     }
 }

@@ -1,36 +1,53 @@
 import Foundation
 
+/// A node's answer to `status`, as far as people are shown it.
+struct StatusAnswer: Decodable {
+    struct View: Decodable {
+        let number: UInt64
+        let members: [Int]
+        let quorum: Int
+    }
+    struct Node: Decodable {
+        let node: Int
+        let address: String
+        let rank: Int?
+        let state: String
+        let why: String?
+        let behind: UInt64?
+        let copied: UInt64?
+    }
+    struct Group: Decodable {
+        let level: String
+        let topics: Int
+        let publishers: Int
+        let entries: UInt64
+        let ordered: UInt64
+        let stable: UInt64
+        let durable: UInt64?
+        let delivered: UInt64
+    }
+    struct Hole: Decodable {
+        let place: String
+        let entries: UInt64
+    }
+    let cluster: String
+    let node: Int
+    let phase: String
+    let view: View
+    let nodes: [Node]
+    let groups: [Group]
+    let damage: [Hole]
+    let entries_repaired: UInt64
+    let sessions: Int
+
+    init?(_ json: String) {
+        guard let answer = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)) else { return nil }
+        self = answer
+    }
+}
+
 /// The status answer for people: Foundation reads the JSON, this lays it out.
 enum StatusText {
-    private struct Status: Decodable {
-        struct View: Decodable {
-            let number: UInt64
-            let members: [Int]
-            let quorum: Int
-        }
-        struct Node: Decodable {
-            let node: Int
-            let address: String
-            let rank: Int?
-            let state: String
-        }
-        struct Group: Decodable {
-            let group: Int
-            let level: String
-            let topics: Int
-            let publishers: Int
-            let entries: UInt64
-            let records: UInt64
-            let delivered: UInt64
-        }
-        let cluster: String
-        let node: Int
-        let phase: String
-        let view: View
-        let nodes: [Node]
-        let groups: [Group]
-        let sessions: Int
-    }
     private struct TopicList: Decodable {
         struct Topic: Decodable {
             let topic: String
@@ -42,18 +59,33 @@ enum StatusText {
 
     /// Text that does not parse is shown as it came.
     static func render(_ json: String) -> String {
-        guard let status = try? JSONDecoder().decode(Status.self, from: Data(json.utf8)) else { return json }
-        var lines = [
-            "cluster \(status.cluster) · node \(status.node) is \(status.phase) · view \(status.view.number) of "
-                + "\(status.view.members.count) (quorum \(status.view.quorum)) · \(status.sessions) clients"
+        guard let status = StatusAnswer(json) else { return json }
+        let members = status.view.members.map(String.init).joined(separator: " ")
+        var parts = [
+            "cluster \(status.cluster) · node \(status.node) is \(status.phase) · view \(status.view.number) [\(members)] "
+                + "(quorum \(status.view.quorum)) · \(status.sessions) clients"
         ]
-        lines.append(table([["node", "address", "rank", "state"]] + status.nodes.map {
-            ["\($0.node)", $0.address, $0.rank.map(String.init) ?? "-", $0.state]
+        parts.append(table([["node", "address", "rank", "state"]] + status.nodes.map {
+            ["\($0.node)", $0.address, $0.rank.map(String.init) ?? "-", state($0)]
         }))
-        lines.append(table([["level", "topics", "publishers", "entries", "records", "delivered"]] + status.groups.map {
-            [$0.level, "\($0.topics)", "\($0.publishers)", "\($0.entries)", "\($0.records)", "\($0.delivered)"]
+        parts.append(table([["level", "topics", "publishers", "entries", "ordered", "stable", "durable", "delivered"]] + status.groups.map {
+            [$0.level, "\($0.topics)", "\($0.publishers)", "\($0.entries)", "\($0.ordered)", "\($0.stable)", $0.durable.map { "\($0)" } ?? "-", "\($0.delivered)"]
         }))
-        return lines.joined(separator: "\n\n")
+        if !status.damage.isEmpty {
+            parts.append(status.damage.map { "damaged, being repaired: \($0.place)" }.joined(separator: "\n"))
+        }
+        if status.entries_repaired > 0 { parts.append("repaired since the start: \(status.entries_repaired) entries") }
+        return parts.joined(separator: "\n\n")
+    }
+
+    /// `learning, 1204 entries behind, 12.5 MiB copied` or `suspected: closed by the peer`
+    private static func state(_ node: StatusAnswer.Node) -> String {
+        if let why = node.why { return "\(node.state): \(why)" }
+        guard let behind = node.behind, let copied = node.copied else { return node.state }
+        return "\(node.state), \(behind) entries behind, \(size(copied)) copied"
+    }
+    private static func size(_ bytes: UInt64) -> String {
+        bytes < 1 << 20 ? "\(bytes >> 10) KiB" : "\(bytes >> 20).\(((bytes & 0xF_FFFF) * 10) >> 20) MiB"
     }
 
     static func topics(_ json: String) -> String {
@@ -64,9 +96,10 @@ enum StatusText {
     }
 
     private static func table(_ rows: [[String]]) -> String {
-        let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let last = (rows.first?.count ?? 0) - 1
+        let widths = (0...max(last, 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
-            row.enumerated().map { $1 + String(repeating: " ", count: widths[$0] - $1.count) }.joined(separator: "  ")
+            row.enumerated().map { $0 == last ? $1 : $1 + String(repeating: " ", count: widths[$0] - $1.count) }.joined(separator: "  ")
         }.joined(separator: "\n")
     }
 }
