@@ -43,7 +43,9 @@ package struct Restart: Sendable {
     private struct Following: Sendable {
         let leader: NodeID
         let step: RestartStep
-        var isSaving = false
+        /// What the disk is doing for it.
+        var doing: Doing
+        enum Doing: Sendable { case applying, copying, saving }
     }
 
     private let me: NodeID
@@ -113,6 +115,8 @@ package struct Restart: Sendable {
             if step.after < mine.view.number { out.append(.broadcast) }
             return
         }
+        // From the moment at which a newer view is being installed here, or copied to be, nothing is agreed on in the older one.
+        guard !isInstalling, adopting == nil else { return }
         switch kind {
         case .prepare:
             guard step.ballot > bound || planted(.restartOldBallot), !isBusy else { return }
@@ -122,14 +126,16 @@ package struct Restart: Sendable {
             out.append(.savePromise(step.ballot))
         case .promise: promised(step, by: node, into: &out)
         case .apply:
-            guard step.ballot >= bound, mine.accepted != nil else { return }
-            following = Following(leader: node, step: step)
+            guard step.ballot >= bound, mine.accepted != nil, !isBusy else { return }
+            following = Following(leader: node, step: step, doing: .applying)
             isBusy = true
             out.append(.apply)
         case .applied: appliedElsewhere(step, by: node, into: &out)
         case .propose:
             guard step.ballot >= bound || planted(.restartOldBallot), let proposal = step.proposal, case .ends(let ends) = proposal.basis else { return }
-            following = Following(leader: node, step: step)
+            // Only a copy can be given up for another: what is being applied or saved is what the next one builds on.
+            guard !isBusy || following?.doing == .copying else { return }
+            following = Following(leader: node, step: step, doing: .copying)
             isBusy = true
             if planted(.restartAcceptsUncopied) { return reached(ends: ends, into: &out) }
             out.append(.reach(ends, from: step.sources))
@@ -178,7 +184,7 @@ package struct Restart: Sendable {
             self.following = nil
             return
         }
-        following.isSaving = true
+        following.doing = .saving
         self.following = following
         isBusy = true
         out.append(.saveAcceptance(MemberRow.Acceptance(following.step.ballot, proposal)))

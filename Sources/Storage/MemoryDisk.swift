@@ -230,8 +230,10 @@ package final class MemoryDisk: Disk {
         var left: [Change] = []
         for change in givenUp where !change.new.isEmpty {
             var position = change.start
-            while position < change.end {
-                let end = min(change.end, (position / Self.sector + 1) * Self.sector)
+            // What a truncation has taken is nobody's any more.
+            let last = min(change.end, node.bytes.count)
+            while position < last {
+                let end = min(last, (position / Self.sector + 1) * Self.sector)
                 if !written.contains(position / Self.sector) {
                     let old = (position..<end).map { $0 - change.start < change.old.count ? change.old[$0 - change.start] : 0 }
                     let size = node.bytes.count
