@@ -135,7 +135,12 @@ extension Log {
     ) throws(StorageError) -> (entry: EntryHeader, position: Int)? {
         let file = try handle(i)
         if segments[i].index == nil { try buildIndex(i, file) }
-        guard let point = segments[i].index?.last(where: isBefore) else { return nil }
+        // What is not found before here does not read back.
+        let stop = i + 1 < segments.count ? segments[i + 1].start.number : end.number
+        guard let point = segments[i].index?.last(where: isBefore) else {
+            if segments[i].start.number < stop { throw unreadable(segments[i].start.number, i, SegmentHeader.size) }
+            return nil
+        }
         var walker = SegmentWalker(disk, file, from: point.position, end: segments[i].bytes, window: options.indexBytes)
         var expected = point.number
         var offset = point.offset
@@ -148,7 +153,9 @@ extension Log {
                 offset = entry.endOffset
                 if found(entry) { return (entry, walker.current.lowerBound) }
                 expected = entry.number.next
-            case .end: return nil
+            case .end:
+                if expected < stop { throw unreadable(expected, i, walker.position) }
+                return nil
             case .bad: throw unreadable(expected, i, walker.position)
             }
         }
