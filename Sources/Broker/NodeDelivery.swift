@@ -73,6 +73,7 @@ extension Node {
     ) -> Bool {
         guard let session = sessions[id] else { return true }
         let cursor = session.cursors[header.group.index]
+        guard header.timestamp >= cursor.firstTime else { return true }
         if session.interest!.matchesEverything && header.baseOffset >= cursor.firstOffset {
             guard header.records > 0 else { return true }
             guard session.space >= Session.cost(EntryHeader.size + body.count) else { return false }
@@ -188,23 +189,29 @@ extension Node {
             cursor.isLive = true
             return
         }
-        var place: LogPlace?
+        // What is in the log behind the delivered end may be taken back and come to be other entries: nothing is looked for there.
+        cursor.next = end.number
+        let place: LogPlace
         if let resume = request.resume.first(where: { $0.group == group }) {
-            place = .offset(resume.offset)
             cursor.firstOffset = resume.offset
+            place = .offset(resume.offset)
         } else {
             switch request.start {
-            case .beginning: cursor.next = .zero
+            case .beginning:
+                cursor.next = .zero
+                return
             case .end:
-                cursor.next = end.number
                 cursor.firstOffset = end.offset
+                return
             case .offset(let offset):
-                place = .offset(Offset(offset))
                 cursor.firstOffset = Offset(offset)
-            case .time(let time): place = .time(Timestamp(time))
+                place = .offset(Offset(offset))
+            case .time(let time):
+                cursor.firstTime = Timestamp(time)
+                place = .time(Timestamp(time))
             }
         }
-        guard let place else { return }
+        if case .offset(let offset) = place, offset >= end.offset { return }
         cursor.isReading = true
         out.append(.disk(.locate(token, group, place)))
     }
@@ -220,7 +227,7 @@ extension Node {
     mutating func located(_ token: ReadToken, _ group: GroupID, _ entry: EntryNumber) {
         guard case .session(let id, let generation) = token, sessions[id]?.generation == generation else { return }
         sessions[id]!.cursors[group.index].isReading = false
-        sessions[id]!.cursors[group.index].next = entry
+        sessions[id]!.cursors[group.index].next = min(entry, sessions[id]!.cursors[group.index].next)
     }
 
     // MARK: catching up

@@ -13,14 +13,14 @@ package struct Session: Sendable {
         var next: EntryNumber = .zero
         /// Records before this offset are not wanted.
         var firstOffset = Offset(0)
+        /// Nor records of an earlier time.
+        var firstTime = Timestamp(0)
         var isLive = false
         /// A read or a locate is under way at the disk.
         var isReading = false
         var page: OwnedBytes?
         var pageAt = 0
         var skipped: UInt64 = 0
-        /// The last position that the client was told.
-        var told: Offset?
 
         func wants(_ topic: TopicID) -> Bool {
             topic.index < named && wanted[topic.index >> 6] >> UInt64(topic.index & 63) & 1 == 1
