@@ -45,8 +45,8 @@ package enum DiskJob: Sendable {
     /// Entries from `from`, below `limit`; answered by `read`.
     case read(ReadToken, GroupID, from: EntryNumber, below: EntryNumber, maximumBytes: Int)
     case locate(ReadToken, GroupID, LogPlace)
-    /// Chains at exponentially spaced entries back from the end; answered by `samples`.
-    case samples(GroupID)
+    /// Chains at exponentially spaced entries back from the end, or evenly spaced within a gap; answered by `samples`.
+    case samples(GroupID, gap: ChainGap?)
     /// The latest of the samples that this log shares; answered by `matched`.
     case compare(NodeID, GroupID, [ChainSample])
     /// Put back what is damaged: entries of `hole` from its first on, as they lie in the log of `from`; answered by `repaired`.

@@ -1,8 +1,9 @@
-internal import Wire
+package import Wire
 
 /// Makes this node's durable log equal to another's: drops what they do not share, then fetches what is missing.
 ///
 ///      sampling ─ matching ─(truncating, recovering)─ fetching ─▶ at the target, or following the source's end
+///         ▲────────────┘ until nothing lies between what is shared and what is not: a copy must not go that may be the other's last
 package struct LogCopy: Sendable {
     enum Phase: Equatable, Sendable {
         case sampling
@@ -15,6 +16,9 @@ package struct LogCopy: Sendable {
     let source: NodeID
     var target: LogEnd?
     var phase = Phase.sampling
+    /// Where the samples lie that were sent last, ascending, and the latest place that the source shares, as far as is known.
+    var sampled: [EntryNumber] = []
+    var shared: EntryNumber = .zero
     /// When the last fetch was asked, monotonic nanoseconds.
     var asked: UInt64 = 0
     /// More would be asked for, had this node not copied as much as it may for now: the next tick asks.
@@ -33,6 +37,13 @@ package struct LogCopy: Sendable {
 
     static let chunk = 512 << 10
 
+    /// Takes the source's word on the last samples; what lies between the latest that it shares and the first that it does not.
+    mutating func matched(_ number: EntryNumber) -> ChainGap? {
+        shared = max(shared, number)
+        guard let differs = sampled.first(where: { $0 > shared }), differs.raw - shared.raw > 1 else { return nil }
+        return ChainGap(above: shared, below: differs)
+    }
+
     /// Whether another chunk may be asked for: `rate` bytes are earned in a second, at most a tenth of that at once.
     mutating func mayFetch(_ rate: Int, now: UInt64) -> Bool {
         let span = min(now - min(now, earned), 100_000_000)
@@ -44,6 +55,12 @@ package struct LogCopy: Sendable {
         bytes += UInt64(count)
         budget -= Int64(count)
     }
+}
+
+/// Entries of which it is not known whether two logs share them.
+package struct ChainGap: Equatable, Sendable {
+    package let above: EntryNumber
+    package let below: EntryNumber
 }
 
 /// A node that catches up with a view that runs without it (R10).

@@ -248,7 +248,7 @@ extension Node {
 
     private mutating func startCopy(from source: NodeID, to target: LogEnd?, into out: inout [Directive]) {
         copy = LogCopy(source: source, target: target)
-        out.append(.disk(.samples(.durable)))
+        out.append(.disk(.samples(.durable, gap: nil)))
     }
 
     mutating func copyFailed(_ why: String, into out: inout [Directive]) {
@@ -268,6 +268,7 @@ extension Node {
     private mutating func sampled(_ group: GroupID, _ samples: [ChainSample], into out: inout [Directive]) {
         guard let copy, copy.phase == .sampling else { return }
         self.copy?.phase = .matching
+        self.copy?.sampled = samples.map(\.number).sorted()
         var bytes: [UInt8] = []
         bytes.append(int: group.raw)
         bytes.append(int: UInt32(samples.count))
@@ -329,6 +330,11 @@ extension Node {
         guard copy?.source == node else { return }
         if kind == .matched {
             guard copy?.phase == .matching else { return }
+            if let gap = copy!.matched(number) {
+                copy?.phase = .sampling
+                return out.append(.disk(.samples(.durable, gap: gap)))
+            }
+            let number = copy!.shared
             if number < states[GroupID.durable.index].end.number, !planted(.learnerKeepsTail) {
                 let dropped = states[GroupID.durable.index].end.number.raw - number.raw
                 out.append(.log("dropping \(dropped) entries that the cluster does not have"))

@@ -173,7 +173,7 @@ package struct Journal<D: Disk> {
             results.append(.located(token, group, entry))
         case .recover(let group):
             results.append(.recovered(group == .durable ? try Self.state(of: durable) : GroupState(group: group)))
-        case .samples(let group): results.append(.samples(group, try samples()))
+        case .samples(let group, let gap): results.append(.samples(group, try samples(in: gap)))
         case .compare(let node, let group, let samples): results.append(.matched(node, group, try match(samples)))
         default: return
         }
@@ -200,7 +200,7 @@ package struct Journal<D: Disk> {
     private func samples() throws(StorageError) -> [ChainSample] {
         var samples: [ChainSample] = []
         var back: UInt64 = 0
-        while samples.count < 128, back < durable.end.number.raw {
+        while samples.count < Int(Self.sampleCount), back < durable.end.number.raw {
             let number = EntryNumber(durable.end.number.raw - back)
             guard number > durable.first else { break }
             samples.append(ChainSample(number: number, chain: try chain(before: number)))
@@ -208,6 +208,17 @@ package struct Journal<D: Disk> {
         }
         return samples
     }
+
+    private func samples(in gap: ChainGap?) throws(StorageError) -> [ChainSample] {
+        guard let gap else { return try samples() }
+        let step = (gap.below.raw - gap.above.raw - 1) / Self.sampleCount + 1
+        var samples: [ChainSample] = []
+        for number in stride(from: gap.above.raw + step, to: gap.below.raw, by: Int(step)) where number > durable.first.raw && number <= durable.end.number.raw {
+            samples.append(ChainSample(number: EntryNumber(number), chain: try chain(before: EntryNumber(number))))
+        }
+        return samples
+    }
+    private static var sampleCount: UInt64 { 128 }
 
     /// Equal chains mean equal histories up to there, so the first sample that matches from the end is the place.
     private func match(_ samples: [ChainSample]) throws(StorageError) -> EntryNumber {
