@@ -104,6 +104,9 @@ package struct Node: Sendable {
     var copiers: [NodeID: CopyProgress] = [:]
     var isScrubbing = false
     var scrubAt: UInt64 = 0
+    /// Since when no view runs here and nothing else goes on, and what the operator was told of it last.
+    var waitingSince: UInt64?
+    var waitingSaid = ""
     package var counters = Counters()
 
     package struct Counters: Equatable, Sendable {
@@ -237,6 +240,7 @@ package struct Node: Sendable {
         stepReleases(into: &out)
         stepRepair(into: &out)
         tickScrub(into: &out)
+        tellWaiting(into: &out)
     }
 
     mutating func over(_ why: String, into out: inout [Directive]) {

@@ -51,7 +51,7 @@ extension Node {
 
     mutating func notLive(_ id: SessionID, _ request: UInt32, into out: inout [Directive]) -> Bool {
         guard live == nil else { return false }
-        let why = "\(me) is not in a running view yet"
+        let why = "\(me) is not serving: \(waitingFor ?? "")"
         send(id, .refused, Refusal(.unavailable, request: request, reason: why).encode(), into: &out)
         return true
     }
@@ -271,7 +271,7 @@ extension Node {
             view: running?.number ?? ViewNumber(0), quorum: view.quorumSize, members: view.members.count,
             nodes: settings.members.map {
                 ClusterInfo.Node(node: $0.node, isLive: running?.contains($0.node) ?? false, address: $0.address)
-            })
+            }, waiting: waitingFor ?? "")
     }
     mutating func sendCluster(to id: SessionID, into out: inout [Directive]) {
         send(id, .cluster, clusterInfo.encode(), into: &out)

@@ -155,7 +155,7 @@ extension Node {
 
     mutating func subscribe(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> Bool {
         guard let live else {
-            send(id, .refused, Refusal(.unavailable, request: request.request, reason: "\(me) is not in a running view yet").encode(), into: &out)
+            send(id, .refused, Refusal(.unavailable, request: request.request, reason: "\(me) is not serving: \(waitingFor ?? "")").encode(), into: &out)
             return true
         }
         do {

@@ -27,6 +27,7 @@ extension Node {
         let list = view.members.map { "\($0.raw)" }.joined(separator: ",")
         return "{\"cluster\":\"\(Self.escape(settings.cluster))\",\"node\":\(me.raw),\"phase\":\"\(phase)\","
             + "\"view\":{\"number\":\(view.number.raw),\"members\":[\(list)],\"quorum\":\(view.quorumSize)},"
+            + "\"waiting\":\(waitingFor.map { "\"\(Self.escape($0))\"" } ?? "null"),"
             + "\"nodes\":[\(nodes)],\"groups\":[\(groups)],"
             + "\"damage\":[\(damageLines)],\"entries_repaired\":\(counters.entriesRepaired),"
             + "\"ring\":{\"tail\":\(ring.tail),\"let_go\":[\(ringLetGo)]},"

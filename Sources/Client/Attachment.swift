@@ -148,7 +148,7 @@ final class Attachment {
             if !addresses.contains(address) { addresses.append(address) }
         }
         guard case .greeting = state else { return }
-        guard info.view > ViewNumber(0) || user.takesAnyNode else { return leave("it is not in a running view yet", user) }
+        guard info.view > ViewNumber(0) || user.takesAnyNode else { return leave("it is not serving" + (info.waiting.isEmpty ? "" : ": \(info.waiting)"), user) }
         state = .attached(link)
         tried = []
         givesUpAt = .max

@@ -218,7 +218,7 @@ package struct Restart: Sendable {
     private var bound: Ballot { max(mine.promised, promising?.ballot ?? mine.promised) }
 
     /// Members of the newest view that have come back and have it installed.
-    private func ableRanks() -> RankSet {
+    package func ableRanks() -> RankSet {
         var able = RankSet()
         for (rank, node) in mine.view.members.enumerated() {
             if node == me || (peers[node].map { !$0.live && $0.view == mine.view } ?? false) { able.insert(rank) }

@@ -12,7 +12,7 @@ struct Rot {
     var what: String { "rot in entry \(number.raw) at \(path):\(position)" }
 }
 
-/// Disks that forget. One entry on one disk at a time, which reads back on another disk or is not counted on: what no copy
+/// Disks that forget, or write to the wrong place. One entry on one disk at a time, which reads back on another disk or is not counted on: what no copy
 /// is left of, nobody can repair.
 extension World {
     private struct Place {
@@ -51,11 +51,25 @@ extension World {
 
     private func turn(_ place: Place, on host: Host) {
         counts.rots += 1
-        for _ in 0...faults.below(3) {
-            host.files.flip(place.path, at: place.position + faults.below(place.entry.length), bits: UInt8(1 << faults.below(8)))
+        if !misdirect(place, on: host) {
+            for _ in 0...faults.below(3) {
+                host.files.flip(place.path, at: place.position + faults.below(place.entry.length), bits: UInt8(1 << faults.below(8)))
+            }
         }
         rot = Rot(host: host.index, path: place.path, position: place.position, number: place.entry.number)
         say("\(host.id): \(rot!.what)\(place.isOpen ? ", open" : "")")
+    }
+
+    /// A write that went to the wrong place: another entry, sound in itself, lies where this one was. True: it was done.
+    private func misdirect(_ place: Place, on host: Host) -> Bool {
+        guard faults.chance(40) else { return false }
+        let others = entries(on: host).filter { $0.entry.length == place.entry.length && $0.entry.number != place.entry.number }
+        guard !others.isEmpty else { return false }
+        let other = faults.pick(others)
+        guard let bytes = host.files.contents(other.path)?[other.position..<other.position + other.entry.length] else { return false }
+        host.files.spoil(place.path, at: place.position, with: Array(bytes))
+        say("\(host.id): entry \(other.entry.number.raw) lies where \(place.entry.number.raw) was")
+        return true
     }
 
     /// The copy is on that disk for good.
@@ -90,7 +104,12 @@ extension World {
     func isMended(_ rot: Rot) -> Bool {
         guard let bytes = hosts[rot.host].files.contents(rot.path) else { return true }
         var at = Self.segmentHeader
-        while at <= rot.position, let entry = entry(in: bytes, at) { at += entry.length }
+        // The file's name begins with its first entry's number.
+        var next = UInt64(rot.path.split(separator: "/").last?.prefix(16) ?? "", radix: 16) ?? .max
+        while at <= rot.position, let entry = entry(in: bytes, at), entry.number.raw == next {
+            at += entry.length
+            next += 1
+        }
         return at > rot.position || at >= bytes.count || bytes[at...].allSatisfy { $0 == 0 }
     }
 

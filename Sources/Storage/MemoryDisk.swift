@@ -165,6 +165,10 @@ package final class MemoryDisk: Disk {
     package func contents(_ path: String) -> [UInt8]? { names[path]?.bytes }
     /// Turns bits over in a file, synced or not, behind everyone's back.
     package func flip(_ path: String, at position: Int, bits: UInt8) { names[path]?.bytes[position] ^= bits }
+    /// Writes over what lies there, behind everyone's back, within the file.
+    package func spoil(_ path: String, at position: Int, with bytes: [UInt8]) {
+        names[path]?.bytes.replaceSubrange(position..<position + bytes.count, with: bytes)
+    }
     /// What a power cut could still take back of a directory's files: bytes below `sizes` (all, where a path is not named) and names.
     package func unsynced(in directory: String, below sizes: [String: Int] = [:]) -> [String] {
         var found: [String] = []

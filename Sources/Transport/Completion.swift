@@ -117,6 +117,7 @@ extension Transport {
         case .violation(let words): return .protocol(words)
         case .news(let row): hasRow = row
         }
+        links[i].silence?.heard(after: now - min(now, links[i].lastHeard), now: now)
         links[i].lastHeard = now
         let prefix = links[i].rowIn.prefix
         guard links[i].sending.acknowledge(prefix.consumed) else { return .protocol("it consumed what was not sent") }

@@ -237,6 +237,9 @@ extension Transport {
         nextTimer = min(nextTimer, now + options.heartbeat)
         let identity = PeerIdentity(identity: peer.identity, address: links[i].address, isOutgoing: links[i].isOutgoing)
         links[i].peer = identity
+        if case .node = peer.identity {
+            links[i].silence = SilenceDetector(heartbeat: options.heartbeat, ceiling: options.deadline, now: now)
+        }
         events.append(.up(id(i), peer: identity))
         // The peer may have written before its last message of the hello was read.
         noteNews(i)

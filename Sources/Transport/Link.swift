@@ -61,6 +61,8 @@ struct DataRange {
     /// When the hello, or the lingering, must have ended.
     var deadline: UInt64 = 0
     var lastHeard: UInt64 = 0
+    /// Of a peer node; a client's silence is given `TransportOptions.deadline`.
+    var silence: SilenceDetector?
     var lastSent: UInt64 = 0
     /// In the list of links to flush.
     var isPending = false

@@ -47,7 +47,7 @@ package struct TransportOptions: Sendable {
     package var rowBytes = 0
     /// A row is written at least this often, so that the peer knows that this process runs.
     package var heartbeat: UInt64 = 100_000_000
-    /// A peer from which nothing has come for this long is given up.
+    /// A peer from which nothing has come for this long is given up; a node that is otherwise punctual sooner (`SilenceDetector`).
     package var deadline: UInt64 = 1_000_000_000
     /// How long a connection may take from its first packet to the end of the hello.
     package var helloDeadline: UInt64 = 3_000_000_000

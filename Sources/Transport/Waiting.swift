@@ -88,7 +88,7 @@ extension Transport {
                 fail(i, .local, into: &events)
                 continue
             case .up:
-                guard now < links[i].lastHeard + options.deadline else {
+                guard now < silent(i) else {
                     fail(i, .silent, into: &events)
                     continue
                 }
@@ -105,8 +105,10 @@ extension Transport {
         nextTimer = next
     }
     private func due(_ i: Int) -> UInt64 {
-        links[i].state == .up ? min(links[i].lastSent + options.heartbeat, links[i].lastHeard + options.deadline) : links[i].deadline
+        links[i].state == .up ? min(links[i].lastSent + options.heartbeat, silent(i)) : links[i].deadline
     }
+    /// When a peer that says nothing more is given up.
+    private func silent(_ i: Int) -> UInt64 { links[i].lastHeard + (links[i].silence?.limit ?? options.deadline) }
 
     /// This thread was away for `pause` beyond a heartbeat: links get that time back.
     func forgive(_ pause: UInt64) {

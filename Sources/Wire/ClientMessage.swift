@@ -386,7 +386,7 @@ package struct PickedHeader: Sendable {
 }
 
 /// The cluster as a client should know it:
-/// `| view u64 | quorum u16 | members u16 | count u32 × (node u16, live u8, length u16, address) |`.
+/// `| view u64 | quorum u16 | members u16 | count u32 × (node u16, live u8, length u16, address) | length u16, waiting |`.
 package struct ClusterInfo: Equatable, Sendable {
     package struct Node: Equatable, Sendable {
         package var node: NodeID
@@ -402,11 +402,14 @@ package struct ClusterInfo: Equatable, Sendable {
     package var quorum: Int
     package var members: Int
     package var nodes: [Node]
-    package init(view: ViewNumber, quorum: Int, members: Int, nodes: [Node]) {
+    /// Why this node runs no view, and whom it waits for; empty where it runs one.
+    package var waiting: String
+    package init(view: ViewNumber, quorum: Int, members: Int, nodes: [Node], waiting: String = "") {
         self.view = view
         self.quorum = quorum
         self.members = members
         self.nodes = nodes
+        self.waiting = waiting
     }
     package func encode() -> [UInt8] {
         var bytes: [UInt8] = []
@@ -419,6 +422,7 @@ package struct ClusterInfo: Equatable, Sendable {
             bytes.append(node.isLive ? 1 : 0)
             bytes.append(text: node.address)
         }
+        bytes.append(text: waiting, limit: Limits.reason)
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {
@@ -433,6 +437,7 @@ package struct ClusterInfo: Equatable, Sendable {
                     node: NodeID(try decoder.int()), isLive: try decoder.int(UInt8.self) == 1,
                     address: try decoder.text(limit: Limits.address)))
         }
+        waiting = try decoder.text(limit: Limits.reason)
         try decoder.end()
     }
 }

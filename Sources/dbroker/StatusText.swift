@@ -34,6 +34,8 @@ struct StatusAnswer: Decodable {
     let node: Int
     let phase: String
     let view: View
+    /// Why it runs no view, and whom it waits for.
+    let waiting: String?
     let nodes: [Node]
     let groups: [Group]
     let damage: [Hole]
@@ -65,6 +67,7 @@ enum StatusText {
             "cluster \(status.cluster) · node \(status.node) is \(status.phase) · view \(status.view.number) [\(members)] "
                 + "(quorum \(status.view.quorum)) · \(status.sessions) clients"
         ]
+        if let waiting = status.waiting { parts.append("not serving: \(waiting)") }
         parts.append(table([["node", "address", "rank", "state"]] + status.nodes.map {
             ["\($0.node)", $0.address, $0.rank.map(String.init) ?? "-", state($0)]
         }))

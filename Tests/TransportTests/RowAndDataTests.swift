@@ -72,7 +72,7 @@ extension Links {
                 while pair.a.transport.receive(pair.atA) != nil {}
                 pair.a.transport.release(pair.atA)
                 let seen = pair.a.transport.row(pair.atA)
-                if !seen.isEmpty {
+                if !seen.isEmpty, seen.u64(0) != last {
                     let n = seen.u64(0)
                     whole = whole && n >= last && row(n).withView { seen == $0 }
                     last = n

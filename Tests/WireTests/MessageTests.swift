@@ -133,7 +133,8 @@ private let clientMessages: [Message] = [
     Message("cluster", { view throws(DecodeError) in try ClusterInfo(view) }, { $0.encode() }) { numbers in
         ClusterInfo(
             view: ViewNumber(numbers.next()), quorum: 2, members: 3,
-            nodes: numbers.many(5) { .init(node: $0.node(), isLive: Bool.random(using: &$0), address: $0.text(9)) })
+            nodes: numbers.many(5) { .init(node: $0.node(), isLive: Bool.random(using: &$0), address: $0.text(9)) },
+            waiting: numbers.text(40))
     },
 ]
 

@@ -29,6 +29,10 @@ struct Faults {
             return mixed(kinds, options, tools, board)
         case .planted:
             return Planted(options, tools).run()
+        case .calm(let minutes):
+            return try Calm(options, tools, minutes: minutes).run()
+        case .join(let mebibytes):
+            return try Joining(options, tools, mebibytes: mebibytes).run()
         case .latency(let rounds):
             return try Latency(options, tools, rounds: rounds).run()
         }

@@ -9,14 +9,16 @@ final class Meter {
     private(set) var said: [String] = []
     private let child: Child
     private let cluster: Cluster
-    private static let rate = 1000
+    static let rate = 1000
+    /// While a node joins there is more to hold up.
+    static let joinRate = 10_000
     private static let bytes = 64
 
     /// Attached to the first of `nodes`; the others are where it goes when that one is lost.
-    init(_ cluster: Cluster, topic: String, at nodes: [Int]) throws(Trouble) {
+    init(_ cluster: Cluster, topic: String, at nodes: [Int], rate: Int = Meter.rate) throws(Trouble) {
         (self.cluster, self.topic) = (cluster, topic)
         let words = [
-            cluster.tools.path("dbench"), "pub", "--text", "--acks", "--records", "1000000", "--rate", "\(Self.rate)", "--size", "\(Self.bytes)",
+            cluster.tools.path("dbench"), "pub", "--text", "--acks", "--records", "\(1000 * rate)", "--rate", "\(rate)", "--size", "\(Self.bytes)",
             "--topic", topic, "--patience", "60", "-b", nodes.map { cluster.node($0).address }.joined(separator: ","),
         ]
         child = try Child(words, in: cluster.folder, net: cluster.ground.clients)
@@ -54,6 +56,11 @@ final class Meter {
             if best.map({ next - one > $0.ended - $0.began }) ?? true { best = (one, next) }
         }
         return best
+    }
+
+    /// Times between two acknowledgements, milliseconds.
+    func gaps(from: UInt64, to: UInt64) -> [Double] {
+        zip(times, times.dropFirst()).filter { $0 >= from && $1 <= to }.map { Double($1 - $0) / 1e6 }
     }
 
     /// Interrupted, it waits for its acknowledgements; they go into the cluster's account.

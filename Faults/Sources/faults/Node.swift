@@ -12,6 +12,8 @@ final class Node {
     private(set) var words: [String] = []
     /// How often it said that another member did not begin a view for ten seconds.
     private(set) var holdUps = 0
+    /// How often it suspected another.
+    private(set) var suspicions = 0
     private static let wordsLimit = 2000
 
     init(number: Int, address: String) {
@@ -33,6 +35,7 @@ final class Node {
         words.append(line)
         if words.count > Self.wordsLimit { words.removeFirst(Self.wordsLimit / 2) }
         if line.contains("it has not begun") { holdUps += 1 }
+        if line.contains(": suspecting ") { suspicions += 1 }
         guard let mark = line.firstRange(of: "Z node \(number): ") else { return }
         let text = line[mark.upperBound...]
         if text.hasPrefix("life ") || text.hasPrefix("starting again from disk") {

@@ -6,6 +6,8 @@ struct Options {
         case mixed([Kind], minutes: Double)
         case latency(rounds: Int)
         case planted
+        case join(mebibytes: Int)
+        case calm(minutes: Double)
     }
     struct Fault: Error { let text: String }
 
@@ -58,11 +60,15 @@ struct Options {
             verb = .latency(rounds: Int(number ?? 100))
         } else if word == "planted" {
             verb = .planted
+        } else if word == "calm" {
+            verb = .calm(minutes: number ?? 10)
+        } else if word == "join" {
+            verb = .join(mebibytes: Int(number ?? 2048))
         } else if let kind = Kind.all.first(where: { $0.name == word }) {
             verb = .mixed([kind], minutes: number ?? 5)
             isAlone = true
         } else {
-            return Fault(text: "\(word): expected minutes, quick, latency, planted or one of \(Kind.all.map(\.name).joined(separator: ", "))")
+            return Fault(text: "\(word): expected minutes, quick, latency, join, calm, planted or one of \(Kind.all.map(\.name).joined(separator: ", "))")
         }
         return nil
     }

@@ -1,0 +1,48 @@
+internal import Membership
+internal import Wire
+
+/// What keeps this node from serving, in words: whom it waits for, and why.
+extension Node {
+    /// Nil while a view runs here.
+    var waitingFor: String? {
+        guard live == nil else { return nil }
+        if isMending { return "its log is damaged and being repaired from other nodes" }
+        if let learner { return "it is catching up with \(learner.view)" }
+        guard let restart else { return "the next view is being installed" }
+        let view = restart.mine.view
+        let here = restart.ableRanks()
+        let away = view.members.enumerated().filter { !here.contains($0.offset) }.map { "\($0.element) \(absence(of: $0.element, from: view))" }
+        guard view.contains(me) else {
+            return "\(view) goes on without it, and none of its members is there: " + view.members.map { "\($0) \(absence(of: $0, from: view))" }.joined(separator: ", ")
+        }
+        guard view.isQuorum(here) else {
+            return "\(here.count) of \(view) is here, which is no quorum (\(view.quorumSize)); waiting for " + away.joined(separator: ", ")
+        }
+        return away.isEmpty ? "the members of \(view) agree on the next one" : "a quorum of \(view) is here, and waits a little for " + away.joined(separator: ", ")
+    }
+
+    private func absence(of node: NodeID, from view: View) -> String {
+        guard linked.contains(node) else { return "(not linked)" }
+        guard let known = peerViews[node] else { return "(has not said yet what it holds)" }
+        if known.view.number < view.number { return "(has only \(known.view))" }
+        return known.isLive ? "(runs \(known.view))" : "(has \(known.view))"
+    }
+
+    /// Says it once it has lasted, and when it changes.
+    mutating func tellWaiting(into out: inout [Directive]) {
+        guard let text = waitingFor, !isMending, learner == nil, restart != nil else {
+            waitingSince = nil
+            waitingSaid = ""
+            return
+        }
+        let since = waitingSince ?? lastSeen
+        waitingSince = since
+        guard lastSeen - since >= Self.waitingPatience, text != waitingSaid else { return }
+        waitingSaid = text
+        out.append(.log("not serving: \(text)"))
+        tellCluster(into: &out)
+    }
+
+    /// Nanoseconds after which the operator is told what a node waits for.
+    static var waitingPatience: UInt64 { 1_000_000_000 }
+}
