@@ -50,7 +50,7 @@ struct Temper {
 
     init(seed: UInt64) {
         var random = SplitMix64(seed: seed, .temper)
-        nodes = random.pick([2, 3, 3, 3, 4, 5, 5])
+        let few = random.pick([2, 3, 3, 3, 4, 5, 5])
         ringBytes = random.pick([4, 16, 16, 64]) << 10
         segmentBytes = random.pick([4, 16, 64]) << 10
         clientBytes = 2 * ringBytes + (random.pick([1, 4, 64]) << 10)
@@ -76,5 +76,6 @@ struct Temper {
         if random.chance(40) { drawn += [.leave, .leave] }
         if random.chance(40) { drawn += [.rot, .rot] }
         faults = drawn
+        nodes = random.chance(6) ? 6 + random.below(2) : few
     }
 }
