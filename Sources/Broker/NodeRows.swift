@@ -29,7 +29,7 @@ extension Node {
     package mutating func peerRow(_ node: NodeID, _ bytes: ByteView, ring mirror: ByteView, now: Instant, into out: inout [Directive]) {
         guard !isOver, live != nil, let rank = live?.view.rank(of: node), rank != live?.me else { return }
         guard let number = StateRow.view(of: bytes), number == live?.view.number || planted(.staleView) else { return }
-        guard !(live?.membership.suspected.contains(rank) ?? true) || planted(.suspectHeard) else { return }
+        guard !(live?.membership.suspected.contains(rank) ?? true) || planted(.suspicionTakenBack) else { return }
         do {
             try live!.rows[rank].read(bytes)
             if !live!.present.contains(rank) {

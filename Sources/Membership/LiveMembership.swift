@@ -96,7 +96,8 @@ package struct LiveMembership: Sendable {
             return
         }
         guard other.view == view.number else { return }
-        if row.suspected.contains(rank), !planted(.suspectHeard) {
+        if planted(.suspicionTakenBack) { row.suspected.remove(rank) }
+        if row.suspected.contains(rank) {
             // R6: not heard again, but what a quorum has chosen is a fact whoever tells it.
             if let committed = other.committed { commit(committed, into: &out) }
             return

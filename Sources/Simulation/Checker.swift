@@ -45,6 +45,12 @@ struct Checker {
         return true
     }
 
+    /// What a node's disk says of its view and its log when it begins a life.
+    mutating func hasInstalled(_ view: View, entries: UInt64, at node: NodeID) {
+        guard let known = views[view.number.raw], entries < known.number else { return }
+        fail("\(node) has \(view) installed, which began with \(known.number) entries, and has only \(entries)")
+    }
+
     /// `peaks`: by node, how many entries have ever been on its disk.
     mutating func delivered(_ number: UInt64, chain: UInt64, view: View, at node: NodeID, peaks: [NodeID: UInt64]) {
         if deliveredIn[view.number.raw] ?? 0 < number {

@@ -55,6 +55,8 @@ final class Host {
     var syncFails = false
     /// The life ends on an operator's word; an operator starts the next one.
     var hasLeft = false
+    /// The highest ballot that its disk says to hold a promise for.
+    var promised = Ballot(round: 0, rank: 0)
     /// The next life goes on leaving.
     var isLeaving = false
     /// The next life reads its whole log first.

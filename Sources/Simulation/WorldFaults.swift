@@ -20,6 +20,27 @@ extension World {
         queue.add(.strike(near: host.index), at: now + faults.scale(Span.microsecond, 5 * Span.millisecond))
     }
 
+    /// `host` begins to save what decides on the next view: the leader, with others or alone, may not be heard any more before it can
+    /// tell what was decided, while it hears the rest; and the disk may take its time. How much longer.
+    func ambush(_ host: Host, _ jobs: [DiskJob]) -> UInt64 {
+        var token: SaveToken?
+        for case .save(_, let one) in jobs { token = one }
+        guard let token, !isHealing, temper.faultGap > 0, counts.faults > 0, faults.chance(temper.onChange) else { return 0 }
+        counts.faults += 1
+        if plan.skip.contains(counts.faults) { return 0 }
+        struck.append(counts.faults)
+        if case .installed = token {
+            queue.add(.strike(near: host.index), at: now + faults.scale(Span.microsecond, temper.diskMost))
+            return 0
+        }
+        let leader = hosts.filter(\.isRunning).first { $0.node!.isLive && $0.node!.view.members.first == $0.id } ?? host
+        let others = faults.pick([0, 20, 40])
+        if faults.chance(40) {
+            partition(isOneWay: faults.chance(70), side: hosts.map { $0 === leader || faults.chance(others) }, atLeast: 2 * temper.suspectAfter)
+        }
+        return faults.chance(50) ? 2 * temper.suspectAfter : 0
+    }
+
     /// Fault `number` of the plan, unless the plan leaves it out.
     func strike(_ number: Int, near: Host? = nil) {
         guard !isHealing else { return }
@@ -31,7 +52,10 @@ extension World {
         struck.append(number)
         if let near, isAimed {
             let leader = running.first { $0.node!.isLive && $0.node!.view.members.first == $0.id } ?? near
-            return bring(down: faults.chance(60) ? near : leader, power: temper.hasPowerCuts && faults.chance(50))
+            let target = faults.chance(60) ? near : leader
+            // What it has just said may not have left it.
+            if faults.chance(40) { return partition(isOneWay: faults.chance(50), side: hosts.map { $0 === target }) }
+            return bring(down: target, power: temper.hasPowerCuts && faults.chance(50))
         }
         switch kind {
         case .crashMidTurn:
@@ -97,8 +121,8 @@ extension World {
         queue.add(.boot(host: host.index), at: now + faults.scale(Span.millisecond, temper.downMost))
     }
 
-    private func partition(isOneWay: Bool) {
-        let side = hosts.map { _ in faults.chance(50) }
+    private func partition(isOneWay: Bool, side given: [Bool]? = nil, atLeast: UInt64 = 0) {
+        let side = given ?? hosts.map { _ in faults.chance(50) }
         partitions += 1
         say("partition \(partitions): \(side)\(isOneWay ? ", one way" : "")")
         for from in hosts.indices {
@@ -111,7 +135,7 @@ extension World {
                 queue.add(.silence(link: id, end: end), at: now + temper.suspectAfter + faults.next() % (temper.suspectAfter / 2))
             }
         }
-        queue.add(.heal(partition: partitions), at: now + faults.scale(5 * Span.millisecond, temper.downMost))
+        queue.add(.heal(partition: partitions), at: now + atLeast + faults.scale(5 * Span.millisecond, temper.downMost))
     }
     func unblock() {
         say("partition \(partitions) heals")

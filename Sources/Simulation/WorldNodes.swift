@@ -43,7 +43,9 @@ extension World {
             if opened.holes.isEmpty {
                 guard end >= host.told else { return checker.fail("\(host.id) had \(host.told) entries on its disk and finds \(end)") }
                 host.told = end
+                if !temper.faults.contains(.rot) { checker.hasInstalled(opened.state.installed, entries: end, at: host.id) }
             }
+            host.promised = opened.state.promised
             if host.files.syncsUntilError == nil { host.syncFails = false }
             var settings = NodeSettings(
                 node: host.id, cluster: "sim", members: hosts.map { ($0.id, "h\($0.index):1") }, topics: topics,
@@ -135,7 +137,8 @@ extension World {
         guard host.busy == nil, !host.jobs.isEmpty, !host.isSpoilt else { return }
         host.busy = host.jobs
         host.jobs = []
-        queue.add(.disk(host: host.index, life: host.life), at: now + disk.scale(20 * Span.microsecond, temper.diskMost) * (host.isSlow ? 50 : 1))
+        let more = ambush(host, host.busy!)
+        queue.add(.disk(host: host.index, life: host.life), at: now + disk.scale(20 * Span.microsecond, temper.diskMost) * (host.isSlow ? 50 : 1) + more)
     }
 
     /// Errors that a fault of this world explains.
@@ -165,6 +168,13 @@ extension World {
         if !state.isEmpty { checker.fail("\(host.id) says that its state is saved; not synced: \(state.joined(separator: ", "))") }
     }
 
+    /// Nothing of what a cut took back lies behind the log's end, where a recovery would take it for the log's.
+    private func checkCut(_ host: Host) {
+        guard let log = host.work?.durable, rot?.host != host.index, let last = entries(on: host).last?.entry.number, last >= log.end.number
+        else { return }
+        checker.fail("\(host.id)'s disk holds entry \(last.raw) behind the log's end at \(log.end.number.raw)")
+    }
+
     func finishJobs(_ host: Host) {
         guard let jobs = host.busy else { return }
         var results: [DiskResult] = []
@@ -188,10 +198,12 @@ extension World {
         var hasSaved = false
         for case .saved(let token) in results {
             hasSaved = true
+            if case .promised(let ballot) = token { host.promised = ballot }
             if case .installed = token { continue }
             changing(host)
         }
         checkDisk(host, saved: hasSaved)
+        if lowest(jobs) < .max { checkCut(host) }
         if !results.isEmpty { tell(host, .disk(results)) }
         startJobs(host)
     }
@@ -326,6 +338,7 @@ extension World {
     private func perform(_ directive: Directive, _ host: Host, _ at: Instant) {
         switch directive {
         case .peer(let id, let kind, let bytes):
+            if kind == .promise { checkPromise(host, bytes) }
             if let link = host.links[Int(id.raw) - 1] { send(link, from: host, .message(kind, bytes)) }
         case .session(let id, let kind, let head, let body, _):
             var bytes = head
@@ -345,7 +358,10 @@ extension World {
             for member in host.node!.view.members { if let link = host.links[Int(member.raw) - 1] { giveRow(host, link, at) } }
         case .disk(let job): host.jobs.append(job)
         case .closeSession(let id, _): if let link = host.sessions[id] { closeAtNode(link) }
-        case .log(let line): say("\(host.id): \(line)")
+        case .log(let line):
+            say("\(host.id): \(line)")
+            // Nobody here breaks the protocol: who sees that has been sent what is wrong.
+            if line.contains("protocol violation") { checker.fail("\(host.id): \(line)") }
         case .restart(let why):
             host.ending = why
             host.isLeaving = host.node!.isLeaving
@@ -354,6 +370,14 @@ extension World {
             host.ending = "it left: \(why)"
             host.hasLeft = true
         }
+    }
+
+    /// A promise is told once it is on the disk.
+    private func checkPromise(_ host: Host, _ bytes: [UInt8]) {
+        do throws(DecodeError) {
+            let step = try bytes.withView { view throws(DecodeError) in try RestartStep(view) }
+            if step.ballot > host.promised { checker.fail("\(host.id) promises \(step.ballot), and its disk has only \(host.promised)") }
+        } catch { checker.fail("\(host.id) sends a promise that does not read: \(error)") }
     }
 
     func copy(_ ring: OwnedBytes, _ from: UInt64, _ to: UInt64) -> [UInt8] {

@@ -15,7 +15,7 @@ struct Rot {
 /// Disks that forget, or write to the wrong place. One entry on one disk at a time, which reads back on another disk or is not counted on: what no copy
 /// is left of, nobody can repair.
 extension World {
-    private struct Place {
+    struct Place {
         let path: String
         let position: Int
         let entry: EntryHeader
@@ -80,7 +80,7 @@ extension World {
     }
 
     /// All entries that read back, file by file, up to each file's first that does not.
-    private func entries(on host: Host) -> [Place] {
+    func entries(on host: Host) -> [Place] {
         var found: [Place] = []
         let names: [String]
         do throws(StorageError) { names = try host.files.list("group-0").filter { $0.hasSuffix(".log") } } catch { return [] }

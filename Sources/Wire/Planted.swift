@@ -14,7 +14,7 @@
     case quorumOfHalf = "quorum-of-half"
     // Suspicion, cut, agreement (R6–R8).
     case noFreeze = "no-freeze"
-    case suspectHeard = "suspect-heard"
+    case suspicionTakenBack = "suspicion-taken-back"
     case cutOwnRow = "cut-own-row"
     case cutHighest = "cut-highest"
     case cutBySome = "cut-by-some"
