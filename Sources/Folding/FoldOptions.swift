@@ -40,8 +40,8 @@ package enum FoldLimits {
     /// Rounds of moves over all classes; each lowers the cost, most foldings settle within ten.
     package static let rounds = 40
     /// Rounds of "merge two groups, split another", and how many pairs each tries.
-    package static let regroupings = 24
-    package static let pairs = 12
+    package static let regroupings = 32
+    package static let pairs = 20
     /// Ways to split that are tried in earnest, of those that promise most.
     package static let splits = 4
     /// Classes among which all exchanges of two are tried: half the square of it.

@@ -14,14 +14,15 @@ package struct SyntheticWorkload: Equatable, Sendable {
     /// Records a second of the first topic.
     package static let fastest = 10_000
 
-    /// `nodes`: 1 ... 64. `level` says a name's level, nil: not admitted, left out.
-    package init(topics: Int, nodes: Int, seed: UInt64, level: (String) -> Level?) {
+    /// `nodes`: 1 ... 64; `areas`: by default half as many again, so that with as many groups as nodes not each area has one.
+    /// `level` says a name's level; nil: not admitted, left out.
+    package init(topics: Int, nodes: Int, areas count: Int? = nil, seed: UInt64, level: (String) -> Level?) {
         precondition(topics >= 0 && (1...FoldLimits.nodes).contains(nodes))
         self.topics = topics
         self.nodes = nodes
         self.seed = seed
         var numbers = Draw(seed: seed)
-        let areas = (0..<max(2, nodes * 3 / 2)).map { _ in Self.area(nodes, &numbers) }
+        let areas = (0..<(count ?? max(2, nodes * 3 / 2))).map { _ in Self.area(nodes, &numbers) }
         // Which topic is the k-th by rate: a shuffle, so that rate has nothing to do with area or name.
         var rank = Array(1...max(topics, 1))
         for index in stride(from: rank.count - 1, to: 0, by: -1) { rank.swapAt(index, numbers.below(index + 1)) }
