@@ -45,6 +45,8 @@ let package = Package(
         // Pure: decisions only.
         pure("Wire", ["CSystem"]),
         pure("Topics", ["Wire", "CYAML"]),
+        // Many topics into few groups.
+        pure("Folding", ["Wire"]),
         pure("Replication", ["Wire", deque]),
         pure("Membership", ["Wire"]),
         pure("Storage", ["Wire", "CSystem"]),
@@ -64,7 +66,7 @@ let package = Package(
         pure("Tooling", ["Client", "Wire", "CSystem", arguments]),
         .executableTarget(
             name: "dbroker",
-            dependencies: ["Wire", "Topics", "Storage", "Broker", "Journal", "Transport", "Client", "Tooling", "CSystem", arguments],
+            dependencies: ["Wire", "Topics", "Folding", "Storage", "Broker", "Journal", "Transport", "Client", "Tooling", "CSystem", arguments],
             swiftSettings: settings),
         .executableTarget(name: "dpub", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
         .executableTarget(name: "dsub", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
@@ -77,11 +79,12 @@ let package = Package(
         .testTarget(name: "ReplicationTests", dependencies: ["Replication", "Wire"], swiftSettings: settings),
         .testTarget(name: "MembershipTests", dependencies: ["Membership", "Wire"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire"], swiftSettings: settings),
+        .testTarget(name: "FoldingTests", dependencies: ["Folding", "Wire"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
         // Real processes: brokers, publishers, subscribers, killed and started again.
         .testTarget(name: "ClusterTests", swiftSettings: settings),
-        .testTarget(name: "ToolTests", dependencies: ["dbroker", "dpub", "dsub", "Tooling", "Client", "Wire"], swiftSettings: settings),
+        .testTarget(name: "ToolTests", dependencies: ["dbroker", "dpub", "dsub", "Tooling", "Client", "Folding", "Wire"], swiftSettings: settings),
     ]
 )

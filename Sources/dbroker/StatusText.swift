@@ -98,7 +98,7 @@ enum StatusText {
         return lines.joined(separator: "\n")
     }
 
-    private static func table(_ rows: [[String]]) -> String {
+    static func table(_ rows: [[String]]) -> String {
         let last = (rows.first?.count ?? 0) - 1
         let widths = (0...max(last, 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
