@@ -7,7 +7,7 @@ extension Transport {
     /// Begins a connection; `.up` or `.down` follows. A host name, other than a literal address, is looked up here and blocks.
     package func connect(host: String, port: UInt16) throws(TransportError) -> LinkID {
         let info = try unsafe Fabric.resolve(
-            provider: fabric?.provider ?? options.provider, host: host, port: port, listening: false)
+            provider: fabric?.provider ?? options.provider, host: host, port: port, listening: false, source: fabric?.source ?? [])
         defer { unsafe fi_freeinfo(info) }
         if fabric == nil {
             guard let copy = unsafe fi_dupinfo(info) else { throw .failed(call: "fi_dupinfo", why: "out of memory") }

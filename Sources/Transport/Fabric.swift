@@ -142,14 +142,24 @@ internal import Glibc
     }
     static func words(_ status: Int) -> String { words(Int32(truncatingIfNeeded: status)) }
 
+    /// The address to connect from, so that connections begin at the device that this domain was opened on; empty where the
+    /// provider does not care.
+    var source: [UInt8] {
+        guard provider == "verbs", let address = unsafe info.pointee.src_addr else { return [] }
+        return unsafe SocketAddress.source(UnsafeRawBufferPointer(start: address, count: info.pointee.src_addrlen))
+    }
+    /// Whether this machine has RDMA devices.
+    static var hasDevices: Bool { unsafe access("/sys/class/infiniband", F_OK) == 0 }
+
     /// What a provider offers for an address. The caller owns the result (fi_getinfo, fi_freeinfo).
     /// - listening: the address is one of ours, to listen at.
+    /// - source: the address to connect from, else the route decides; a socket address with port 0.
     @unsafe static func resolve(
-        provider: String, host: String, port: UInt16, listening: Bool
+        provider: String, host: String, port: UInt16, listening: Bool, source: [UInt8] = []
     ) throws(TransportError) -> UnsafeMutablePointer<fi_info> {
         if provider == "auto" {
             // Asking for verbs opens every device; where there is none the question is not asked.
-            if unsafe access("/sys/class/infiniband", F_OK) == 0 {
+            if hasDevices {
                 do { return try unsafe resolve(provider: "verbs", host: host, port: port, listening: listening) } catch {
                     // No device serves this address: plain TCP does.
                 }
@@ -166,6 +176,15 @@ internal import Glibc
             Int32(FI_MR_LOCAL) | Int32(FI_MR_VIRT_ADDR) | Int32(FI_MR_ALLOCATED) | Int32(FI_MR_PROV_KEY)
         unsafe hints.pointee.tx_attr.pointee.msg_order = UInt64(FI_ORDER_WAW)
         unsafe hints.pointee.rx_attr.pointee.msg_order = UInt64(FI_ORDER_WAW)
+        if provider == "verbs" {
+            // It looks for IPv4 only where nothing else is said.
+            if host.contains(":") { unsafe hints.pointee.addr_format = UInt32(FI_SOCKADDR_IN6) }
+            if !source.isEmpty, let copy = unsafe malloc(source.count) {
+                // Bounds: as many bytes as were allocated; fi_freeinfo frees them.
+                unsafe copy.copyMemory(from: source, byteCount: source.count)
+                unsafe (hints.pointee.src_addr, hints.pointee.src_addrlen) = (copy, source.count)
+            }
+        }
         var found: UnsafeMutablePointer<fi_info>?
         let status = unsafe fi_getinfo(
             squall_fi_version(), host, String(port), listening ? UInt64(FI_SOURCE) : 0, hints, &found)

@@ -136,7 +136,7 @@ extension Links {
 
         @Test func halfAMillionMessagesEachWayArriveWholeAndInOrder() throws {
             let pair = try Pair()
-            let total: UInt64 = 500_000
+            let total = UInt64(amount(500_000))
             var there = Stream(seed: 1)
             var back = Stream(seed: 2)
             var inOrder = true
