@@ -62,6 +62,24 @@ extension Links {
             }
         }
 
+        @Test(.disabled(if: overTCP, "tcp does not wait for anybody"))
+        func anAddressWithoutAMachineHoldsNobodyUp() throws {
+            let pair = try Pair()
+            let start = monotonicNow()
+            let link = try pair.b.transport.connect(host: "10.77.0.9", port: 7421)
+            #expect(monotonicNow() - start < 100_000_000)
+            var longest: UInt64 = 0
+            var before = monotonicNow()
+            #expect(pump(pair.stations) {
+                longest = max(longest, monotonicNow() - before)
+                before = monotonicNow()
+                return !pair.b.downs.isEmpty
+            })
+            #expect(longest < 500_000_000, "one turn took \(longest / 1_000_000) ms")
+            #expect(!pair.b.transport.isUp(link) && pair.a.downs.isEmpty && pair.b.downs.count == 1)
+            try exchange(pair)
+        }
+
         @Test func closingIsSeenAtBothEndsOnceAndFreesThePlace() throws {
             let pair = try Pair()
             pair.b.transport.close(pair.atB)

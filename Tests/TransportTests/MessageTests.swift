@@ -211,6 +211,29 @@ extension Links {
             #expect(received == body)
         }
 
+        @Test func aWholeRingSentRightBeforeTheCloseIsStillReceived() throws {
+            let pair = try Pair()
+            let body = pattern(6, 4000)
+            var sent = 0
+            while body.withView({ pair.b.transport.send(pair.atB, kind: 1, $0) }) { sent += 1 }
+            pair.b.transport.flush()
+            pair.b.transport.close(pair.atB)
+            // The receiver does nothing meanwhile.
+            #expect(pump([pair.b]) { pair.b.downs == [.local] })
+            var got = 0
+            func take() {
+                while let message = pair.a.transport.receive(pair.atA) {
+                    if message.body.array == body { got += 1 }
+                }
+            }
+            #expect(pump(pair.stations) {
+                take()
+                return !pair.a.downs.isEmpty
+            })
+            take()
+            #expect(got == sent && sent == 16)
+        }
+
         @Test func aPeerThatLiesAboutItsTailIsPutDown() throws {
             let pair = try Pair()
             // The row's memory is written here in the peer's place: a tail far beyond the ring.
