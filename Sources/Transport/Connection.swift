@@ -7,6 +7,7 @@ extension Transport {
     /// Begins a connection; `.up` or `.down` follows. Over tcp a host name, other than a literal address, is looked up here
     /// and blocks; over RDMA a thread does it.
     package func connect(host: String, port: UInt16) throws(TransportError) -> LinkID {
+        reconsider()
         let provider = fabric?.provider ?? options.provider
         guard !Fabric.looksUpSlowly(provider) else {
             let i = try newLink(host, port)
@@ -24,6 +25,17 @@ extension Transport {
             throw error
         }
         return id(i)
+    }
+    /// Where the provider is `auto`, the first address decides it for one that only connects; a machine that was down then looks
+    /// like one without RDMA. So with no link left the next address decides anew.
+    private func reconsider() {
+        guard options.provider == "auto", options.listen == nil, fabric != nil, Fabric.hasDevices, dialing == 0 else { return }
+        let used = (0..<highWater).filter { links[$0].state != .free }
+        guard used.allSatisfy({ links[$0].state == .down && links[$0].peer == nil }) else { return }
+        bury()
+        poller.remove(completionFile)
+        poller.remove(eventFile)
+        fabric = nil
     }
     private func newLink(_ host: String, _ port: UInt16) throws(TransportError) -> Int {
         guard let i = takePlace() else { throw .tooManyLinks(limit: options.maximumLinks) }

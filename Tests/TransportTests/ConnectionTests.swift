@@ -80,6 +80,19 @@ extension Links {
             try exchange(pair)
         }
 
+        @Test(.disabled(if: overTCP, "there is nothing to choose between"))
+        func whatWasChosenForAnAddressWithoutAMachineIsChosenAnewForTheNext() throws {
+            let a = try Station(nodeOptions(1))
+            var options = clientOptions()
+            options.provider = "auto"
+            let b = try Station(options)
+            _ = try b.transport.connect(host: "10.77.0.9", port: 7421)
+            #expect(pump([a, b], for: 12) { !b.downs.isEmpty })
+            _ = try b.transport.connect(host: firstHost, port: a.transport.listeningPort)
+            #expect(pump([a, b]) { !b.ups.isEmpty })
+            #expect(b.transport.providerName == testProvider)
+        }
+
         @Test func closingIsSeenAtBothEndsOnceAndFreesThePlace() throws {
             let pair = try Pair()
             pair.b.transport.close(pair.atB)
