@@ -23,10 +23,10 @@ package enum FabricOffer {
         return names
     }
 
-    /// Which provider serves `host` as an address to listen at; what is in the way is thrown.
+    /// Which provider serves `host` as an address to listen at: listens there for a moment, at any free port, as a node would.
     package static func serves(_ provider: String, host: String) throws(TransportError) -> String {
-        let info = try unsafe Fabric.resolve(provider: provider, host: host, port: 0, listening: true)
-        defer { unsafe fi_freeinfo(info) }
-        return unsafe String(cString: info.pointee.fabric_attr.pointee.prov_name)
+        let fabric = try unsafe Fabric(Fabric.resolve(provider: provider, host: host, port: 0, listening: true))
+        _ = try fabric.listen()
+        return fabric.provider
     }
 }

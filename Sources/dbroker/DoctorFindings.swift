@@ -100,7 +100,7 @@ enum DoctorFindings {
             }
         case .refused(let why):
             found.append(.init(
-                grade: .problem, about: "address", text: "no provider serves \(machine.listen): \(why)",
+                grade: .problem, about: "address", text: "\(machine.listen) is served by nobody: \(why)",
                 remedy: needs.provider == "verbs"
                     ? "set listen to the address of the RDMA device's network interface" : "set listen to an address of this machine"))
         }
@@ -123,7 +123,7 @@ enum DoctorFindings {
         for device in machine.devices { judge(device, grade, machine, &found) }
         if !machine.providers.contains("verbs") {
             found.append(.init(
-                grade: grade, about: "RDMA", text: "libfabric offers no verbs provider for these devices",
+                grade: grade, about: "RDMA", text: "libfabric offers no verbs provider: no device can be used",
                 remedy: "see the lines above; Debian: libfabric1, ibverbs-providers"))
         }
     }

@@ -42,7 +42,7 @@ import Transport
         }
     }
     static let ailments = [
-        Ailment("no provider", "libfabric1") { $0.providers = [] },
+        Ailment("has no provider", "libfabric1") { $0.providers = [] },
         Ailment("no verbs provider", "ibverbs-providers") { $0.providers = ["tcp"] },
         Ailment("no RDMA device", "driver") { ($0.devices, $0.providers) = ([], ["tcp"]) },
         Ailment("cannot be opened: Permission denied", "uverbs") { $0.devices[0] = RDMADevice(name: "mlx5_0", failure: "Permission denied") },
@@ -57,7 +57,7 @@ import Transport
         },
         Ailment("no IPv4 address", "ip address add") { $0.devices[0].ports[0].gids.removeLast() },
         Ailment("librdmacm", "rdma_ucm") { $0.connectionFailure = "No such file or directory" },
-        Ailment("no provider serves", "network interface") { $0.address = .refused("nobody") },
+        Ailment("served by nobody", "network interface") { $0.address = .refused("nobody") },
         Ailment("names none", "network interface") { $0.listen = "0.0.0.0" },
         Ailment("at most 8 MiB may be locked", "ulimit -l") { $0.lockedBytes = 8 << 20 },
         Ailment("cannot be written: open: Permission denied", "may write") { $0.diskTime = .failed("open: Permission denied") },
