@@ -85,6 +85,6 @@ let package = Package(
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
         // Real processes: brokers, publishers, subscribers, killed and started again.
         .testTarget(name: "ClusterTests", swiftSettings: settings),
-        .testTarget(name: "ToolTests", dependencies: ["dbroker", "dpub", "dsub", "Tooling", "Client", "Folding", "Wire"], swiftSettings: settings),
+        .testTarget(name: "ToolTests", dependencies: ["dbroker", "dpub", "dsub", "Tooling", "Client", "Folding", "Transport", "Wire"], swiftSettings: settings),
     ]
 )

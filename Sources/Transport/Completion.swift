@@ -9,6 +9,7 @@ extension Transport {
         let gap = now > self.now ? now - self.now : 0
         self.now = max(now, self.now)
         bury()
+        takeDialed(into: &events)
         // A pause of our own is not the peers' silence: what they sent meanwhile waits to be read.
         if gap > options.heartbeat { forgive(gap - options.heartbeat) }
         takeDoomed(into: &events)
@@ -25,7 +26,7 @@ extension Transport {
         let list = doomed
         doomed.removeAll(keepingCapacity: true)
         for (link, reason) in list where links[link.index].generation == link.generation {
-            fail(link.index, reason, into: &events)
+            if reason == .local { closeGently(link.index, into: &events) } else { fail(link.index, reason, into: &events) }
         }
     }
 
@@ -79,6 +80,10 @@ extension Transport {
             let count = UInt16(truncatingIfNeeded: token.slot)
             links[i].writesDone += UInt64(count &- UInt16(truncatingIfNeeded: links[i].writesDone))
             links[i].rowOut.complete(UInt8(truncatingIfNeeded: token.slot >> 16))
+            // A close that waited for its last write.
+            if links[i].state == .lingering, links[i].writesPosted > 0, links[i].writesDone == links[i].writesPosted {
+                fail(i, .local, into: &events)
+            }
         }
     }
     /// Whether a completion belongs to the link that has the place now: one may come after its endpoint was closed.

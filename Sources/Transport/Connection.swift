@@ -4,32 +4,76 @@ internal import Wire
 
 /// How links come and go: the provider's connection, the hello, the memory of a link, its end.
 extension Transport {
-    /// Begins a connection; `.up` or `.down` follows. A host name, other than a literal address, is looked up here and blocks.
+    /// Begins a connection; `.up` or `.down` follows. Over tcp a host name, other than a literal address, is looked up here
+    /// and blocks; over RDMA a thread does it.
     package func connect(host: String, port: UInt16) throws(TransportError) -> LinkID {
-        let info = try unsafe Fabric.resolve(
-            provider: fabric?.provider ?? options.provider, host: host, port: port, listening: false)
+        reconsider()
+        let provider = fabric?.provider ?? options.provider
+        guard !Fabric.looksUpSlowly(provider) else {
+            let i = try newLink(host, port)
+            links[i].state = .connecting
+            setDeadline(i)
+            try openDialer().ask(.init(link: id(i), provider: provider, host: host, port: port, source: fabric?.source ?? []))
+            dialing += 1
+            return id(i)
+        }
+        let info = try unsafe Fabric.resolve(provider: provider, host: host, port: port, listening: false)
         defer { unsafe fi_freeinfo(info) }
+        let i = try newLink(host, port)
+        do { try unsafe begin(i, info) } catch {
+            giveBack(i)
+            throw error
+        }
+        return id(i)
+    }
+    /// Where the provider is `auto`, the first address decides it for one that only connects; a machine that was down then looks
+    /// like one without RDMA. So with no link left the next address decides anew.
+    private func reconsider() {
+        guard options.provider == "auto", options.listen == nil, fabric != nil, Fabric.hasDevices, dialing == 0 else { return }
+        let used = (0..<highWater).filter { links[$0].state != .free }
+        guard used.allSatisfy({ links[$0].state == .down && links[$0].peer == nil }) else { return }
+        bury()
+        poller.remove(completionFile)
+        poller.remove(eventFile)
+        fabric = nil
+    }
+    private func newLink(_ host: String, _ port: UInt16) throws(TransportError) -> Int {
+        guard let i = takePlace() else { throw .tooManyLinks(limit: options.maximumLinks) }
+        links[i].isOutgoing = true
+        links[i].address = "\(host):\(port)"
+        return i
+    }
+    private func openDialer() throws(TransportError) -> Dialer {
+        if let dialer { return dialer }
+        let made = try Dialer()
+        try poller.add(made.ready)
+        dialer = made
+        return made
+    }
+    /// Connects to what was found for an address; opens the provider where this is the first (fi_connect).
+    @unsafe private func begin(_ i: Int, _ info: UnsafeMutablePointer<fi_info>) throws(TransportError) {
         if fabric == nil {
             guard let copy = unsafe fi_dupinfo(info) else { throw .failed(call: "fi_dupinfo", why: "out of memory") }
             try open(try unsafe Fabric(copy))
         }
-        guard let i = takePlace() else { throw .tooManyLinks(limit: options.maximumLinks) }
-        links[i].isOutgoing = true
-        links[i].address = "\(host):\(port)"
-        let status: Int32
-        do {
-            let endpoint = try unsafe makeEndpoint(i, info)
-            let knock = Knock.make(cluster: options.cluster, secret: options.secret, nonce: Transport.drawNonce())
-            links[i].knock = knock
-            status = unsafe knock.withUnsafeBytes {
-                unsafe fi_connect(endpoint, info.pointee.dest_addr, $0.baseAddress, $0.count)
-            }
-        } catch {
-            giveBack(i)
-            throw error
-        }
+        let endpoint = try unsafe makeEndpoint(i, info)
+        let knock = Knock.make(cluster: options.cluster, secret: options.secret, nonce: Transport.drawNonce())
+        links[i].knock = knock
+        let status = unsafe knock.withUnsafeBytes { unsafe fi_connect(endpoint, info.pointee.dest_addr, $0.baseAddress, $0.count) }
         if status != 0 { doom(i, .unreachable(Fabric.words(status))) }
-        return id(i)
+    }
+    /// Goes on with the links whose addresses have been looked up.
+    func takeDialed(into events: inout [TransportEvent]) {
+        guard dialing > 0, let dialer else { return }
+        for answer in dialer.take() {
+            dialing -= 1
+            let i = answer.link.index
+            // It may have been closed, or given up, in the meantime.
+            guard links[i].generation == answer.link.generation, links[i].state == .connecting else { continue }
+            do throws(TransportError) { try unsafe begin(i, answer.outcome.get().info) } catch {
+                fail(i, .unreachable("\(error)"), into: &events)
+            }
+        }
     }
 
     /// Closes; what was flushed before goes out where the connection still carries it. `.down(link, .local)` follows with
@@ -96,10 +140,13 @@ extension Transport {
         try check(Int(unsafe fi_enable(endpoint)), "fi_enable")
         for slot in 0..<receives { try check(postReceive(i, slot), "fi_recv") }
         links[i].state = .connecting
-        links[i].deadline = now + options.helloDeadline
-        nextTimer = min(nextTimer, links[i].deadline)
+        setDeadline(i)
         eventsAreDue = true
         return unsafe endpoint
+    }
+    private func setDeadline(_ i: Int) {
+        links[i].deadline = now + options.helloDeadline
+        nextTimer = min(nextTimer, links[i].deadline)
     }
 
     /// Receives kept posted on each link: for the hello, and one for each row where the provider wants it so.
@@ -246,6 +293,29 @@ extension Transport {
     }
 
     // The end.
+
+    /// Closes a link that is up. On tcp the provider sends what it still holds before it disconnects; elsewhere a disconnect
+    /// throws away what the peer has not yet acknowledged, so a last write is posted whose completion says that all is there,
+    /// and the connection waits for it.
+    func closeGently(_ i: Int, into events: inout [TransportEvent]) {
+        guard let fabric, !fabric.closingSendsAll, links[i].state == .up, postFence(i), links[i].writesDone < links[i].writesPosted
+        else { return fail(i, .local, into: &events) }
+        report(i, .local, into: &events)
+        links[i].state = .lingering
+        links[i].deadline = now + Transport.lingerTime
+        nextTimer = min(nextTimer, links[i].deadline)
+    }
+    /// Waits, at the end of this transport, until the peers have what was flushed to them; `drainTime` at most.
+    func drain() {
+        guard let fabric, !fabric.closingSendsAll else { return }
+        let fenced = (0..<highWater).filter { postFence($0) }
+        let end = monotonicNow() + Transport.drainTime
+        var events: [TransportEvent] = []
+        while monotonicNow() < end, fenced.contains(where: { links[$0].state == .up && links[$0].writesDone < links[$0].writesPosted }) {
+            readCompletions(into: &events)
+        }
+    }
+    static let drainTime: UInt64 = 100_000_000
 
     /// Reports a refusal of ours, and keeps the connection until the refusal has gone out and the peer has closed.
     private func linger(_ i: Int, _ words: String, into events: inout [TransportEvent]) {

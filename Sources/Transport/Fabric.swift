@@ -142,22 +142,22 @@ internal import Glibc
     }
     static func words(_ status: Int) -> String { words(Int32(truncatingIfNeeded: status)) }
 
-    /// What a provider offers for an address. The caller owns the result (fi_getinfo, fi_freeinfo).
-    /// - listening: the address is one of ours, to listen at.
-    @unsafe static func resolve(
-        provider: String, host: String, port: UInt16, listening: Bool
-    ) throws(TransportError) -> UnsafeMutablePointer<fi_info> {
-        if provider == "auto" {
-            // Asking for verbs opens every device; where there is none the question is not asked.
-            if unsafe access("/sys/class/infiniband", F_OK) == 0 {
-                do { return try unsafe resolve(provider: "verbs", host: host, port: port, listening: listening) } catch {
-                    // No device serves this address: plain TCP does.
-                }
-            }
-            return try unsafe resolve(provider: "tcp", host: host, port: port, listening: listening)
-        }
+    /// The address to connect from, so that connections begin at the device that this domain was opened on; empty where the
+    /// provider does not care.
+    var source: [UInt8] {
+        guard provider == "verbs", let address = unsafe info.pointee.src_addr else { return [] }
+        return unsafe SocketAddress.source(UnsafeRawBufferPointer(start: address, count: info.pointee.src_addrlen))
+    }
+    /// Whether a disconnect carries out what was posted before it.
+    var closingSendsAll: Bool { provider == "tcp" }
+    /// Whether looking an address up waits for the network, or for who knows what.
+    static func looksUpSlowly(_ provider: String) -> Bool { provider == "verbs" || provider == "auto" && hasDevices }
+    /// Whether this machine has RDMA devices.
+    static var hasDevices: Bool { unsafe access("/sys/class/infiniband", F_OK) == 0 }
+
+    /// What is asked of a provider, whatever the address. The caller owns the result.
+    @unsafe private static func hints(_ provider: String) throws(TransportError) -> UnsafeMutablePointer<fi_info> {
         guard let hints = unsafe fi_dupinfo(nil) else { throw .failed(call: "fi_dupinfo", why: "out of memory") }
-        defer { unsafe fi_freeinfo(hints) }
         unsafe hints.pointee.caps = UInt64(FI_MSG) | UInt64(FI_RMA)
         unsafe hints.pointee.mode = UInt64(FI_RX_CQ_DATA)
         unsafe hints.pointee.ep_attr.pointee.type = FI_EP_MSG
@@ -166,6 +166,44 @@ internal import Glibc
             Int32(FI_MR_LOCAL) | Int32(FI_MR_VIRT_ADDR) | Int32(FI_MR_ALLOCATED) | Int32(FI_MR_PROV_KEY)
         unsafe hints.pointee.tx_attr.pointee.msg_order = UInt64(FI_ORDER_WAW)
         unsafe hints.pointee.rx_attr.pointee.msg_order = UInt64(FI_ORDER_WAW)
+        return unsafe hints
+    }
+    /// Whatever a provider offers, of all its devices; nil where it offers nothing. The caller owns the result.
+    @unsafe static func any(_ provider: String) throws(TransportError) -> UnsafeMutablePointer<fi_info>? {
+        let hints = try unsafe hints(provider)
+        defer { unsafe fi_freeinfo(hints) }
+        var found: UnsafeMutablePointer<fi_info>?
+        return unsafe fi_getinfo(squall_fi_version(), nil, nil, 0, hints, &found) == 0 ? found : nil
+    }
+
+    /// What a provider offers for an address. The caller owns the result (fi_getinfo, fi_freeinfo).
+    /// - listening: the address is one of ours, to listen at.
+    /// - source: the address to connect from, else the route decides; a socket address with port 0.
+    @unsafe static func resolve(
+        provider: String, host: String, port: UInt16, listening: Bool, source: [UInt8] = []
+    ) throws(TransportError) -> UnsafeMutablePointer<fi_info> {
+        if provider == "auto" {
+            // Asking for verbs opens every device; where there is none the question is not asked.
+            if hasDevices {
+                do {
+                    return try unsafe resolve(provider: "verbs", host: host, port: port, listening: listening, source: source)
+                } catch {
+                    // No device serves this address: plain TCP does.
+                }
+            }
+            return try unsafe resolve(provider: "tcp", host: host, port: port, listening: listening)
+        }
+        let hints = try unsafe hints(provider)
+        defer { unsafe fi_freeinfo(hints) }
+        if provider == "verbs" {
+            // It looks for IPv4 only where nothing else is said.
+            if host.contains(":") { unsafe hints.pointee.addr_format = UInt32(FI_SOCKADDR_IN6) }
+            if !source.isEmpty, let copy = unsafe malloc(source.count) {
+                // Bounds: as many bytes as were allocated; fi_freeinfo frees them.
+                unsafe copy.copyMemory(from: source, byteCount: source.count)
+                unsafe (hints.pointee.src_addr, hints.pointee.src_addrlen) = (copy, source.count)
+            }
+        }
         var found: UnsafeMutablePointer<fi_info>?
         let status = unsafe fi_getinfo(
             squall_fi_version(), host, String(port), listening ? UInt64(FI_SOURCE) : 0, hints, &found)

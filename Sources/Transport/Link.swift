@@ -15,7 +15,7 @@ enum LinkState {
     /// The hello runs.
     case greeting
     case up
-    /// The refusal is on its way; what there was to report has been reported.
+    /// A refusal, or the last write before a close, is on its way; what there was to report has been reported.
     case lingering
     /// Reported as gone, its endpoint closed; its memory lives until the next poll, so that what had come can be received.
     case down
@@ -57,6 +57,8 @@ struct DataRange {
     var writesPosted: UInt64 = 0
     var writesDone: UInt64 = 0
     var writeAsked: UInt64 = 0
+    /// The next row's write asks for a completion, whatever its number.
+    var wantsFence = false
     var helloSlot = 0
     /// When the hello, or the lingering, must have ended.
     var deadline: UInt64 = 0

@@ -109,13 +109,22 @@ extension Transport {
     ) -> Int {
         let number = links[i].writesPosted + 1
         let completes =
-            isLast && links[i].rowOut.wantsCompletion || number - links[i].writeAsked >= UInt64(fabric.transmitLimit / 4)
+            isLast && (links[i].rowOut.wantsCompletion || links[i].wantsFence) || number - links[i].writeAsked >= UInt64(fabric.transmitLimit / 4)
         let rows = links[i].rowOut.posted + (isLast ? 1 : 0)
         let token = Token(
             i, links[i].generation, .write, slot: Int(UInt8(truncatingIfNeeded: rows)) << 16 | Int(UInt16(truncatingIfNeeded: number)))
         let status = unsafe parts.post(endpoint, token: token, completes: completes, news: isLast ? links[i].remote.link : nil)
         if status == 0 && completes { links[i].writeAsked = number }
         return status
+    }
+
+    /// Posts what waits on link `i`, and a row whose completion says that all before it has arrived. False: there is no room,
+    /// or the link is not up.
+    func postFence(_ i: Int) -> Bool {
+        guard links[i].state == .up else { return false }
+        links[i].wantsRow = true
+        links[i].wantsFence = true
+        return flush(link: i) && links[i].writeAsked == links[i].writesPosted
     }
 
     private func stall(_ i: Int) -> Bool {

@@ -25,5 +25,13 @@ struct SocketAddress: CustomStringConvertible {
         }
         host = family == AF_INET6 ? "[\(text)]" : text
     }
+    /// The same address without its port; empty for one that stands for all, or that cannot be read.
+    static func source(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        let host = unsafe SocketAddress(bytes).host
+        guard host != "unknown", host != "0.0.0.0", host != "[::]" else { return [] }
+        var copy = unsafe Array(bytes)
+        (copy[2], copy[3]) = (0, 0)
+        return copy
+    }
     var description: String { "\(host):\(port)" }
 }

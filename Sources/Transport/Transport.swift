@@ -22,6 +22,9 @@ package import Wire
     /// Which link an endpoint's address belongs to, for the event queue.
     var endpoints: [UInt: Int] = [:]
     var halfOpen = 0
+    /// Looks addresses up where that takes its time; how many are being looked up.
+    var dialer: Dialer?
+    var dialing = 0
 
     /// Links with something to flush; with a row to read; gone since the last poll; and those that are to go with the next.
     var pending: [Int] = []
@@ -62,6 +65,7 @@ package import Wire
     }
 
     deinit {
+        drain()
         // Endpoints before the memory they use, memory before the domain.
         for i in 0..<highWater {
             if let endpoint = unsafe links[i].endpoint { _ = unsafe fi_close(&endpoint.pointee.fid) }

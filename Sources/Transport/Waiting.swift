@@ -50,7 +50,7 @@ extension Transport {
             if file == eventFile {
                 eventsAreDue = true
                 eventsWereSignalled = true
-            } else if file != completionFile {
+            } else if file != completionFile, file != dialer?.ready {
                 events.append(.wakeup(file))
             }
         }

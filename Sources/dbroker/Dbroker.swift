@@ -20,21 +20,29 @@ struct Dbroker: ParsableCommand, Tool {
             dbroker status --watch -b 127.0.0.1:7421
             dbroker leave 3 -b 127.0.0.1:7421
             dbroker fold --dry-run topics.yaml
+            dbroker doctor --config node-1.yaml
             """,
         version: toolVersion,
-        subcommands: [Run.self, Check.self, Status.self, Topics.self, Leave.self, Fold.self])
+        subcommands: [Run.self, Check.self, Status.self, Topics.self, Leave.self, Fold.self, Doctor.self])
 
     func perform() throws(ToolFailure) -> ExitStatus {
-        guard let base = Environment.value("XDG_STATE_HOME") ?? Environment.value("HOME").map({ $0 + "/.local/state" }) else {
-            throw ToolFailure(.configuration, "neither XDG_STATE_HOME nor HOME is set; use run --config FILE")
-        }
-        let configuration = NodeConfiguration.embedded(data: base + "/squall")
+        let configuration = NodeConfiguration.embedded(data: try Environment.data())
         var topics = TopicsConfiguration.standard
         if unsafe access("topics.yaml", R_OK) == 0 { topics = try readTopics("topics.yaml") }
         return try Life(configuration: configuration, topics: topics, secret: []).run()
     }
 
     static func main() { runToExit() }
+}
+
+extension Environment {
+    /// Where a node without a file keeps its data: under the user's state directory.
+    static func data() throws(ToolFailure) -> String {
+        guard let base = value("XDG_STATE_HOME") ?? value("HOME").map({ $0 + "/.local/state" }) else {
+            throw ToolFailure(.configuration, "neither XDG_STATE_HOME nor HOME is set; use run --config FILE")
+        }
+        return base + "/squall"
+    }
 }
 
 /// Reads a text file of at most 4 MiB; status 78.

@@ -7,20 +7,30 @@ import Wire
 /// All tests that use the network run one after another: their deadlines are real.
 @Suite(.serialized) struct Links {}
 
+/// The provider under test, and an address for odd nodes and one for even ones. Verbs run in a guest: scripts/guest transport.
+let testProvider = ProcessInfo.processInfo.environment["SQUALL_PROVIDER"] ?? "tcp"
+let testHosts = (ProcessInfo.processInfo.environment["SQUALL_TEST_HOSTS"] ?? "127.0.0.1 127.0.0.1").split(separator: " ").map(String.init)
+let firstHost = testHosts[0]
+let overTCP = testProvider == "tcp"
+/// How much of something to do: devices in an emulated machine are slow.
+func amount(_ count: Int) -> Int { overTCP ? count : max(1, count / 50) }
+
 func nodeOptions(_ number: UInt16, incarnation: UInt64 = 1) -> TransportOptions {
     var options = TransportOptions(cluster: "test", secret: Array("secret".utf8), identity: .node(NodeID(number), Incarnation(incarnation)))
-    options.provider = "tcp"
-    options.listen = (host: "127.0.0.1", port: 0)
+    options.provider = testProvider
+    options.listen = (host: testHosts[Int(number + 1) % testHosts.count], port: 0)
     options.messageRing = 64 << 10
     options.clientMessageRing = 64 << 10
     options.rowBytes = 1024
+    if !overTCP { options.deadline = 5_000_000_000 }
     return options
 }
 
 func clientOptions(_ number: UInt64 = 7, name: String = "tester") -> TransportOptions {
     var options = TransportOptions(cluster: "test", secret: Array("secret".utf8), identity: .client(number, name: name))
-    options.provider = "tcp"
+    options.provider = testProvider
     options.messageRing = 64 << 10
+    if !overTCP { options.deadline = 5_000_000_000 }
     return options
 }
 
@@ -61,7 +71,7 @@ struct Pair {
     init(_ first: TransportOptions = nodeOptions(1), _ second: TransportOptions = nodeOptions(2)) throws {
         let a = try Station(first)
         let b = try Station(second)
-        let link = try b.transport.connect(host: "127.0.0.1", port: a.transport.listeningPort)
+        let link = try b.transport.connect(host: firstHost, port: a.transport.listeningPort)
         try #require(pump([a, b]) { !a.ups.isEmpty && !b.ups.isEmpty }, "the link does not come up")
         (self.a, self.b) = (a, b)
         atA = try #require(a.ups.first)

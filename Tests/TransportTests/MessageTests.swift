@@ -136,7 +136,7 @@ extension Links {
 
         @Test func halfAMillionMessagesEachWayArriveWholeAndInOrder() throws {
             let pair = try Pair()
-            let total: UInt64 = 500_000
+            let total = UInt64(amount(500_000))
             var there = Stream(seed: 1)
             var back = Stream(seed: 2)
             var inOrder = true
@@ -209,6 +209,29 @@ extension Links {
             })
             if received == nil { received = pair.a.transport.receive(pair.atA)?.body.array }
             #expect(received == body)
+        }
+
+        @Test func aWholeRingSentRightBeforeTheCloseIsStillReceived() throws {
+            let pair = try Pair()
+            let body = pattern(6, 4000)
+            var sent = 0
+            while body.withView({ pair.b.transport.send(pair.atB, kind: 1, $0) }) { sent += 1 }
+            pair.b.transport.flush()
+            pair.b.transport.close(pair.atB)
+            // The receiver does nothing meanwhile.
+            #expect(pump([pair.b]) { pair.b.downs == [.local] })
+            var got = 0
+            func take() {
+                while let message = pair.a.transport.receive(pair.atA) {
+                    if message.body.array == body { got += 1 }
+                }
+            }
+            #expect(pump(pair.stations) {
+                take()
+                return !pair.a.downs.isEmpty
+            })
+            take()
+            #expect(got == sent && sent == 16)
         }
 
         @Test func aPeerThatLiesAboutItsTailIsPutDown() throws {

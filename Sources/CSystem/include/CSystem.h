@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* CRC-32C (Castagnoli) of `length` bytes, continued from `crc` (0 to begin). */

@@ -1,0 +1,83 @@
+internal import CFabric
+internal import CSystem
+internal import Glibc
+internal import Synchronization
+
+/// Looks addresses up beside the loop, for providers whose look-up waits for the network: librdmacm blocks for two seconds
+/// where no machine answers at an address, and a node that waited for a dead fellow would fall silent itself.
+@safe final class Dialer: Sendable {
+    /// What a provider offers for one address; freed with its last owner (fi_freeinfo).
+    @safe final class Offer: @unchecked Sendable {
+        let info: UnsafeMutablePointer<fi_info>
+        init(_ info: UnsafeMutablePointer<fi_info>) { unsafe self.info = info }
+        deinit { unsafe fi_freeinfo(info) }
+    }
+    struct Answer: Sendable {
+        let link: LinkID
+        let outcome: Result<Offer, TransportError>
+    }
+    /// What one thread is to look up.
+    struct Question: Sendable {
+        let link: LinkID
+        let provider: String
+        let host: String
+        let port: UInt16
+        let source: [UInt8]
+    }
+
+    private let answers = Mutex<[Answer]>([])
+    /// Readable when there are answers (eventfd).
+    let ready: Int32
+
+    init() throws(TransportError) {
+        ready = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        guard ready >= 0 else { throw .failed(call: "eventfd", why: unsafe String(cString: strerror(errno))) }
+    }
+    deinit { close(ready) }
+
+    /// Asks on a thread of its own, which keeps this object until it has its answer (pthread_create).
+    func ask(_ question: Question) {
+        let work = unsafe Unmanaged.passRetained(Work(self, question))
+        var thread = pthread_t()
+        let status = unsafe pthread_create(&thread, nil, { context in
+            // Lifetime: retained above for this thread, which releases it once.
+            let work = unsafe Unmanaged<Work>.fromOpaque(context!).takeRetainedValue()
+            work.dialer.answer(work.question)
+            return nil
+        }, work.toOpaque())
+        guard status == 0 else {
+            unsafe work.release()
+            return add(Answer(link: question.link, outcome: .failure(.failed(call: "pthread_create", why: Fabric.words(status)))))
+        }
+        pthread_detach(thread)
+    }
+    private final class Work: Sendable {
+        let dialer: Dialer
+        let question: Question
+        init(_ dialer: Dialer, _ question: Question) { (self.dialer, self.question) = (dialer, question) }
+    }
+    private func answer(_ question: Question) {
+        do throws(TransportError) {
+            let info = try unsafe Fabric.resolve(
+                provider: question.provider, host: question.host, port: question.port, listening: false, source: question.source)
+            add(Answer(link: question.link, outcome: .success(unsafe Offer(info))))
+        } catch {
+            add(Answer(link: question.link, outcome: .failure(error)))
+        }
+    }
+    private func add(_ answer: Answer) {
+        answers.withLock { $0.append(answer) }
+        eventfd_write(ready, 1)
+    }
+
+    /// Takes what has been found so far.
+    func take() -> [Answer] {
+        var count: UInt64 = 0
+        _ = unsafe eventfd_read(ready, &count)
+        return answers.withLock { list in
+            let taken = list
+            list.removeAll()
+            return taken
+        }
+    }
+}
