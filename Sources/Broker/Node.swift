@@ -104,6 +104,8 @@ package struct Node: Sendable {
     var copiers: [NodeID: CopyProgress] = [:]
     var isScrubbing = false
     var scrubAt: UInt64 = 0
+    /// Questions about the values of topics.
+    var desk = StoreDesk()
     package var counters = Counters()
 
     package struct Counters: Equatable, Sendable {

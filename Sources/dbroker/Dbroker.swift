@@ -19,9 +19,11 @@ struct Dbroker: ParsableCommand, Tool {
             dbroker check topics.yaml
             dbroker status --watch -b 127.0.0.1:7421
             dbroker leave 3 -b 127.0.0.1:7421
+            dbroker put plant/m1/limit 80; dbroker get plant/m1/limit
+            dbroker list 'plant/#' --as-of -5m
             """,
         version: toolVersion,
-        subcommands: [Run.self, Check.self, Status.self, Topics.self, Leave.self])
+        subcommands: [Run.self, Check.self, Status.self, Topics.self, Leave.self, Get.self, Put.self, List.self, Remove.self])
 
     func perform() throws(ToolFailure) -> ExitStatus {
         guard let base = Environment.value("XDG_STATE_HOME") ?? Environment.value("HOME").map({ $0 + "/.local/state" }) else {
