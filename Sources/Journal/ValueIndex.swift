@@ -234,10 +234,9 @@ enum ValueRow {
                 left -= batch.count
                 continue
             }
-            let records = whole.from(BatchHeader.size)
-            var at = 0
-            for _ in 0..<left { at += RecordHeader(records.from(at)).length }
-            return make(VersionHeader(offset: offset, timestamp: entry.timestamp, sender: entry.sender), records.from(at))
+            var records = RecordCursor(whole.from(BatchHeader.size))
+            for _ in 0..<left { _ = records.next() }
+            return records.next().map { make(VersionHeader(offset: offset, timestamp: entry.timestamp, sender: entry.sender), $0.whole) }
         }
         return nil
     }

@@ -37,16 +37,21 @@ package struct VersionRun: Sendable {
         guard entry.baseOffset == end, entry.endOffset.raw - base.raw < UInt64(Self.longest) else { return false }
         var batches = BatchCursor(body)
         while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
-            if batch.kind == .records { append(records: whole.from(BatchHeader.size)) }
+            if batch.kind == .records { append(records: whole.from(BatchHeader.size), count: batch.count) }
         }
         return end == entry.endOffset
     }
-    private mutating func append(records: ByteView) {
+    /// A record that is not whole, which no node takes in, has its place and no topic: offsets are those of the log.
+    private mutating func append(records: ByteView, count: Int) {
         var at = 0
-        while records.count - at >= RecordHeader.size {
+        for _ in 0..<count {
+            guard records.count - at >= RecordHeader.size else {
+                append(TopicID(.max), isRemoved: true)
+                continue
+            }
             let header = RecordHeader(records.from(at))
             append(header.topic, isRemoved: header.flags & RecordHeader.tombstone != 0)
-            at += header.length
+            at = min(at + header.length, records.count)
         }
     }
     package mutating func append(_ topic: TopicID, isRemoved: Bool) {

@@ -65,7 +65,7 @@ import Wire
         var dice = Dice(3)
         for step in 1...1500 { try history.write((0...dice.below(4)).map { _ in (dice.below(100), dice.below(9) == 0) }, time: UInt64(step * 3)) }
         var removed = 0
-        for name in try history.disk.list("group-0") where name.hasSuffix(".state") {
+        for name in try history.disk.list("group-0") where name.hasSuffix(".checkpoint") {
             try history.disk.remove("group-0/\(name)")
             removed += 1
         }
