@@ -179,6 +179,12 @@ package struct LiveGroup: Sendable {
         return delivered >= tail.count || tail[delivered].frame.key.timestamp > time
     }
 
+    /// Whether some member has reached the promise `stamp` without having shown that it holds this node's promise of `time`: its row went
+    /// out before that one came, and it has no reason for another.
+    package func owesAnswer(to time: Timestamp, at stamp: Timestamp) -> Bool {
+        (0..<matrix.members).contains { $0 != matrix.me && matrix.clock($0, $0) >= stamp && matrix.clock($0, matrix.me) < time }
+    }
+
     /// How far the group has come, in records: delivered ≤ stable ≤ ordered, delivered ≤ durable.
     package struct Frontiers: Equatable, Sendable {
         package var ordered: Offset

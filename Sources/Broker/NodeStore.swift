@@ -51,8 +51,8 @@ extension Node {
 
     // MARK: when
 
-    /// Before this turn's promises are made: new questions get one, and those that wait get another where members had gone ahead of it
-    /// and so had nothing to say.
+    /// Before this turn's promises are made: new questions get one, and those that wait get another where a member has reached the last
+    /// one by way of a third, and so had nothing to say when it came.
     mutating func promiseForReads(now: Instant) {
         guard !desk.order.isEmpty, let view = live?.view.number else { return }
         var time: Timestamp?
@@ -61,7 +61,8 @@ extension Node {
             guard let read = desk.reads[id], case .settling(let since) = read.phase else { continue }
             switch read.question {
             case .values(let values) where values.cut == .latest:
-                guard isOld(since) || clock.last > desk.stamp else { continue }
+                guard isOld(since) || clock.last > desk.stamp || live!.groups[values.group.index].owesAnswer(to: since!.time, at: desk.stamp)
+                else { continue }
                 if time == nil { time = clock.stamp(now: now.wall) }
                 if isOld(since) { desk.reads[id]!.phase = .settling(since: (view, time!)) }
             default: continue
