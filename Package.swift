@@ -50,10 +50,12 @@ let package = Package(
         pure("Replication", ["Wire", deque]),
         pure("Membership", ["Wire"]),
         pure("Storage", ["Wire", "CSystem"]),
-        pure("Broker", ["Wire", "Topics", "Replication", "Membership", deque]),
+        // The versions of topics: the last of each, and those of a stretch of the log.
+        pure("Store", ["Wire"]),
+        pure("Broker", ["Wire", "Topics", "Replication", "Membership", "Store", deque]),
 
         // A node's disk: the broker's jobs on the storage.
-        pure("Journal", ["Wire", "Storage", "Broker"]),
+        pure("Journal", ["Wire", "Storage", "Store", "Broker"]),
 
         // The broker's core in a simulated world: virtual time, faults, checkers.
         pure("Simulation", ["Wire", "Topics", "Storage", "Broker", "Journal", deque]),
@@ -81,6 +83,7 @@ let package = Package(
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire"], swiftSettings: settings),
         .testTarget(name: "FoldingTests", dependencies: ["Folding", "Wire"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem"], swiftSettings: settings),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "Journal", "Broker", "Replication", "Storage", "Wire"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
         // Real processes: brokers, publishers, subscribers, killed and started again.

@@ -33,9 +33,10 @@ let package = Package(
         target("Wire", ["CSystem"]),
         target("Topics", ["Wire", "CYAML"]),
         target("Replication", ["Wire", deque]),
+        target("Store", ["Wire"]),
 
         // Parts of the broker, Tooling, dpub and Transport that read, and a stand-in for the cryptography that Knock asks for.
-        target("Broker", ["Wire", "Topics", "Replication"]),
+        target("Broker", ["Wire", "Topics", "Replication", "Store"]),
         target("Tooling", ["Wire"]),
         target("Inputs", ["Wire", "Tooling"]),
         target("Crypto", []),

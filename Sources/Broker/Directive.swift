@@ -53,6 +53,10 @@ package enum DiskJob: Sendable {
     case repair(LogHole, from: NodeID, OwnedBytes)
     /// Read on through the closed segments; answered by `scrubbed`.
     case scrub(GroupID, bytes: Int)
+    /// Values of topics; answered by `values`.
+    case values(ValueQuery)
+    /// Where the last records of some topics begin; answered by `tail`.
+    case tail(TailQuery)
 }
 
 package struct PendingEntry: Sendable {
@@ -107,6 +111,9 @@ package enum DiskResult: Sendable {
     case damaged([LogHole])
     case repaired(RepairOutcome)
     case scrubbed(isDone: Bool)
+    case values(ValuePage)
+    /// How far the search has come.
+    case tail(TailQuery)
     /// Damage where entries are appended: nothing more is done in this life.
     case spoilt(String)
     /// The disk failed; the node cannot keep its promises and stops.

@@ -1,4 +1,5 @@
 package import Replication
+package import Store
 package import Topics
 package import Wire
 
@@ -8,6 +9,8 @@ package struct GroupState: Sendable {
     package let group: GroupID
     package var topics = TopicTable()
     package var publishers = PublisherTable()
+    /// Each topic's last version; none in the group that no log keeps.
+    package var heads = HeadTable()
     package var end = LogEnd()
 
     package init(group: GroupID) { self.group = group }
@@ -16,6 +19,7 @@ package struct GroupState: Sendable {
     package struct Undo: Sendable {
         let topics: Int
         var publishers: [PublisherTable.Undo] = []
+        var heads: [HeadTable.Undo] = []
         let end: LogEnd
     }
 
@@ -25,6 +29,8 @@ package struct GroupState: Sendable {
         /// Where the accepted batches lie in the frame's body.
         package var runs: [Range<Int>] = []
         package var verdicts: [PublisherTable.Verdict] = []
+        /// Batch by batch: where its first record lies; with a conflict, what is there instead.
+        package var versions: [Offset] = []
         package var undo: Undo
     }
 
@@ -38,8 +44,10 @@ package struct GroupState: Sendable {
         var length = EntryHeader.size
         // A sender checks what it takes in; a batch that does not parse ends the frame here, at every replica alike.
         while let (header, whole) = (try? cursor.next(verify: false)) ?? nil {
-            let verdict = judge(header, whole, at: key.timestamp, &admission.undo)
+            let base = Offset(end.offset.raw + UInt64(records))
+            let verdict = judge(header, whole, at: key.timestamp, base, &admission.undo)
             admission.verdicts.append(verdict)
+            admission.versions.append(version(of: header, whole, verdict, base))
             // Records of an unordered topic were delivered when they came; only what changes the state has a place.
             if verdict == .accepted, header.kind != .records || group != .unordered {
                 if let last = admission.runs.last, last.upperBound == at {
@@ -67,14 +75,20 @@ package struct GroupState: Sendable {
     }
 
     private mutating func judge(
-        _ header: BatchHeader, _ whole: ByteView, at time: Timestamp, _ undo: inout Undo
+        _ header: BatchHeader, _ whole: ByteView, at time: Timestamp, _ base: Offset, _ undo: inout Undo
     ) -> PublisherTable.Verdict {
         switch header.kind {
         case .records where group == .unordered: return .accepted
         case .records:
-            let (verdict, change) = publishers.judge(header, at: time)
-            if let change { undo.publishers.append(change) }
-            return verdict
+            let (verdict, change) = publishers.judge(header, at: time, offset: base)
+            guard let change else { return verdict }
+            let records = whole.from(BatchHeader.size)
+            guard heads.apply(records, base: base, topics: topics.count, undo: &undo.heads) || planted(.conditionIgnored) else {
+                publishers.forget(change)
+                return .conflict
+            }
+            undo.publishers.append(change)
+            return .accepted
         case .open:
             undo.publishers.append(publishers.open(header.publisher, at: time))
             return .accepted
@@ -88,8 +102,22 @@ package struct GroupState: Sendable {
         }
     }
 
+    /// What the publisher of a batch is told.
+    private func version(of header: BatchHeader, _ whole: ByteView, _ verdict: PublisherTable.Verdict, _ base: Offset) -> Offset {
+        switch verdict {
+        case .accepted: return base
+        case .duplicate: return publishers.line(of: header.publisher)?.offset ?? StoreDone.none
+        case .conflict:
+            guard whole.count >= BatchHeader.size + RecordHeader.size else { return StoreDone.none }
+            return heads.head(of: RecordHeader(whole.from(BatchHeader.size)).topic)?.offset ?? StoreDone.none
+        case .fenced, .gap: return StoreDone.none
+        }
+    }
+
     package mutating func takeBack(_ undo: Undo) {
         topics.removeLast(to: undo.topics)
+        var heads = undo.heads
+        if !planted(.headsKept) { self.heads.takeBack(&heads) }
         for change in undo.publishers.reversed() { publishers.takeBack(change) }
         end = undo.end
     }
@@ -104,6 +132,7 @@ package struct GroupState: Sendable {
     package func encode() -> [UInt8] {
         var bytes: [UInt8] = []
         end.encode(into: &bytes)
+        heads.encode(into: &bytes)
         publishers.encode(into: &bytes)
         topics.encode(into: &bytes)
         return bytes
@@ -112,8 +141,17 @@ package struct GroupState: Sendable {
         var decoder = Decoder(view, "checkpoint")
         self.group = group
         end = try LogEnd(&decoder)
+        heads = try HeadTable(&decoder)
         publishers = try PublisherTable(&decoder)
         topics = try TopicTable(decoding: &decoder)
         try decoder.end()
+        guard heads.count <= topics.count else { throw .value(what: "heads of a checkpoint", value: UInt64(heads.count)) }
+    }
+
+    /// Only the heads of a checkpoint, which come first in it.
+    package static func heads(decoding view: ByteView) throws(DecodeError) -> HeadTable {
+        var decoder = Decoder(view, "checkpoint")
+        _ = try LogEnd(&decoder)
+        return try HeadTable(&decoder)
     }
 }

@@ -8,6 +8,10 @@ package enum Ticket: Sendable {
     case publish(SessionID, epoch: UInt32, last: UInt64)
     case declare(UInt32)
     case open(SessionID, request: UInt32, publisher: PublisherID)
+    /// A put or a remove, which wants its version.
+    case put(SessionID, request: UInt32, last: UInt64)
+    /// Nobody: it moves the frontier.
+    case marker
 }
 
 /// A frame that this node sent and whose batches somebody waits for.
@@ -17,6 +21,10 @@ package struct OwnFrame: Sendable {
     package var tickets: [Ticket]
     package var verdicts: [PublisherTable.Verdict] = []
     package var opened: PublisherTable.Line?
+    /// As `GroupState.Admission.versions`.
+    package var versions: [Offset] = []
+    /// When a batch that was there before was put, by its place in the frame.
+    package var since: [Int: Timestamp] = [:]
 }
 
 /// A frame that has its place in the log and is not yet both on this disk and delivered.
@@ -107,7 +115,20 @@ package struct LiveGroup: Sendable {
                 topicsAfter: state.topics.count))
         guard frame.rank == matrix.me, let index = own.firstIndex(where: { $0.key == frame.key }) else { return }
         own[index].verdicts = admission.verdicts
+        own[index].versions = admission.versions
+        noteDuplicates(of: index)
         if case .open(_, _, let publisher) = own[index].tickets.first { own[index].opened = state.publishers.line(of: publisher) }
+    }
+
+    /// A put that is asked for again is answered with the version of the first time.
+    private mutating func noteDuplicates(of index: Int) {
+        for (at, ticket) in own[index].tickets.enumerated() {
+            guard case .put = ticket, at < own[index].verdicts.count, own[index].verdicts[at] == .duplicate else { continue }
+            var batches = BatchCursor(own[index].body)
+            var batch: BatchHeader?
+            for _ in 0...at { batch = ((try? batches.next(verify: false)) ?? nil)?.header }
+            if let batch, let line = state.publishers.line(of: batch.publisher), line.last == batch.lastSequence { own[index].since[at] = line.placed }
+        }
     }
 
     // MARK: R5: what is on this disk
@@ -149,6 +170,19 @@ package struct LiveGroup: Sendable {
             out.append((entry, mine))
         }
         trim()
+    }
+
+    /// Whether all that was stamped at or below `time`, by whomever, is delivered here, and every member has answered a promise of this
+    /// node's of `time` or later: then no acknowledgement given before that promise is missing, nor was there a later view.
+    package func hasSettled(_ time: Timestamp) -> Bool {
+        guard carried == nil, matrix.orderedLimit >= time, matrix.stableLimit(of: matrix.me) >= time else { return false }
+        return delivered >= tail.count || tail[delivered].frame.key.timestamp > time
+    }
+
+    /// Whether some member has reached the promise `stamp` without having shown that it holds this node's promise of `time`: its row went
+    /// out before that one came, and it has no reason for another.
+    package func owesAnswer(to time: Timestamp, at stamp: Timestamp) -> Bool {
+        (0..<matrix.members).contains { $0 != matrix.me && matrix.clock($0, $0) >= stamp && matrix.clock($0, matrix.me) < time }
     }
 
     /// How far the group has come, in records: delivered ≤ stable ≤ ordered, delivered ≤ durable.

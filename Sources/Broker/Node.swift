@@ -107,6 +107,8 @@ package struct Node: Sendable {
     /// Since when no view runs here and nothing else goes on, and what the operator was told of it last.
     var waitingSince: UInt64?
     var waitingSaid = ""
+    /// Questions about the values of topics.
+    var desk = StoreDesk()
     package var counters = Counters()
 
     package struct Counters: Equatable, Sendable {

@@ -17,6 +17,7 @@ extension Node {
         sessionOrder.removeAll { $0 == id }
         declares = declares.filter { $0.value.session != id }
         releases.removeAll { $0.session == id }
+        desk.forget(id)
     }
 
     /// How much the client's ring can take now.
@@ -27,7 +28,12 @@ extension Node {
     ) throws(DecodeError) -> Bool {
         guard sessions[id] != nil else { return true }
         switch kind {
-        case .publish: return try publish(id, body, now: now, into: &out)
+        case .publish: return try publish(id, body, put: nil, now: now, into: &out)
+        case .storePut:
+            let (request, batch) = try StorePut.open(body)
+            return try publish(id, batch, put: request, now: now, into: &out)
+        case .storeRead: return storeRead(id, try StoreRead(body), now: now, into: &out)
+        case .storeTail: return storeTail(id, try StoreTail(body), into: &out)
         case .declare: return try declare(id, try DeclareRequest(body), now: now, into: &out)
         case .open: return open(id, try OpenRequest(body), now: now, into: &out)
         case .subscribe: return subscribe(id, try SubscribeRequest(body), into: &out)
@@ -47,7 +53,7 @@ extension Node {
     }
 
     /// Whether this node takes requests now: a view runs here, all of its members have begun it, and it is not about to change.
-    private var isOpen: Bool { live.map { !$0.isFrozen && !$0.membership.isWedged && ($0.isComplete || planted(.framesBeforeAllBegan)) && ($0.resend.isEmpty || planted(.resendLate)) } ?? false }
+    var isOpen: Bool { live.map { !$0.isFrozen && !$0.membership.isWedged && ($0.isComplete || planted(.framesBeforeAllBegan)) && ($0.resend.isEmpty || planted(.resendLate)) } ?? false }
 
     mutating func notLive(_ id: SessionID, _ request: UInt32, into out: inout [Directive]) -> Bool {
         guard live == nil else { return false }
@@ -58,17 +64,23 @@ extension Node {
 
     // MARK: publish
 
+    /// - put: the request's number, where the version is asked for.
     private mutating func publish(
-        _ id: SessionID, _ bytes: ByteView, now: Instant, into out: inout [Directive]
+        _ id: SessionID, _ bytes: ByteView, put asked: UInt32?, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) -> Bool {
-        if notLive(id, 0, into: &out) { return true }
+        if notLive(id, asked ?? 0, into: &out) { return true }
         guard isOpen else { return false }
         let (header, body) = try openBatch(bytes)
         guard header.length == bytes.count, header.kind == .records, header.group.index < live!.groups.count else {
             throw .value(what: "published batch", value: UInt64(header.kind.rawValue))
         }
+        guard asked == nil || header.count == 1 else { throw .value(what: "records of a put", value: UInt64(header.count)) }
+        guard asked == nil || header.group != .unordered else {
+            refuse(id, .notAllowed, header, "topics of the level unordered have no values", request: asked, into: &out)
+            return true
+        }
         guard bytes.count <= ring.largestBatch else {
-            refuse(id, .tooLarge, header, "a batch of \(bytes.count) bytes; this cluster takes \(ring.largestBatch)", into: &out)
+            refuse(id, .tooLarge, header, "a batch of \(bytes.count) bytes; this cluster takes \(ring.largestBatch)", request: asked, into: &out)
             return true
         }
         learnLimits(of: header.group)
@@ -81,11 +93,15 @@ extension Node {
         if let tooLong {
             let name = live!.groups[header.group.index].state.topics.name(of: tooLong.topic) ?? ""
             let why = "a record of \(tooLong.length) bytes for topic \"\(name)\"; its max_record is \(tooLong.limit)"
-            refuse(id, .tooLarge, header, why, into: &out)
+            refuse(id, .tooLarge, header, why, request: asked, into: &out)
             return true
         }
         guard put(bytes, records: header.count, group: header.group, now: now) else { return false }
-        live!.tickets.append(.publish(id, epoch: header.epoch, last: header.lastSequence))
+        if let asked {
+            live!.tickets.append(.put(id, request: asked, last: header.lastSequence))
+        } else {
+            live!.tickets.append(.publish(id, epoch: header.epoch, last: header.lastSequence))
+        }
         counters.recordsTaken += UInt64(header.count)
         counters.bytesTaken += UInt64(bytes.count)
         return true
@@ -102,14 +118,14 @@ extension Node {
     }
 
     private mutating func refuse(
-        _ id: SessionID, _ code: Refusal.Code, _ header: BatchHeader, _ why: String, into out: inout [Directive]
+        _ id: SessionID, _ code: Refusal.Code, _ header: BatchHeader, _ why: String, request: UInt32?, into out: inout [Directive]
     ) {
         counters.batchesRefused += 1
-        send(id, .refused, Refusal(code, group: header.group, sequence: header.sequence, reason: why).encode(), into: &out)
+        send(id, .refused, Refusal(code, request: request ?? 0, group: header.group, sequence: header.sequence, reason: why).encode(), into: &out)
     }
 
     /// Into the open frame of its group: the one copy between two rings.
-    private mutating func put(_ batch: ByteView, records: Int, group: GroupID, now: Instant) -> Bool {
+    mutating func put(_ batch: ByteView, records: Int, group: GroupID, now: Instant) -> Bool {
         if let open = ring.openGroup, open != group { sealOpenFrame(now: now) }
         let consumed = planted(.ringOverrun) ? live!.ledgers[live!.me].consumed : live!.consumedByAll
         if ring.append(batch, records: records, group: group, consumed: consumed) { return true }
@@ -217,10 +233,16 @@ extension Node {
                 case .fenced:
                     let why = "another session has opened the same publisher"
                     send(id, .refused, Refusal(.fenced, group: group, sequence: last, reason: why).encode(), into: &out)
+                case .conflict:
+                    let why = "a topic is not as a record's condition says"
+                    send(id, .refused, Refusal(.conflict, group: group, sequence: last, reason: why).encode(), into: &out)
                 case .gap:
                     let why = "records before this batch are missing"
                     send(id, .refused, Refusal(.gap, group: group, sequence: last, reason: why).encode(), into: &out)
                 }
+            case .put(let id, let request, let last):
+                settlePut(own, index, id, request: request, group: group, last: last, into: &out)
+            case .marker: desk.isMarkerOut = false
             case .declare(let job):
                 declares[job]?.left -= 1
                 if declares[job]?.left == 0 { answerDeclare(job, into: &out) }

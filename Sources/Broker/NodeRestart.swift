@@ -68,6 +68,8 @@ extension Node {
         case .damaged(let holes): damaged(holes, into: &out)
         case .repaired(let outcome): repaired(outcome, into: &out)
         case .scrubbed(let isDone): scrubbed(isDone: isDone)
+        case .values(let page): valuesRead(page, into: &out)
+        case .tail(let query): tailRead(query, into: &out)
         case .spoilt(let why):
             mustVerify = true
             over("its log is damaged: \(why)", into: &out)

@@ -113,6 +113,7 @@ extension Node {
         if live != nil, !live!.membership.isWedged && !live!.isFrozen || planted(.noFreeze) {
             sendAgain(now: now)
             sealOpenFrame(now: now)
+            promiseForReads(now: now)
             raisePromises()
             orderAndAppend(into: &out)
             settleWritten()
@@ -126,6 +127,7 @@ extension Node {
             unorderedOut.removeAll(keepingCapacity: true)
         }
         serveLagging(into: &out)
+        stepReads(into: &out)
         sendAcknowledgements(into: &out)
     }
 

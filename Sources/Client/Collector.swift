@@ -62,6 +62,8 @@ struct Collector {
                 tails[group].kept[tails[group].oldest] = kept
                 tails[group].oldest = (tails[group].oldest + 1) % limit
             }
+        // The topic has no value any more.
+        case .last where header.flags & RecordHeader.tombstone != 0: last[Place(topic: record.topic, key: record.view.key.array)] = nil
         case .last: last[Place(topic: record.topic, key: record.view.key.array)] = kept
         }
     }

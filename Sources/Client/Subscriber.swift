@@ -27,6 +27,8 @@ public final class Subscriber {
     private var skipped: UInt64 = 0
     private var fault: ClientError?
     private var collector: Collector?
+    /// What the broker's index is asked before there is a subscription.
+    private var prelude: Prelude?
     /// The body of the poll under way; nil between polls: messages then stay in the ring.
     private var body: ((borrowing ReceivedRecord) -> Bool)?
     private var delivered = 0
@@ -40,8 +42,17 @@ public final class Subscriber {
         groups = (0..<GroupID.count).map { _ in Group() }
         groups[GroupID.unordered.index].reachedEnd = true
         switch subscription.start {
-        case .tail(let count): collector = Collector(.tail(Int(clamping: count)))
-        case .last: collector = Collector(.last)
+        case .tail(let count):
+            collector = Collector(.tail(Int(clamping: count)))
+            prelude = Prelude(lastRecords: count, subscription)
+        case .last:
+            collector = Collector(.last)
+            prelude = Prelude(valuesOf: subscription) { [unowned self] value in
+                _ = value.show {
+                    collector?.keep($0)
+                    return true
+                }
+            }
         default: break
         }
     }
@@ -181,6 +192,20 @@ extension Subscriber: AttachmentUser {
     var takesAnyNode: Bool { false }
 
     func attached() {
+        if prelude == nil { subscribe() } else { askFirst() }
+    }
+
+    /// The prelude's next question; the subscription once there is none.
+    private func askFirst() {
+        guard let (kind, question) = prelude?.question() else {
+            for (group, offset) in prelude?.places ?? [] where group.index < groups.count { groups[group.index].next = offset }
+            prelude = nil
+            return subscribe()
+        }
+        _ = attachment.send(kind, question)
+    }
+
+    private func subscribe() {
         let start: SubscribeRequest.Start =
             switch subscription.start {
             case .beginning, .tail, .last: .beginning
@@ -215,6 +240,10 @@ extension Subscriber: AttachmentUser {
                 guard try kind == .entry ? entry(message) : picked(message) else { return false }
                 done = 0
             case .position: position(try Position(message))
+            case .storePage:
+                if try prelude?.take(StorePage(message)) ?? false { askFirst() }
+            case .storePlace:
+                if try prelude?.take(StorePlace(message)) ?? false { askFirst() }
             case .refused:
                 let refusal = try Refusal(message)
                 switch refusal.code {

@@ -1,5 +1,6 @@
 package import Broker
 package import Storage
+internal import Store
 package import Wire
 
 /// A node's disk: does its jobs in order, writes what waits in one go, syncs once for all of it, answers.
@@ -14,6 +15,10 @@ package struct Journal<D: Disk> {
     var parked: [DiskJob] = []
     package let ordered: Log<MemoryDisk>
     private let states: StateFile<D>
+    /// Versions of topics, made when they are asked for.
+    var durableValues = ValueIndex()
+    var orderedValues = ValueIndex(budget: 8 << 20)
+    private var orderedLeft = OrderedLeft()
     /// How far the node has been told. A roll and a cut sync by themselves, so the log's own mark does not tell.
     private var durableTold: EntryNumber = .zero
     private var orderedTold: EntryNumber = .zero
@@ -121,6 +126,7 @@ package struct Journal<D: Disk> {
         case .truncate(let group, let number):
             try flush()
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
+            if group == .durable { durableValues.cut(to: number) } else { orderedValues.cut(to: number) }
             durableTold = min(durableTold, durable.end.number)
             orderedTold = min(orderedTold, ordered.end.number)
             try unpark(into: &results)
@@ -128,6 +134,7 @@ package struct Journal<D: Disk> {
             try flush()
             if group == .durable { try durable.roll(checkpoint: checkpoint) } else {
                 try ordered.roll(checkpoint: [])
+                try saveLastValues(checkpoint)
                 _ = try ordered.retain(bytes: Self.orderedBytes)
             }
         case .save(let bytes, let token):
@@ -137,7 +144,7 @@ package struct Journal<D: Disk> {
         case .recover:
             try settle(into: &results)
             try attempt(job, into: &results)
-        case .read, .locate, .samples, .compare:
+        case .read, .locate, .samples, .compare, .values, .tail:
             try flush()
             try attempt(job, into: &results)
         case .repair(let hole, let source, let bytes):
@@ -162,7 +169,7 @@ package struct Journal<D: Disk> {
 
     // MARK: looking
 
-    func look(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
+    mutating func look(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
         switch job {
         case .read(let token, let group, let from, let below, let maximum):
             results.append(group == .durable
@@ -173,10 +180,27 @@ package struct Journal<D: Disk> {
             results.append(.located(token, group, entry))
         case .recover(let group):
             results.append(.recovered(group == .durable ? try Self.state(of: durable) : GroupState(group: group)))
+        case .values(let query):
+            results.append(.values(
+                query.group == .durable
+                    ? try durableValues.values(query, durable) : try orderedValues.values(query, ordered, kept: orderedLeft)))
+        case .tail(let query):
+            results.append(.tail(query.group == .durable ? try durableValues.tail(query, durable) : try orderedValues.tail(query, ordered)))
         case .samples(let group, let gap): results.append(.samples(group, try samples(in: gap)))
         case .compare(let node, let group, let samples): results.append(.matched(node, group, try match(samples)))
         default: return
         }
+    }
+
+    /// The ordered group's oldest segments are about to go.
+    private mutating func saveLastValues(_ checkpoint: [UInt8]) throws(StorageError) {
+        let first = ordered.firstRetained(bytes: Self.orderedBytes)
+        guard first > ordered.first else { return }
+        let heads: HeadTable
+        do throws(DecodeError) {
+            heads = try checkpoint.withView { view throws(DecodeError) in try GroupState.heads(decoding: view) }
+        } catch { throw StorageError(.corruptInput("state: \(error)"), "roll", "group-1") }
+        try orderedLeft.save(from: ordered, below: first, heads: heads)
     }
 
     private static func read<E: Disk>(

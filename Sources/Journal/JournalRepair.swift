@@ -67,12 +67,16 @@ extension Journal {
 private enum Waiter: Equatable {
     case session(SessionID, GroupID)
     case node(NodeID)
+    /// One of the node's questions about values.
+    case question(UInt32)
     case own
 
     init?(_ job: DiskJob) {
         switch job {
         case .read(.session(let id, _), let group, _, _, _), .locate(.session(let id, _), let group, _): self = .session(id, group)
         case .compare(let node, _, _): self = .node(node)
+        case .values(let query): self = .question(query.id)
+        case .tail(let query): self = .question(query.id)
         case .samples, .recover: self = .own
         default: return nil
         }

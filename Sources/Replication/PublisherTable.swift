@@ -10,13 +10,19 @@ package struct PublisherTable: Equatable, Sendable {
         package var epoch: UInt32
         package var last: UInt64
         package var touched: Timestamp
-        package init(epoch: UInt32, last: UInt64, touched: Timestamp) {
+        /// Where the last accepted batch's first record lies, and when it was ordered: the version of a put that is asked for again.
+        package var offset: Offset
+        package var placed: Timestamp
+        package init(epoch: UInt32, last: UInt64, touched: Timestamp, offset: Offset = Offset(0), placed: Timestamp = .zero) {
             self.epoch = epoch
             self.last = last
             self.touched = touched
+            self.offset = offset
+            self.placed = placed
         }
     }
-    package enum Verdict: Equatable, Sendable { case accepted, duplicate, fenced, gap }
+    /// `conflict`: a condition of the batch's records does not hold; nothing is counted, the same numbers may come again.
+    package enum Verdict: Equatable, Sendable { case accepted, duplicate, fenced, gap, conflict }
 
     /// What a change replaced, for taking back the tail of a log.
     package struct Undo: Sendable {
@@ -36,23 +42,30 @@ package struct PublisherTable: Equatable, Sendable {
             undo.lines.append((oldest, lines.removeValue(forKey: oldest)))
         }
         let before = lines[publisher]
-        lines[publisher] = Line(epoch: (before?.epoch ?? 0) &+ 1, last: before?.last ?? 0, touched: time)
+        lines[publisher] = Line(
+            epoch: (before?.epoch ?? 0) &+ 1, last: before?.last ?? 0, touched: time, offset: before?.offset ?? Offset(0),
+            placed: before?.placed ?? .zero)
         return undo
     }
 
-    /// Judges a batch of records and, where it is accepted, counts it.
-    package mutating func judge(_ batch: BatchHeader, at time: Timestamp) -> (verdict: Verdict, undo: Undo?) {
+    /// Judges a batch of records, the first of them to lie at `offset`, and, where it is accepted, counts it.
+    package mutating func judge(_ batch: BatchHeader, at time: Timestamp, offset: Offset = Offset(0)) -> (verdict: Verdict, undo: Undo?) {
         guard let line = lines[batch.publisher], batch.epoch >= line.epoch else { return (.fenced, nil) }
         guard batch.epoch == line.epoch else { return (.gap, nil) }
         guard batch.sequence > line.last || planted(.duplicateAccepted) else { return (.duplicate, nil) }
         // A line that has nothing yet begins where its publisher stands: the group may have begun anew, or forgotten it.
         guard batch.sequence == line.last + 1 || line.last == 0 || planted(.duplicateAccepted), batch.count > 0 else { return (.gap, nil) }
-        lines[batch.publisher] = Line(epoch: line.epoch, last: batch.lastSequence, touched: time)
+        lines[batch.publisher] = Line(epoch: line.epoch, last: batch.lastSequence, touched: time, offset: offset, placed: time)
         return (.accepted, Undo(lines: [(batch.publisher, line)]))
     }
 
     package mutating func takeBack(_ undo: Undo) {
         guard !planted(.undoForgotten) else { return }
+        for (publisher, line) in undo.lines.reversed() { lines[publisher] = line }
+    }
+
+    /// Takes a judgement back that other rules of the same batch did not bear out.
+    package mutating func forget(_ undo: Undo) {
         for (publisher, line) in undo.lines.reversed() { lines[publisher] = line }
     }
 
@@ -69,12 +82,16 @@ package struct PublisherTable: Equatable, Sendable {
             bytes.append(int: line.epoch)
             bytes.append(int: line.last)
             bytes.append(int: line.touched.raw)
+            bytes.append(int: line.offset.raw)
+            bytes.append(int: line.placed.raw)
         }
     }
     package init(_ decoder: inout Decoder) throws(DecodeError) {
-        for _ in 0..<(try decoder.count(limit: Limits.publishers, size: 28)) {
+        for _ in 0..<(try decoder.count(limit: Limits.publishers, size: 44)) {
             let publisher = PublisherID(try decoder.int())
-            lines[publisher] = Line(epoch: try decoder.int(), last: try decoder.int(), touched: Timestamp(try decoder.int()))
+            lines[publisher] = Line(
+                epoch: try decoder.int(), last: try decoder.int(), touched: Timestamp(try decoder.int()), offset: Offset(try decoder.int()),
+                placed: Timestamp(try decoder.int()))
         }
     }
 }

@@ -36,6 +36,9 @@ package struct Report: Sendable, Equatable {
         package var fenced = 0
         /// Nodes that left on an operator's word.
         package var leaves = 0
+        /// Questions to the store that were answered; puts among them that were refused.
+        package var stored = 0
+        package var conflicts = 0
         /// Bits that turned over on a disk.
         package var rots = 0
         /// Nanoseconds of virtual time.

@@ -124,6 +124,11 @@ final class SubscriberModel {
         world.checker.saw(
             Checker.Record(publisher: payload.u32(0), sequence: payload.u64(8), topic: name, time: time.raw, sender: sender.raw),
             at: offset, by: client)
+        if name.hasPrefix("s/") {
+            let isRemoved = record.header.flags & RecordHeader.tombstone != 0
+            world.store.saw(
+                StoreChecker.Entry(topic: name, client: payload.u32(0), operation: payload.u32(4), isRemoved: isRemoved, time: time.raw), at: offset)
+        }
         world.note(offset ^ payload.u64(8) << 20)
     }
 

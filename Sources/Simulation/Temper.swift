@@ -9,6 +9,8 @@ struct Temper {
     let clientBytes: Int
     let publishers: Int
     let subscribers: Int
+    /// Clients that get and put.
+    let stores: Int
     /// Nanoseconds between a publisher's batches, about.
     let publishGap: UInt64
     let recordBytes: Int
@@ -77,5 +79,8 @@ struct Temper {
         if random.chance(40) { drawn += [.rot, .rot] }
         faults = drawn
         nodes = random.chance(6) ? 6 + random.below(2) : few
+        // By a stream of its own: worlds without them stay as they were.
+        var store = SplitMix64(seed: seed, .store)
+        stores = store.pick([0, 0, 1, 2, 3])
     }
 }

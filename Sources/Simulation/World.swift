@@ -18,7 +18,9 @@ final class World {
     var nextLink = 1
     var publishers: [PublisherModel] = []
     var subscribers: [SubscriberModel] = []
+    var stores: [StoreModel] = []
     var checker = Checker()
+    var store = StoreChecker()
     var network: SplitMix64
     var disk: SplitMix64
     var faults: SplitMix64
@@ -60,7 +62,8 @@ final class World {
             let pattern = index == 0 || workload.chance(40) ? "#" : workload.pick(["t0/#", "+/1", "t1/0"])
             subscribers.append(SubscriberModel(client: temper.publishers + index, pattern: pattern))
         }
-        for client in 0..<temper.publishers + temper.subscribers { queue.add(.client(client), at: now + 50 * Span.millisecond) }
+        for index in 0..<temper.stores { stores.append(StoreModel(client: publishers.count + subscribers.count + index, seed: seed)) }
+        for client in 0..<temper.publishers + temper.subscribers + temper.stores { queue.add(.client(client), at: now + 50 * Span.millisecond) }
         if temper.faultGap > 0 { queue.add(.fault, at: now + 300 * Span.millisecond) }
     }
 
@@ -86,6 +89,8 @@ final class World {
         note(UInt64(checker.recordCount))
         counts.records = checker.recordCount
         counts.views = checker.viewCount
+        counts.stored = store.count
+        counts.conflicts = store.conflicts
         counts.virtual = now
         counts.acknowledged = Int(checker.acknowledged.values.reduce(0, +))
         return Report(seed: plan.seed, digest: digest, counts: counts, violation: checker.violation, struck: struck)
@@ -121,6 +126,8 @@ final class World {
         compareLogs()
         checker.finish()
         for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker) }
+        guard checker.violation == nil else { return }
+        if let wrong = store.finish(end: UInt64(checker.history.count)) ?? store.finishCuts(times: checker.history.map { $0?.time ?? 0 }) { checker.fail(wrong) }
     }
 
     /// What keeps the world from being level.
@@ -140,6 +147,7 @@ final class World {
             missing.append("\(host.id)'s log ends elsewhere than \(hosts[0].id)'s")
         }
         for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
+        for store in stores where !store.isSettled { missing.append("store client \(store.client) waits: \(store.description)") }
         let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
         for subscriber in subscribers where !subscriber.isLevel(with: end, checker) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
         return missing
@@ -173,6 +181,18 @@ final class World {
         }
     }
 
+    enum Model {
+        case publisher(PublisherModel)
+        case subscriber(SubscriberModel)
+        case store(StoreModel)
+    }
+    /// Who bears the number `client`.
+    func model(_ client: Int) -> Model {
+        if client < publishers.count { return .publisher(publishers[client]) }
+        let index = client - publishers.count
+        return index < subscribers.count ? .subscriber(subscribers[index]) : .store(stores[index - subscribers.count])
+    }
+
     private func happen(_ event: EventQueue.Event) {
         note(now)
         counts.events += 1
@@ -192,7 +212,11 @@ final class World {
             if let link = clientLinks[link] { if toNode { arriveAtNode(link) } else { arriveAtClient(link) } }
         case .clientDown(let link, let atNode): if let link = clientLinks[link] { if atNode { downAtNode(link) } else { downAtClient(link) } }
         case .client(let client):
-            if client < publishers.count { publishers[client].due(self) } else { subscribers[client - publishers.count].due(self) }
+            switch model(client) {
+            case .publisher(let publisher): publisher.due(self)
+            case .subscriber(let subscriber): subscriber.due(self)
+            case .store(let store): store.due(self)
+            }
         case .heal(let partition): if partition == partitions { unblock() }
         case .fault: fault()
         case .strike(let near):

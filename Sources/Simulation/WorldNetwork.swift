@@ -177,8 +177,11 @@ extension World {
         }
         if link.isUpAtNode { wake(hosts[link.host], after: 1 + network.next() % (20 * Span.microsecond)) }
         guard link.isUpAtClient else { return }
-        if link.client < publishers.count { publishers[link.client].received(kind, bytes, link, self) }
-        else { subscribers[link.client - publishers.count].received(kind, bytes, link, self) }
+        switch model(link.client) {
+        case .publisher(let publisher): publisher.received(kind, bytes, link, self)
+        case .subscriber(let subscriber): subscriber.received(kind, bytes, link, self)
+        case .store(let store): store.received(kind, bytes, link, self)
+        }
     }
 
     func closeAtNode(_ link: ClientLink) {
@@ -201,7 +204,11 @@ extension World {
         guard link.isUpAtClient else { return }
         link.isUpAtClient = false
         clientLinks[link.id] = nil
-        if link.client < publishers.count { publishers[link.client].lost(link, self) } else { subscribers[link.client - publishers.count].lost(link, self) }
+        switch model(link.client) {
+        case .publisher(let publisher): publisher.lost(link, self)
+        case .subscriber(let subscriber): subscriber.lost(link, self)
+        case .store(let store): store.lost(link, self)
+        }
     }
 
     /// The node has given its word, whether or not the publisher hears it.

@@ -128,13 +128,16 @@ extension Log {
 
     /// Drops the oldest segments while what is left holds `bytes` or more.
     @discardableResult
-    package func retain(bytes: Int) throws(StorageError) -> Int {
+    package func retain(bytes: Int) throws(StorageError) -> Int { try drop(below: firstRetained(bytes: bytes)) }
+
+    /// Where `retain` would let the log begin.
+    package func firstRetained(bytes: Int) -> EntryNumber {
         var left = self.bytes
         var i = 0
         while i + 1 < segments.count, left - segments[i].bytes >= bytes {
             left -= segments[i].bytes
             i += 1
         }
-        return try drop(below: segments[i].start.number)
+        return segments[i].start.number
     }
 }

@@ -63,7 +63,11 @@ package struct RecordHeader: Sendable {
     package static let size = 24
     /// Keep as the topic's last value.
     package static let retain: UInt32 = 1
-    package static let knownFlags: UInt32 = 1
+    /// The topic has no value from here on: a remove. The payload is empty by custom, not by rule.
+    package static let tombstone: UInt32 = 2
+    /// Only where the topic is as the record's `VersionCondition` says; its batch is accepted whole or not at all.
+    package static let conditional: UInt32 = 4
+    package static let knownFlags: UInt32 = 7
 
     package let topic: TopicID
     package let flags: UInt32
@@ -90,15 +94,21 @@ package struct RecordHeader: Sendable {
 /// A record as it lies in a batch: the header and views of its parts.
 package struct RecordView: Sendable {
     package let header: RecordHeader
-    private let body: ByteView
+    /// Header and all.
+    package let whole: ByteView
 
     /// `view` starts at a record that a check has found whole.
     package init(_ view: ByteView) {
         header = RecordHeader(view)
-        body = view[RecordHeader.size..<header.length]
+        whole = view[0..<header.length]
     }
+    private var body: ByteView { whole.from(RecordHeader.size) }
     package var key: ByteView { body[0..<header.keyLength] }
     package var headers: ByteView { body[header.keyLength..<header.keyLength + header.headersLength] }
+    /// The publisher's own: without the condition of a conditional record.
+    package var plainHeaders: ByteView {
+        header.flags & RecordHeader.conditional != 0 && headers.count >= VersionCondition.size ? headers.from(VersionCondition.size) : headers
+    }
     package var payload: ByteView {
         let start = header.keyLength + header.headersLength
         return body[start..<start + header.payloadLength]
@@ -141,6 +151,9 @@ package func checkRecords(
         guard length <= body.count - position else { throw .short(what: "record", needed: length, got: body.count - position) }
         guard length <= Limits.record else { throw .limit(what: "record", value: UInt64(length), limit: UInt64(Limits.record)) }
         guard header.flags & ~RecordHeader.knownFlags == 0 else { throw .value(what: "record flags", value: UInt64(header.flags)) }
+        if header.flags & RecordHeader.conditional != 0 {
+            guard VersionCondition(of: RecordView(body.from(position))) != nil else { throw .value(what: "record condition", value: 0) }
+        }
         try admit(header.topic, length)
         position += length
     }

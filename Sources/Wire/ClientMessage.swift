@@ -173,6 +173,8 @@ package struct Refusal: Equatable, Sendable {
         case tooLarge = 4
         /// The node cannot serve now; another may.
         case unavailable = 5
+        /// A topic is not as a conditional record says.
+        case conflict = 6
     }
     package var code: Code
     package var request: UInt32

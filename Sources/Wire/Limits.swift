@@ -27,6 +27,13 @@ package enum Limits {
     package static let patterns = 4096
     /// Publishers remembered by a group for exactly-once; the longest silent goes first.
     package static let publishers = 1 << 16
+    /// Reads of topics' values under way at one node, and of one session: more wait in the client's ring.
+    package static let storeReads = 4096
+    package static let storeReadsOfSession = 16
+    /// One page of values: so many bytes, but at least one record; so many topics looked at, and so many names.
+    package static let storePage = 256 << 10
+    package static let storePageTopics = 4096
+    package static let storePageNames = 64 << 10
     /// Clients of one node at a time.
     package static let sessions = 4096
     /// Names declared in one request.

@@ -24,6 +24,9 @@ package enum MessageKind: UInt32, Sendable {
     case subscribe = 35
     case inquire = 36
     case release = 37
+    case storeRead = 38
+    case storePut = 39
+    case storeTail = 40
     // To a client.
     case cluster = 64
     case declared = 65
@@ -38,6 +41,9 @@ package enum MessageKind: UInt32, Sendable {
     case answer = 74
     case skipped = 75
     case released = 76
+    case storePage = 77
+    case storeDone = 78
+    case storePlace = 79
 }
 
 /// A member's row of the agreement on the next view; pushed whole when it changes, last value wins (PROTOCOL.md R6–R8).

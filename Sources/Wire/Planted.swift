@@ -45,6 +45,12 @@
     case undoForgotten = "undo-forgotten"
     case onceLostInCheckpoint = "once-lost-in-checkpoint"
     case liveTooEarly = "live-too-early"
+    // The store of versions.
+    case conditionIgnored = "condition-ignored"
+    case headsKept = "heads-kept"
+    case readAtOnce = "read-at-once"
+    case asOfEarly = "as-of-early"
+    case cutBehind = "cut-behind"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

@@ -21,9 +21,14 @@ struct Dbroker: ParsableCommand, Tool {
             dbroker leave 3 -b 127.0.0.1:7421
             dbroker fold --dry-run topics.yaml
             dbroker doctor --config node-1.yaml
+            dbroker put plant/m1/limit 80; dbroker get plant/m1/limit
+            dbroker list 'plant/#' --as-of -5m
             """,
         version: toolVersion,
-        subcommands: [Run.self, Check.self, Status.self, Topics.self, Leave.self, Fold.self, Doctor.self])
+        subcommands: [
+            Run.self, Check.self, Status.self, Topics.self, Leave.self, Fold.self, Doctor.self,
+            Get.self, Put.self, List.self, Remove.self,
+        ])
 
     func perform() throws(ToolFailure) -> ExitStatus {
         let configuration = NodeConfiguration.embedded(data: try Environment.data())

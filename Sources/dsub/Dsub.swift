@@ -15,9 +15,10 @@ internal import Wire
               dsub plant/m1/temperature -o beginning -e
               dsub 'plant/+/temperature' -o last -J
               dsub '#' -o @-5m -f '%T %t %s\\n'
+              dsub 'plant/#' --as-of 2026-11-21T10:00:00Z -v
               dsub '#' --stats
 
-            Where to begin (-o): beginning, end (default), last (the last value of every topic and key, then live), an offset N, \
+            Where to begin (-o): beginning, end (default), last (the last value of every topic, then live), an offset N, \
             -N (so many before the end), A..B (offsets from A up to, not including, B; then it ends), s@MS (milliseconds since \
             1970), @2026-11-21T10:00:00Z, @-5m (s, m, h or d ago).
             Format (-f): %t topic, %k key, %s payload, %o offset, %T time, %S size, %h headers, %n node, %%; \\n \\t \\r \\\\ \\0 \\xHH.
@@ -46,6 +47,7 @@ internal import Wire
         if plan.output == .table { plan.width = Terminal.width(1) ?? 120 }
         // With a time limit there is no looking for a broker beyond it.
         if let limit = plan.timeLimit { options.patience = min(options.patience, limit) }
+        if let time = plan.asOf { return try Snapshot(plan).run(options, at: time) }
         Interrupts.install(leavingAtOnce: .done)
         let start = Clock.monotonic()
         let subscriber: Subscriber
@@ -74,6 +76,10 @@ struct SpanFlags: ParsableArguments {
     var count: UInt64?
     @Flag(name: [.customShort("e"), .customLong("exit")], help: "Stop at the end of what is there.")
     var stopsAtEnd = false
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The value of every topic at that time, one consistent cut, then exit: a time, or -5m.", valueName: "time"))
+    var asOf: String?
     @Option(name: .customShort("W"), help: ArgumentHelp("Stop after so many seconds, with status 27.", valueName: "sec"))
     var timeLimit: Double?
 }

@@ -15,6 +15,8 @@ struct Printable {
     /// When it was ordered, nanoseconds since 1970.
     var ordered: UInt64
     var node: UInt16
+    /// The topic has no value from here on.
+    var isRemoved = false
 
     var orderedTime: Int64 { Int64(clamping: ordered) }
 }
@@ -24,11 +26,12 @@ extension Printable {
         topic = record.topic
         key = record.view.key
         payload = record.view.payload
-        headers = record.view.headers
+        headers = record.view.plainHeaders
         offset = record.offset
         time = record.time
         ordered = record.ordered
         node = record.node
+        isRemoved = record.view.header.flags & RecordHeader.tombstone != 0
     }
     /// Calls `body` for each header, in order; stops at bytes that are none.
     func eachHeader(_ body: (_ name: ByteView, _ value: ByteView) -> Void) {

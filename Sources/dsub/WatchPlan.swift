@@ -16,6 +16,8 @@ struct WatchPlan {
     var count: UInt64?
     var stopsAtEnd: Bool
     var timeLimit: Double?
+    /// Nanoseconds since 1970: the values of then, and no subscription.
+    var asOf: UInt64?
     /// Columns, for tables.
     var width = 120
 
@@ -52,6 +54,13 @@ struct WatchPlan {
             if case .meter = output { throw .usage("--field goes with records, not with statistics") }
         }
         field = flags.field
+        guard let text = span.asOf else { return }
+        guard let time = Moment.parse(text, now: now) else {
+            throw .usage("--as-of: \"\(text)\" is not a time, like 2026-11-21T10:00:00Z or -5m")
+        }
+        if span.offset != "end" { throw .usage("--as-of and -o: only one of them") }
+        if case .meter = output { throw .usage("--as-of goes with records, not with statistics") }
+        asOf = time
     }
 
     private static func output(_ flags: OutputFlags) throws(ToolFailure) -> Output {

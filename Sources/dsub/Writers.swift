@@ -1,10 +1,11 @@
 internal import Tooling
 internal import Wire
 
-/// `{"topic":…,"key":…,"payload":…,"offset":…,"time":…,"ordered":…,"node":…,"headers":{…}}` and a line end.
+/// `{"topic":…,"key":…,"payload":…,"offset":…,"time":…,"ordered":…,"node":…,"headers":{…},"removed":true}` and a line end.
 ///
 /// Payload, key and header values are JSON strings where they are UTF-8 (JSON within a payload is a string too); a payload or
-/// key that is not UTF-8 stands in base64 under `payload_base64`, `key_base64`. Key and headers are left out where empty.
+/// key that is not UTF-8 stands in base64 under `payload_base64`, `key_base64`. Key and headers are left out
+/// where empty, `removed` where the topic has a value.
 enum JSONWriter {
     static func append(_ record: Printable, to output: inout ByteBuffer) {
         output.append("{\"topic\":")
@@ -20,6 +21,7 @@ enum JSONWriter {
         output.append("\",\"node\":")
         output.append(number: record.node)
         if !record.headers.isEmpty { appendHeaders(record, to: &output) }
+        if record.isRemoved { output.append(",\"removed\":true") }
         output.append("}\n")
     }
     private static func appendBytes(

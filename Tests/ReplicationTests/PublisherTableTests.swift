@@ -29,7 +29,7 @@ import Wire
         #expect(judge(&table, Self.batch(7, epoch: 1, 3)) == .duplicate)
         #expect(judge(&table, Self.batch(7, epoch: 1, 5)) == .gap)
         #expect(judge(&table, Self.batch(7, epoch: 1, 4)) == .accepted)
-        #expect(table.line(of: PublisherID(7)) == .init(epoch: 1, last: 4, touched: Timestamp(2)))
+        #expect(table.line(of: PublisherID(7)) == .init(epoch: 1, last: 4, touched: Timestamp(2), placed: Timestamp(2)))
     }
     @Test func whoHasNotOpenedIsFenced() {
         var table = opened(7)
@@ -134,7 +134,7 @@ import Wire
         for publisher in publishers { _ = one.open(PublisherID(publisher), at: Timestamp(publisher)) }
         for publisher in publishers.shuffled(using: &numbers) { _ = other.open(PublisherID(publisher), at: Timestamp(publisher)) }
         #expect(encoded(one) == encoded(other))
-        #expect(try decoded(encoded(one)) == one && encoded(one).count == 4 + 28 * 300)
+        #expect(try decoded(encoded(one)) == one && encoded(one).count == 4 + 44 * 300)
     }
     @Test func everyTruncationOfACheckpointAndForgedCountsAreRefused() {
         let bytes = encoded(opened(1, 2, 3))

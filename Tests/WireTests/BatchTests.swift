@@ -74,7 +74,7 @@ import Wire
         (20, UInt32.max, "record payload: 4294967295 is over the limit of \(Limits.record)"),
         (20, UInt32(Limits.record), "record: 1048600 bytes needed, 40 there"), (20, 17, "record: 48 bytes needed, 40 there"),
         (20, 1, "batch: 8 bytes too many"), (16, 0xFFFF_FFFF, "record: 131112 bytes needed, 40 there"),
-        (4, 2, "record flags: 2 is not a value it can have"),
+        (4, 8, "record flags: 8 is not a value it can have"),
     ]) func aRecordOutOfBoundsIsRefused(_ at: Int, _ value: UInt32, _ why: String) {
         var body = Array(sampleBatch(["0123456789abcdef"])[40...])
         body.store(value, at: at)

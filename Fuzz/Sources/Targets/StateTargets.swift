@@ -76,9 +76,13 @@ package enum StateTargets {
         switch view.u8(0) % 3 {
         case 0:
             groupState(bytes)
-            let publishers = bytes.count >= 46 ? Int(bytes.withView { $0.u32(42) }) : 0
+            // The log's end, the heads, the publishers, the topics.
+            let heads = bytes.count >= 50 ? Int(bytes.withView { $0.u32(42) }) : 0
+            guard heads <= Limits.topics else { return }
+            let place = 50 + 8 * heads
+            let publishers = bytes.count >= place + 4 ? Int(bytes.withView { $0.u32(place) }) : 0
             guard publishers <= Limits.publishers else { return }
-            mendTopics(&bytes, 46 + 28 * publishers)
+            mendTopics(&bytes, place + 4 + 44 * publishers)
             groupState(bytes)
         case 1:
             topicTable(bytes)
@@ -100,7 +104,8 @@ package enum StateTargets {
                 state.topics.checkInvariants()
                 let again = try state.encode().withView { v throws(DecodeError) in try GroupState(group: .durable, decoding: v) }
                 precondition(
-                    state.topics == again.topics && state.publishers == again.publishers && state.end == again.end,
+                    state.topics == again.topics && state.publishers == again.publishers && state.end == again.end
+                        && state.heads == again.heads,
                     "a checkpoint that comes back changed")
             } catch { touch(error) }
         }

@@ -7,7 +7,7 @@ package enum WireTargets {
     package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [
         ("batch", batch), ("entry", entry), ("frame", frame), ("headers", headers), ("state-row", stateRow),
         ("member-row", memberRow), ("summary", summary), ("restart-step", restartStep), ("member-state", memberState),
-        ("client", client),
+        ("client", client), ("store", store),
     ]
 
     // MARK: Batches and entries
@@ -167,6 +167,36 @@ package enum WireTargets {
         case 11: roundTrip(body, { v throws(DecodeError) in try ReleaseAnswer(v) }) { $0 += $1.encode() }
         default:
             do throws(DecodeError) { touch(try PickedHeader(body)) } catch { touch(error) }
+        }
+    }
+
+    /// The first byte chooses the message.
+    package static func store(_ view: ByteView) {
+        guard view.count >= 1 else { return }
+        let body = view.from(1)
+        switch view.u8(0) % 6 {
+        case 0: roundTrip(body, { v throws(DecodeError) in try StoreRead(v) }) { $0 += $1.encode() }
+        case 1: roundTrip(body, { v throws(DecodeError) in try StoreTail(v) }) { $0 += $1.encode() }
+        case 2: roundTrip(body, { v throws(DecodeError) in try StoreDone(v) }) { $0 += $1.encode() }
+        case 3: roundTrip(body, { v throws(DecodeError) in try StorePlace(v) }) { $0 += $1.encode() }
+        case 4:
+            do throws(DecodeError) {
+                let (_, batch) = try StorePut.open(body)
+                touch(batch)
+            } catch { touch(error) }
+        default:
+            do throws(DecodeError) {
+                let page = try StorePage(body)
+                page.forEach { name, version, record in
+                    touch(name)
+                    touch(version)
+                    touch(record.whole)
+                    touch(record.plainHeaders)
+                    touch(VersionCondition(of: record))
+                }
+                let head = StorePage.head(request: page.request, group: page.group, cut: page.cut, next: page.next, names: page.names)
+                precondition(head.count + page.rows.count == body.count, "a page that comes back changed")
+            } catch { touch(error) }
         }
     }
 

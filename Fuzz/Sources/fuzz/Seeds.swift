@@ -22,7 +22,7 @@ enum Seeds {
         [
             ("batch", [batch(.records), batch(.declare), batch(.open)]), ("entry", [entry()]), ("frame", [frame()]),
             ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]),
-            ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("ring", ring()),
+            ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("store", store()), ("ring", ring()),
             ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open)]),
             ("checkpoint", checkpoint()), ("pattern", patterns), ("topics-yaml", [Array(topics.utf8)]),
             ("node-yaml", [Array(node.utf8)]), ("csv", csv), ("json", json), ("hello", hello()), ("knock", [[UInt8](repeating: 0, count: 52)]),
@@ -149,7 +149,20 @@ enum Seeds {
         ]
     }
 
-    /// `STT1`, two names; alone and within a group's checkpoint with one publisher.
+    private static func store() -> [[UInt8]] {
+        var rows: [UInt8] = []
+        VersionHeader(offset: Offset(4), timestamp: Timestamp(17), sender: NodeID(2)).encode(into: &rows)
+        rows += batch(.records)[BatchHeader.size..<BatchHeader.size + 32]
+        return [
+            [0] + StoreRead(request: 1, group: .durable, cut: .time(Timestamp(17)), showsRemoved: true, patterns: ["a/#", "b..c"], exclusions: ["a/b"]).encode(),
+            [1] + StoreTail(request: 2, group: .ordered, count: 10, patterns: ["#"]).encode(),
+            [2] + StoreDone(request: 3, group: .durable, outcome: .conflict, offset: StoreDone.none, timestamp: .zero).encode(),
+            [3] + StorePlace(request: 4, group: .durable, offset: Offset(7)).encode(), [4] + StorePut.head(request: 5) + batch(.records),
+            [5] + StorePage.head(request: 6, group: .durable, cut: Offset(9), next: StorePage.last, names: ["factory/1"]) + rows,
+        ]
+    }
+
+    /// `STT1`, two names; alone and within a group's checkpoint with one head and one publisher.
     private static func checkpoint() -> [[UInt8]] {
         var topics: [UInt8] = []
         topics.append(int: UInt32(0x3154_5453))
@@ -159,10 +172,11 @@ enum Seeds {
         topics.append(int: UInt16(3))
         topics += Array("ab/c".utf8)
         topics.append(int: topics.crc32c())
-        let publishers: [UInt8] = [1, 0, 0, 0] + [UInt8](repeating: 1, count: 28)
+        let publishers: [UInt8] = [1, 0, 0, 0] + [UInt8](repeating: 1, count: 44)
         var whole: [UInt8] = [0]
         LogEnd().encode(into: &whole)
-        return [whole + publishers + topics, [1] + topics, [2] + publishers]
+        let heads: [UInt8] = [1, 0, 0, 0, 0, 0, 0, 0] + [8, 0, 0, 0, 0, 0, 0, 0]
+        return [whole + heads + publishers + topics, [1] + topics, [2] + publishers]
     }
 
     // MARK: What people and strangers write

@@ -1,0 +1,251 @@
+package import Broker
+package import Storage
+internal import Store
+package import Wire
+
+/// Finds the versions of topics in a group's log: made from the log when it is asked for, segment by segment, and kept while there is
+/// room.
+///
+///      value of a topic at the cut:   segment of the record before the cut ── run has it? ──▶ that version
+///                                                                            └─ no ──▶ heads where the segment begins
+///
+/// The heads are those of the checkpoint that every segment begins with. So a question costs one run and one checkpoint, whatever
+/// the log's length; a node that starts reads nothing for it. Where a checkpoint is missing the segment before is looked into.
+package struct ValueIndex: Sendable {
+    private struct Run: Sendable {
+        var run: VersionRun
+        /// Entries below this one are in.
+        var next: EntryNumber
+        var used: UInt64
+    }
+    private struct Base: Sendable {
+        /// Nil: there is no checkpoint.
+        let heads: HeadTable?
+        var used: UInt64
+    }
+    private var runs: [EntryNumber: Run] = [:]
+    private var bases: [EntryNumber: Base] = [:]
+    private var uses: UInt64 = 0
+    private let budget: Int
+
+    /// Bytes of log that one job reads at most, more or less: the jobs behind it wait so long.
+    private static let slice = 4 << 20
+    /// Topics whose values are read together, in the order of the log.
+    private static let chunk = 64
+
+    /// `budget`: bytes of memory, though what a question needs at once may be more.
+    package init(budget: Int = 64 << 20) { self.budget = budget }
+
+    package var footprint: Int {
+        runs.values.reduce(0) { $0 + $1.run.footprint } + bases.values.reduce(0) { $0 + ($1.heads?.footprint ?? 0) + 64 }
+    }
+
+    /// The log is cut: what was known of entries from `number` on is no longer so.
+    package mutating func cut(to number: EntryNumber) {
+        runs = runs.filter { $0.value.next <= number }
+        bases = bases.filter { $0.key <= number }
+    }
+
+    // MARK: values
+
+    package mutating func values<D: Disk>(_ query: ValueQuery, _ log: Log<D>, kept: OrderedLeft = OrderedLeft()) throws(StorageError) -> ValuePage {
+        let cut = try place(query.cut, query.below, log)
+        uses += 1
+        var spent = 0
+        var heads: [HeadTable.Head?] = Array(repeating: nil, count: query.topics.count)
+        var open = Array(query.topics.indices)
+        var span = log.span(before: cut)
+        while let here = span, !open.isEmpty {
+            guard try extend(here, below: query.below.number, log, &spent) else { return ValuePage(id: query.id, cut: cut, taken: 0) }
+            let run = runs[here.first]!.run
+            open = open.filter { index in
+                heads[index] = run.last(of: query.topics[index], before: cut)
+                return heads[index] == nil
+            }
+            guard !open.isEmpty, here.firstOffset > Offset(0) else { break }
+            if let base = try base(here.first, log) {
+                for index in open { heads[index] = base.head(of: query.topics[index]) }
+                break
+            }
+            span = log.span(endingAt: here.first)
+        }
+        for index in query.topics.indices where heads[index] == nil { heads[index] = kept.head(of: query.topics[index], before: cut) }
+        trim()
+        return try page(query, cut, heads, log, kept, &spent)
+    }
+
+    /// The offset that a time stands for: everything stamped at or before it lies before.
+    private func place<D: Disk>(_ cut: StoreCut, _ below: LogEnd, _ log: Log<D>) throws(StorageError) -> Offset {
+        switch cut {
+        case .latest: return below.offset
+        case .offset(let offset): return min(offset, below.offset)
+        case .time(let time):
+            guard time < Timestamp(.max) else { return below.offset }
+            let next = planted(.cutBehind) ? time : Timestamp(time.raw + 1)
+            guard let entry = try log.entry(atOrAfter: next) else { return below.offset }
+            return min(entry.baseOffset, below.offset)
+        }
+    }
+
+    /// Reads on in the segment until all below `limit` is in its run. False: the slice is used up.
+    private mutating func extend<D: Disk>(_ span: LogSpan, below limit: EntryNumber, _ log: Log<D>, _ spent: inout Int) throws(StorageError) -> Bool {
+        let stop = min(span.end, limit)
+        var held = runs[span.first] ?? Run(run: VersionRun(base: span.firstOffset), next: span.first, used: uses)
+        held.used = uses
+        // Out of the table, so that it is changed where it is.
+        runs[span.first] = nil
+        defer { runs[span.first] = held }
+        var bytes: [UInt8] = []
+        while held.next < stop {
+            guard spent < Self.slice else { return false }
+            bytes.removeAll(keepingCapacity: true)
+            let (_, next) = try log.read(from: held.next, below: stop, maximumBytes: 1 << 20, into: &bytes)
+            guard next > held.next else { break }
+            spent += bytes.count
+            let fits = bytes.withView { Self.take($0, into: &held.run) }
+            precondition(fits, "the log's entries follow one another")
+            held.next = next
+        }
+        return true
+    }
+    private static func take(_ entries: ByteView, into run: inout VersionRun) -> Bool {
+        var at = 0
+        while at < entries.count, let header = try? EntryHeader(entries.from(at)) {
+            guard run.append(header, entries[at + EntryHeader.size..<at + header.length]) else { return false }
+            at += header.length
+        }
+        return true
+    }
+
+    private mutating func base<D: Disk>(_ number: EntryNumber, _ log: Log<D>) throws(StorageError) -> HeadTable? {
+        if bases[number] != nil {
+            bases[number]!.used = uses
+            return bases[number]!.heads
+        }
+        var heads: HeadTable?
+        // The ordered group's log rolls without a state.
+        if let bytes = try log.checkpoint(at: number), !bytes.isEmpty {
+            do throws(DecodeError) {
+                heads = try bytes.withView { view throws(DecodeError) in try GroupState.heads(decoding: view) }
+            } catch { throw StorageError(.corruptInput("checkpoint: \(error)"), "values", "group-\(log.group.raw)") }
+        }
+        bases[number] = Base(heads: heads, used: uses)
+        return heads
+    }
+
+    /// Lets go of what was not used for longest.
+    private mutating func trim() {
+        var size = footprint
+        while size > budget {
+            let run = runs.min { ($0.value.used, $0.key) < ($1.value.used, $1.key) }
+            let base = bases.min { ($0.value.used, $0.key) < ($1.value.used, $1.key) }
+            if let base, base.value.used < uses, base.value.used <= run?.value.used ?? .max {
+                size -= (base.value.heads?.footprint ?? 0) + 64
+                bases[base.key] = nil
+            } else if let run, run.value.used < uses {
+                size -= run.value.run.footprint
+                runs[run.key] = nil
+            } else { return }
+        }
+    }
+
+    // MARK: pages
+
+    private func page<D: Disk>(
+        _ query: ValueQuery, _ cut: Offset, _ heads: [HeadTable.Head?], _ log: Log<D>, _ kept: OrderedLeft, _ spent: inout Int
+    ) throws(StorageError) -> ValuePage {
+        var rows: [UInt8] = []
+        var topics: [TopicID] = []
+        var taken = 0
+        while taken < query.topics.count, taken == 0 || rows.count < query.maximumBytes && spent < Self.slice {
+            let upper = min(taken + Self.chunk, query.topics.count)
+            let found = try read(taken..<upper, query, heads, log, kept, &spent)
+            for index in taken..<upper {
+                if let row = found[index] {
+                    // A page may be larger by one row, where that is its only one.
+                    guard rows.isEmpty || rows.count + row.count <= query.maximumBytes else {
+                        return ValuePage(id: query.id, cut: cut, taken: taken, topics: topics, rows: OwnedBytes(rows))
+                    }
+                    topics.append(query.topics[index])
+                    rows += row
+                }
+                taken = index + 1
+            }
+        }
+        return ValuePage(id: query.id, cut: cut, taken: taken, topics: topics, rows: OwnedBytes(rows))
+    }
+
+    /// Rows of some of the query's topics, each entry read once.
+    private func read<D: Disk>(
+        _ range: Range<Int>, _ query: ValueQuery, _ heads: [HeadTable.Head?], _ log: Log<D>, _ kept: OrderedLeft, _ spent: inout Int
+    ) throws(StorageError) -> [Int: [UInt8]] {
+        var wanted: [(offset: Offset, index: Int)] = []
+        for index in range {
+            if let head = heads[index], !head.isRemoved || query.showsRemoved { wanted.append((head.offset, index)) }
+        }
+        wanted.sort { $0.offset < $1.offset }
+        var rows: [Int: [UInt8]] = [:]
+        var entry: EntryHeader?
+        var bytes: [UInt8] = []
+        for (offset, index) in wanted {
+            guard offset >= log.firstOffset else {
+                rows[index] = kept.row(of: query.topics[index])
+                continue
+            }
+            if entry.map({ offset >= $0.endOffset || offset < $0.baseOffset }) ?? true {
+                guard let header = try log.entry(at: offset) else { continue }
+                bytes.removeAll(keepingCapacity: true)
+                _ = try log.read(from: header.number, below: header.number.next, maximumBytes: header.length, into: &bytes)
+                spent += bytes.count
+                entry = header
+            }
+            if let entry { rows[index] = bytes.withView { ValueRow.make(of: offset, entry, $0.from(EntryHeader.size)) } }
+        }
+        return rows
+    }
+
+    // MARK: the last records
+
+    package mutating func tail<D: Disk>(_ query: TailQuery, _ log: Log<D>) throws(StorageError) -> TailQuery {
+        var query = query
+        uses += 1
+        var spent = 0
+        while query.left > 0, let span = log.span(before: query.before), query.before > log.firstOffset {
+            guard try extend(span, below: query.below.number, log, &spent) else { break }
+            let found = runs[span.first]!.run.tail(query.left, before: query.before) { query.wants($0) }
+            query.left -= found.count
+            query.before = query.left == 0 ? found[found.count - 1] : span.firstOffset
+            trim()
+        }
+        if query.before <= log.firstOffset { query.left = 0 }
+        return query
+    }
+}
+
+/// A row of a page: the version and the record as it lies in the log.
+enum ValueRow {
+    /// Of the record at `offset`, which `entry` holds; nil where its batches do not reach it.
+    static func make(of offset: Offset, _ entry: EntryHeader, _ body: ByteView) -> [UInt8]? {
+        var left = Int(offset.raw - entry.baseOffset.raw)
+        var batches = BatchCursor(body)
+        while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
+            guard batch.kind == .records else { continue }
+            guard left < batch.count else {
+                left -= batch.count
+                continue
+            }
+            var records = RecordCursor(whole.from(BatchHeader.size))
+            for _ in 0..<left { _ = records.next() }
+            return records.next().map { make(VersionHeader(offset: offset, timestamp: entry.timestamp, sender: entry.sender), $0.whole) }
+        }
+        return nil
+    }
+    static func make(_ version: VersionHeader, _ record: ByteView) -> [UInt8] {
+        let length = RecordHeader(record).length
+        var row: [UInt8] = []
+        row.reserveCapacity(VersionHeader.size + length)
+        version.encode(into: &row)
+        row.append(view: record[0..<length])
+        return row
+    }
+}

@@ -1,0 +1,211 @@
+internal import Wire
+
+/// A client of the store, small: gets, lists, as-of reads, puts with and without condition, removes; one at a time, at any node, asked
+/// again at another when a node is lost.
+///
+///      looking ─ cluster ─▶ declaring ─ declared ─▶ opening ─ opened ─▶ open ─ lost, refused, no answer ─▶ looking
+final class StoreModel {
+    private enum State { case looking, greeting, declaring, opening, open }
+    private enum Operation {
+        case put(topic: Int, condition: StoreChecker.Condition, isRemove: Bool, known: UInt64?)
+        case read(time: UInt64?, topics: [Int], known: [String: UInt64])
+    }
+    let client: Int
+    private var random: SplitMix64
+    private var ids: [TopicID] = []
+    private var state = State.looking
+    private var link: ClientLink?
+    private var since: UInt64 = 0
+    private var epoch: UInt32 = 0
+    private var sequence: UInt64 = 0
+    private var number: UInt32 = 0
+    private var request: UInt32 = 0
+    private var operation: Operation?
+    private var isAsked = false
+    /// A read of several pages: what it has found, its cut, where it goes on.
+    private var found: [String: UInt64] = [:]
+    private var cut: UInt64?
+    private var next = TopicID(0)
+    private var nextHost: Int
+    static let topics = ["s/0", "s/1", "s/2/a"]
+    /// Payloads: client, operation, sequence; also of removes, so that each record tells whose it is.
+    static let payload = 16
+
+    init(client: Int, seed: UInt64) {
+        self.client = client
+        random = SplitMix64(seed: seed ^ UInt64(client) << 32, .store)
+        nextHost = client
+    }
+    var isSettled: Bool { operation == nil }
+    var description: String { "\(state), \(operation.map { "\($0)" } ?? "idle")" }
+    private var publisher: PublisherID { PublisherID(UInt64(client) + 1000) }
+
+    func due(_ world: World) {
+        switch state {
+        case .looking: look(world)
+        case .greeting, .declaring, .opening: if world.now - since > 2 * Span.second { leave(world) }
+        case .open:
+            if operation == nil, !world.isHealing { draw(world) }
+            if operation != nil, isAsked, world.now - since > 3 * Span.second || random.chance(1) && !world.isHealing { leave(world) }
+            pump(world)
+        }
+        let gap = state == .open ? world.temper.publishGap : 20 * Span.millisecond
+        world.queue.add(.client(client), at: world.now + gap / 2 + random.next() % max(gap, 1))
+    }
+
+    private func look(_ world: World) {
+        nextHost += 1
+        link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
+        guard link != nil else { return }
+        state = .greeting
+        since = world.now
+    }
+
+    private func draw(_ world: World) {
+        number += 1
+        let topic = random.below(Self.topics.count)
+        let known = world.store.known
+        if random.chance(55) {
+            var condition = StoreChecker.Condition.always
+            switch random.below(4) {
+            case 0: condition = .absent
+            case 1, 2: condition = known[Self.topics[topic]].map { .version($0) } ?? .absent
+            default: break
+            }
+            operation = .put(topic: topic, condition: condition, isRemove: random.chance(25), known: known[Self.topics[topic]])
+        } else {
+            var time: UInt64?
+            // Now, lately, or soon by some node's clock.
+            if random.chance(50) { time = UInt64(Int64(World.epoch + world.now) + Int64(random.below(2_400)) * 1_000_000 - 2_000_000_000) }
+            if time != nil, random.chance(60), let recent = world.checker.history.suffix(64).compactMap({ $0?.time }).randomElement(using: &random) {
+                time = recent + UInt64(random.below(3)) - 1
+            }
+            let topics = random.chance(50) ? [topic] : Array(Self.topics.indices)
+            operation = .read(time: time, topics: topics, known: known)
+        }
+        (found, cut, next) = ([:], nil, TopicID(0))
+        isAsked = false
+    }
+
+    private func pump(_ world: World) {
+        guard state == .open, !isAsked, let operation, let link else { return }
+        isAsked = true
+        since = world.now
+        request += 1
+        switch operation {
+        case .put(let topic, let condition, let isRemove, _):
+            var headers: [UInt8] = []
+            switch condition {
+            case .always: break
+            case .absent: VersionCondition.absent.encode(into: &headers)
+            case .version(let version): VersionCondition.version(Offset(version)).encode(into: &headers)
+            }
+            var payload: [UInt8] = []
+            payload.append(int: UInt32(client))
+            payload.append(int: number)
+            payload.append(int: sequence + 1)
+            let flags = (isRemove ? RecordHeader.tombstone : 0) | (condition == .always ? 0 : RecordHeader.conditional)
+            var builder = BatchBuilder()
+            headers.withView { headers in
+                payload.withView { builder.append(topic: ids[topic], flags: flags, time: Int64(world.now), headers: headers, payload: $0) }
+            }
+            let batch = builder.finish(publisher: publisher, epoch: epoch, sequence: sequence + 1, group: .durable)
+            world.toNode(link, .storePut, StorePut.head(request: request) + batch)
+        case .read(let time, let topics, _):
+            let wanted: StoreCut = cut.map { .offset(Offset($0)) } ?? time.map { .time(Timestamp($0)) } ?? .latest
+            let patterns = topics.count == 1 ? [Self.topics[topics[0]]] : ["s/#"]
+            let read = StoreRead(request: request, group: .durable, cut: wanted, showsRemoved: true, from: next, patterns: patterns)
+            world.toNode(link, .storeRead, read.encode())
+        }
+    }
+
+    func leave(_ world: World) {
+        guard let link else { return }
+        world.closeAtClient(link)
+        lost(link, world)
+    }
+    func lost(_ link: ClientLink, _ world: World) {
+        guard link === self.link else { return }
+        self.link = nil
+        state = .looking
+        isAsked = false
+    }
+
+    func received(_ kind: MessageKind, _ bytes: [UInt8], _ link: ClientLink, _ world: World) {
+        guard link === self.link else { return }
+        do throws(DecodeError) {
+            try bytes.withView { view throws(DecodeError) in try take(kind, view, link, world) }
+        } catch { world.checker.fail("store client \(client) cannot understand \(kind): \(error)") }
+    }
+
+    private func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+        switch kind {
+        case .cluster:
+            let info = try ClusterInfo(view)
+            guard state == .greeting else { return }
+            guard info.view > ViewNumber(0) else { return leave(world) }
+            state = .declaring
+            request += 1
+            world.toNode(link, .declare, DeclareRequest(request: request, names: Self.topics).encode())
+        case .declared:
+            let answer = try DeclareAnswer(view)
+            guard state == .declaring, answer.request == request else { return }
+            ids = []
+            for (name, line) in zip(Self.topics, answer.lines) {
+                guard case .topic(.durable, let id, _) = line else { return world.checker.fail("\(name) was refused: \(line)") }
+                world.checker.declared(name, id.raw)
+                ids.append(id)
+            }
+            state = .opening
+            request += 1
+            world.toNode(link, .open, OpenRequest(request: request, publisher: publisher, group: .durable).encode())
+        case .opened:
+            let answer = try OpenAnswer(view)
+            guard state == .opening, answer.request == request else { return }
+            guard answer.last <= sequence + 1 else { return world.checker.fail("store client \(client) is told of \(answer.last) records; it made \(sequence + 1)") }
+            epoch = answer.epoch
+            state = .open
+            pump(world)
+        case .storeDone: try done(StoreDone(view), world)
+        case .storePage: try page(StorePage(view), world)
+        case .refused:
+            let refusal = try Refusal(view)
+            world.say("store client \(client) is refused: \(refusal.code) \(refusal.reason)")
+            switch refusal.code {
+            case .unavailable, .fenced: leave(world)
+            default: world.checker.fail("store client \(client) is refused: \(refusal.code), \(refusal.reason)")
+            }
+        default: world.checker.fail("store client \(client) got \(kind)")
+        }
+    }
+
+    private func done(_ answer: StoreDone, _ world: World) {
+        guard answer.request == request, case .put(let topic, let condition, _, let known) = operation else { return }
+        let isDone = answer.outcome == .done
+        if isDone {
+            sequence += 1
+            world.checker.acknowledged(UInt32(client), upTo: sequence)
+        }
+        let offset = answer.offset == StoreDone.none ? nil : answer.offset.raw
+        world.store.answered(
+            StoreChecker.Put(
+                client: UInt32(client), operation: number, topic: Self.topics[topic], condition: condition, version: isDone ? answer.offset.raw : nil,
+                time: isDone ? answer.timestamp.raw : nil, found: isDone ? nil : offset, known: known))
+        operation = nil
+    }
+
+    private func page(_ page: StorePage, _ world: World) {
+        guard page.request == request, case .read(let time, let topics, let known) = operation else { return }
+        if let cut, cut != page.cut.raw { return world.checker.fail("store client \(client) goes on at the cut \(cut) and is answered at \(page.cut.raw)") }
+        cut = page.cut.raw
+        page.forEach { name, version, record in
+            if found.updateValue(version.offset.raw, forKey: name) != nil { world.checker.fail("store client \(client) is given \(name) twice") }
+        }
+        next = page.next
+        isAsked = false
+        guard next == StorePage.last else { return pump(world) }
+        world.store.answered(
+            StoreChecker.Read(client: UInt32(client), topics: topics.map { Self.topics[$0] }, time: time, cut: page.cut.raw, found: found, known: known))
+        operation = nil
+    }
+}
