@@ -1,4 +1,5 @@
 import ArgumentParser
+import CSystem
 import Client
 import Glibc
 import Tooling
