@@ -41,25 +41,28 @@ extension FoldPlan {
         let (place, demand) = (places[topic], demands[topic])
         let same = demands.indices.filter { places[$0] == place && demands[$0].needs == demand.needs && demands[$0].level == demand.level }
         var own: FoldItem?
+        var copies = 0
         for index in same where place != .nowhere {
-            let item = demands[index].item(demands[index].load(options) ?? 0, options)
+            let load = demands[index].load(options) ?? 0
+            let item = demands[index].item(load, options)
             if own == nil { own = item } else { own?.join(item) }
+            copies += load * options.copyWeight * (demand.needs.count - 1)
         }
         var strangers = RankSet()
         var cost = 0
         if let own, case .group(let id) = place, let group = group(id) {
             strangers = group.members.subtracting(demand.needs)
             cost = own.load * strangers.count
-        } else if let own {
-            cost = own.unicast ?? 0
+        } else if place == .unicast {
+            cost = copies
         }
         return Reason(
             place: place, needs: demand.needs, level: demand.level, classTopics: same.count, classCost: cost, strangers: strangers,
-            alternatives: own.map { alternatives($0, place) } ?? [])
+            alternatives: own.map { alternatives($0, place, copies) } ?? [])
     }
 
-    private func alternatives(_ own: FoldItem, _ place: Place) -> [Reason.Alternative] {
-        var leave = -(own.unicast ?? 0)
+    private func alternatives(_ own: FoldItem, _ place: Place, _ copies: Int) -> [Reason.Alternative] {
+        var leave = -copies
         var lost: UInt64 = 0
         var isAlone = false
         if case .group(let id) = place, let group = group(id) {
@@ -87,7 +90,7 @@ extension FoldPlan {
                 choice: .newGroup, change: leave, barrier: groups.count >= options.maxGroups ? .noGroupLeft : barrier(own.needs)))
         }
         if place != .unicast {
-            found.append(.init(choice: .unicast, change: leave + (own.unicast ?? 0), barrier: own.unicast == nil ? .needsOrder : nil))
+            found.append(.init(choice: .unicast, change: leave + copies, barrier: own.unicast == nil ? .needsOrder : nil))
         }
         return found.enumerated().sorted { a, b in
             ((a.element.barrier == nil ? 0 : 1), a.element.change, a.offset) < ((b.element.barrier == nil ? 0 : 1), b.element.change, b.offset)

@@ -10,21 +10,29 @@ struct Fold: ParsableCommand, Tool {
     static let configuration = CommandConfiguration(
         abstract: "Plan which topics share a group, and say what that costs.",
         discussion: """
-            Folds many topics into few groups so that little goes to nodes that do not need it; docs/FOLDING.md says how. It plans, and
-            changes nothing in any cluster.
+            Folds many topics into few groups so that little goes to nodes that do
+            not need it; docs/FOLDING.md says how. It plans, and changes nothing in any
+            cluster.
 
-            --topics FILE has a line for each topic: a table (CSV) whose first line names the columns, or JSON, one object a line:
+            --topics FILE has a line for each topic: a table (CSV) whose first line
+            names the columns, or JSON, one object a line:
 
             topic,bytes_per_second,records_per_second,nodes,replicas
             plant/m1/temperature,640,10,1 3 5-7,1 2
-            {"topic":"plant/m1/temperature","bytes_per_second":640,"records_per_second":10,"nodes":[1,3,5],"replicas":[1,2]}
 
-            nodes: where it has subscribers; replicas (may be left out): which must hold it besides. Nodes are numbered 1 to 64. Levels are
-            those of topics.yaml. Without FILE: a made-up plant, the same for the same --synthetic, --nodes and --seed.
+            {"topic":"plant/m1/temperature","bytes_per_second":640,
+             "records_per_second":10,"nodes":[1,3,5],"replicas":[1,2]}
+
+            The columns "nodes": where it has subscribers; "replicas" (may be left
+            out): which must hold it besides. Nodes are numbered 1 to 64. Levels
+            are those of topics.yaml.
+
+            Without FILE: a made-up plant, the same for the same --synthetic, --nodes
+            and --seed.
 
             dbroker fold --dry-run topics.yaml
             dbroker fold --dry-run topics.yaml --topics rates.csv --max-groups 8
-            dbroker fold --dry-run topics.yaml --topics rates.csv --explain plant/m1/temperature
+            dbroker fold --dry-run --topics rates.csv --explain plant/m1/temperature
             """)
     @Argument(help: ArgumentHelp("topics.yaml. Default: every topic is durable.", valueName: "topics.yaml")) var rules: String?
     @Flag(name: .long, help: "Plan only; needed, for nothing else is done.") var dryRun = false

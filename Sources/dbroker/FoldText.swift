@@ -24,7 +24,7 @@ enum FoldText {
         var left: [(String, Int)] = []
         left.append(("by unicast", plan.places.count { $0 == .unicast }))
         left.append(("needed by nobody", plan.places.count { $0 == .nowhere }))
-        let rest = left.filter { $0.1 > 0 }.map { "\($0.0): \(Numbers.grouped($0.1)) topics" }
+        let rest = left.filter { $0.1 > 0 }.map { "\($0.0): \(Numbers.grouped($0.1)) topic\($0.1 == 1 ? "" : "s")" }
         return ([StatusText.table(rows)] + rest).joined(separator: "\n")
     }
 
@@ -63,7 +63,7 @@ enum FoldText {
         switch reason.place {
         case .nowhere: return "\(name) has no place: nobody needs it"
         case .unicast:
-            lines = ["\(name) goes by unicast to nodes \(nodes(reason.needs)), and so \(others == 1 ? "does" : "do") \(company) that the same nodes need."]
+            lines = ["\(name) goes by unicast, with \(company) that the same nodes need: \(nodes(reason.needs))."]
             lines.append(reason.classCost == 0 ? "That costs nothing: no record is sent twice." : "That costs \(cost(reason.classCost)): the copies after the first.")
         case .group(let id):
             lines = ["\(name) is in group \(id.raw), with \(company) that the same nodes need: \(nodes(reason.needs))."]
