@@ -48,8 +48,6 @@ struct Arrangement {
         }
     }
 
-    /// Whether every node is within its limit, and every item that must have a group has one.
-    var isAllowed: Bool { overfull == 0 && items.indices.allSatisfy { place[$0] != Self.unicast || items[$0].unicast != nil } }
     /// Nodes that are in more groups than they may be.
     var overfull: UInt64 { nodes { $0 > groupsPerNode } }
     /// Nodes that may not be in one more.
@@ -143,8 +141,10 @@ struct Arrangement {
         cost += slots[slot].load * slots[slot].size - it.wanted
     }
 
-    /// The cost by its definition, and every sum anew; for tests and after a search.
+    /// Every sum anew, and the limits; after each search.
     func checkInvariants() {
+        precondition(overfull == 0, "no node is in more groups than it may be")
+        precondition(items.indices.allSatisfy { place[$0] != Self.unicast || items[$0].unicast != nil }, "what must have a group has one")
         let again = Arrangement(items, place: place, slots: slots.count, groupsPerNode: groupsPerNode)
         precondition(again.cost == cost && again.used == used && again.groupsOfNode == groupsOfNode && again.needing == needing)
         for (mine, other) in zip(slots, again.slots) where !mine.isFree {

@@ -3,15 +3,15 @@ internal import Wire
 /// The search as a whole: classes, light ones bundled, several starts, the best of them made better class by class.
 ///
 ///      topics ──▶ classes ──▶ bundles ──┬─ from below: greedy mergers ─┐
-///                                       ├─ from above, from unicast ───┼─▶ descend, regroup ──▶ cheapest ──▶ classes, descend
-///                                       └─ (re-fold) as it is now ─────┘
+///                                       ├─ from above: one for all ────┼─▶ descend, regroup ──▶ cheapest ──▶ classes, descend
+///                                       └─ from unicast ───────────────┘
 ///
 /// From above begins with one group for all, and nothing but a lower cost is ever taken: no folding costs more than that.
 struct Folder {
     let options: FoldOptions
 
-    /// The cheapest arrangement found of `classes`, within the limits. `now`: one to begin with besides.
-    func fold(_ classes: [FoldItem], from now: Arrangement? = nil) throws(FoldError) -> Arrangement {
+    /// The cheapest arrangement found of `classes`, within the limits.
+    func fold(_ classes: [FoldItem]) throws(FoldError) -> Arrangement {
         try check(classes)
         let (bundles, bundleOfClass) = Self.bundle(classes)
         var best: Arrangement?
@@ -25,10 +25,7 @@ struct Folder {
         var result = Arrangement(
             classes, place: bundleOfClass.map { best.place[Int($0)] }, slots: options.maxGroups, groupsPerNode: options.groupsPerNode)
         result.descend()
-        if var improved = now {
-            improved.descend()
-            if improved.cost < result.cost { result = improved }
-        }
+        result.checkInvariants()
         return result
     }
 
