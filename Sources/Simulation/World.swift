@@ -56,9 +56,12 @@ final class World {
         for index in 0..<temper.publishers {
             publishers.append(PublisherModel(client: index, topics: (0...workload.below(3)).map { "t\($0)/\(index % 2)" }))
         }
+        var interests = SplitMix64(seed: seed, .interests)
         for index in 0..<temper.subscribers {
             let pattern = index == 0 || workload.chance(40) ? "#" : workload.pick(["t0/#", "+/1", "t1/0"])
-            subscribers.append(SubscriberModel(client: temper.publishers + index, pattern: pattern))
+            // The first takes everything: what it sees is what the others are held against.
+            let wanted = index == 0 ? .everything : Wanted(first: pattern, &interests)
+            subscribers.append(SubscriberModel(client: temper.publishers + index, wanted: wanted))
         }
         for client in 0..<temper.publishers + temper.subscribers { queue.add(.client(client), at: now + 50 * Span.millisecond) }
         if temper.faultGap > 0 { queue.add(.fault, at: now + 300 * Span.millisecond) }

@@ -383,6 +383,19 @@ package struct PickedHeader: Sendable {
         group = GroupID(view.u16(18))
         count = Int(view.u32(20))
     }
+    package static let countOffset = 20
+
+    /// For records of `entry`, of which none have been appended yet.
+    package init(_ entry: EntryHeader) {
+        (baseOffset, timestamp, sender, group, count) = (entry.baseOffset, entry.timestamp, entry.sender, entry.group, 0)
+    }
+    package func encode(into bytes: inout [UInt8]) {
+        bytes.append(int: baseOffset.raw)
+        bytes.append(int: timestamp.raw)
+        bytes.append(int: sender.raw)
+        bytes.append(int: group.raw)
+        bytes.append(int: UInt32(count))
+    }
 }
 
 /// The cluster as a client should know it:

@@ -45,6 +45,9 @@
     case undoForgotten = "undo-forgotten"
     case onceLostInCheckpoint = "once-lost-in-checkpoint"
     case liveTooEarly = "live-too-early"
+    // Watches.
+    case newTopicUnseen = "new-topic-unseen"
+    case exclusionForgotten = "exclusion-forgotten"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"
