@@ -12,7 +12,7 @@ extension Node {
 
     /// A view begins: whoever was live goes on in the log, where the delivered part ends.
     mutating func lagAllSessions() {
-        for id in sessionOrder where sessions[id]!.interest != nil {
+        for id in sessionOrder where sessions[id]!.isSubscribed {
             for group in 0..<sessions[id]!.cursors.count where GroupID(UInt16(group)) != .unordered && sessions[id]!.cursors[group].isLive {
                 sessions[id]!.cursors[group].isLive = false
                 sessions[id]!.cursors[group].next = live!.groups[group].deliveredEnd.number
@@ -25,7 +25,7 @@ extension Node {
         switch token {
         case .peer(let node, let from): answerFetch(node, from: from, bytes: first == from ? bytes.view : .empty, into: &out)
         case .session(let id, let generation):
-            guard sessions[id]?.generation == generation, sessions[id]!.interest != nil else { return }
+            guard sessions[id]?.generation == generation, sessions[id]!.isSubscribed else { return }
             sessions[id]!.cursors[group.index].isReading = false
             if first > sessions[id]!.cursors[group.index].next { sessions[id]!.cursors[group.index].next = first }
             sessions[id]!.cursors[group.index].page = bytes.view.isEmpty ? nil : bytes
@@ -40,7 +40,7 @@ extension Node {
         lagging.removeAll(keepingCapacity: true)
         for id in listed {
             sessions[id]!.isListed = false
-            guard sessions[id]!.interest != nil else { continue }
+            guard sessions[id]!.isSubscribed else { continue }
             for group in 0..<groups where !sessions[id]!.cursors[group].isLive && !sessions[id]!.cursors[group].isReading {
                 serve(id, GroupID(UInt16(group)), into: &out)
             }

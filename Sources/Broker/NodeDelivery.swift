@@ -127,6 +127,11 @@ extension Node {
     ) -> Bool {
         let cursor = sessions[id]!.cursors[header.group.index]
         guard header.timestamp >= cursor.firstTime else { return true }
+        var runs = runs
+        if let filter = sessions[id]!.filter {
+            let topics = live!.groups[header.group.index].state.topics
+            runs = admitted(runs, body) { record in topics.withName(of: record.header.topic) { filter.admits(record, topic: $0) } ?? false }
+        }
         let share = Share(header, body, runs, from: cursor.firstOffset)
         guard share != .nothing else { return true }
         guard sendNames(to: id, group: header.group, into: &out) else { return false }

@@ -6,10 +6,12 @@ extension Node {
     mutating func subscribe(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> Bool {
         if notLive(id, request.request, into: &out) { return true }
         let interest: Interest
+        let filter: Filter?
         do {
             let patterns = try request.patterns.map { pattern throws(TopicError) in try TopicPattern(pattern) }
             let exclusions = try request.exclusions.map { pattern throws(TopicError) in try TopicPattern(pattern) }
             interest = try Interest(patterns: patterns, exclusions: exclusions)
+            filter = request.filter.isEmpty ? nil : try Filter(request.filter)
         } catch {
             send(id, .refused, Refusal(.malformed, request: request.request, reason: "\(error)").encode(), into: &out)
             return true
@@ -22,7 +24,8 @@ extension Node {
             return true
         }
         sessions[id]!.generation &+= 1
-        sessions[id]!.interest = interest
+        sessions[id]!.isSubscribed = true
+        sessions[id]!.filter = filter
         sessions[id]!.cursors = live!.groups.map { _ in Session.Cursor() }
         watch(id, interest)
         noteLagging(id)
@@ -41,7 +44,8 @@ extension Node {
 
     /// The topics that are there already find the new watcher; those to come will by the index.
     private mutating func watch(_ id: SessionID, _ interest: Interest) {
-        guard !interest.matchesEverything else { return watches.enterForEverything(id) }
+        // A filter looks at each record: whoever has one picks.
+        guard !interest.matchesEverything || sessions[id]!.filter != nil else { return watches.enterForEverything(id) }
         let watcher = watches.enter(id, interest)
         sessions[id]!.watcher = watcher
         for group in 0..<live!.groups.count {
@@ -53,17 +57,15 @@ extension Node {
 
     /// Whatever the session had subscribed to is over.
     mutating func unsubscribe(_ id: SessionID) {
-        guard let interest = sessions[id]?.interest else { return }
-        if let watcher = sessions[id]!.watcher {
-            for group in 0..<GroupID.count {
-                let table = live?.groups[group].state.topics ?? states[group].topics
-                watches.sets[group].remove(watcher, from: table.topics(below: watches.sets[group].count, interest))
-            }
+        guard let session = sessions[id], session.isSubscribed else { return }
+        if let watcher = session.watcher {
+            for group in 0..<GroupID.count { watches.sets[group].remove(watcher) }
             watches.leave(watcher)
         } else {
             watches.leaveEverything(id)
         }
-        sessions[id]!.interest = nil
+        sessions[id]!.isSubscribed = false
+        sessions[id]!.filter = nil
         sessions[id]!.watcher = nil
         sessions[id]!.cursors = []
     }
@@ -105,7 +107,7 @@ extension Node {
 
     mutating func located(_ token: ReadToken, _ group: GroupID, _ entry: EntryNumber) {
         guard case .session(let id, let generation) = token, sessions[id]?.generation == generation,
-            sessions[id]!.interest != nil
+            sessions[id]!.isSubscribed
         else { return }
         sessions[id]!.cursors[group.index].isReading = false
         sessions[id]!.cursors[group.index].next = min(entry, sessions[id]!.cursors[group.index].next)

@@ -39,6 +39,27 @@ func walkRuns(_ body: ByteView, _ way: (TopicID) -> Int, _ report: (Int, RecordR
     }
 }
 
+/// What is left of `runs` when each record is asked for.
+func admitted(_ runs: [RecordRun], _ body: ByteView, _ admits: (RecordView) -> Bool) -> [RecordRun] {
+    var left: [RecordRun] = []
+    for run in runs {
+        var at = run.at
+        var isOpen = false
+        for delta in run.delta..<run.delta + run.count {
+            let record = RecordView(body.from(at))
+            let isAdmitted = admits(record)
+            if isAdmitted, isOpen {
+                left[left.count - 1].count += 1
+            } else if isAdmitted {
+                left.append(RecordRun(at: at, delta: delta, count: 1))
+            }
+            isOpen = isAdmitted
+            at += record.header.length
+        }
+    }
+    return left
+}
+
 /// For one entry, the runs of each watcher that has any: time grows with the records and with the runs that somebody gets.
 struct Picks: Sendable {
     /// By watcher; empty but for those touched.

@@ -31,7 +31,9 @@ package struct Session: Sendable {
     var generation: UInt32 = 0
     /// Bytes that the client's ring can take now, by the caller's word and less what was sent since.
     var space = 0
-    var interest: Interest?
+    var isSubscribed = false
+    /// Which records of the topics asked for are wanted; nil: all.
+    var filter: Filter?
     /// Its number among those who pick; nil for one without a subscription, and for one that takes everything.
     var watcher: WatcherID?
     var cursors: [Cursor] = []

@@ -210,8 +210,10 @@ package struct Refusal: Equatable, Sendable {
 /// A subscription.
 ///
 ///      | request u32 | start u8 | value u64 | patterns u32 × text | exclusions u32 × text | resume u32 × (group u16, offset u64) |
+///      | length u16, filter |
 ///
-/// `resume` names, for groups already read, the next offset; it goes before `start`.
+/// `resume` names, for groups already read, the next offset; it goes before `start`. `filter` says which records of the topics
+/// asked for are wanted, by what is in them; empty: all.
 package struct SubscribeRequest: Equatable, Sendable {
     package enum Start: Equatable, Sendable {
         case beginning
@@ -224,6 +226,7 @@ package struct SubscribeRequest: Equatable, Sendable {
     package var patterns: [String]
     package var exclusions: [String]
     package var resume: [Resume]
+    package var filter: String
 
     package struct Resume: Equatable, Sendable {
         package var group: GroupID
@@ -233,12 +236,15 @@ package struct SubscribeRequest: Equatable, Sendable {
             self.offset = offset
         }
     }
-    package init(request: UInt32, start: Start, patterns: [String], exclusions: [String], resume: [Resume]) {
+    package init(
+        request: UInt32, start: Start, patterns: [String], exclusions: [String], resume: [Resume], filter: String = ""
+    ) {
         self.request = request
         self.start = start
         self.patterns = patterns
         self.exclusions = exclusions
         self.resume = resume
+        self.filter = filter
     }
     package func encode() -> [UInt8] {
         var bytes: [UInt8] = []
@@ -261,6 +267,7 @@ package struct SubscribeRequest: Equatable, Sendable {
             bytes.append(int: line.group.raw)
             bytes.append(int: line.offset.raw)
         }
+        bytes.append(text: filter)
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {
@@ -287,6 +294,7 @@ package struct SubscribeRequest: Equatable, Sendable {
         for _ in 0..<(try decoder.count(limit: Limits.groups, size: 10)) {
             resume.append(Resume(group: GroupID(try decoder.int()), offset: Offset(try decoder.int())))
         }
+        filter = try decoder.text(limit: Limits.filter)
         try decoder.end()
     }
 }

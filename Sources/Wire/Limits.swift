@@ -27,6 +27,10 @@ package enum Limits {
     package static let patterns = 1 << 14
     /// Patterns and exclusions of all subscriptions of one node, at about 200 bytes each.
     package static let watches = 1 << 20
+    /// A subscription's filter, in UTF-8; parentheses and nots within one another, and names of one path; the last column.
+    package static let filter = 4096
+    package static let filterDepth = 64
+    package static let filterColumn = 4096
     /// Rules of a topics file.
     package static let topicRules = 4096
     /// Bytes of topics' names that go to a subscriber in one message, but for the last one.
