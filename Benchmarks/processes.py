@@ -112,7 +112,12 @@ class Servers:
         return sum(cpu_seconds(process.pid) for process in self.processes)
 
     def stop(self):
-        """Asks every process to end, kills what stays, removes the directory."""
+        """Ends every process and removes the directory."""
+        self.end()
+        shutil.rmtree(self.directory)
+
+    def end(self):
+        """Asks every process to end, kills what stays."""
         for process in self.processes:
             if process.poll() is None:
                 process.terminate()
@@ -124,7 +129,6 @@ class Servers:
                 process.kill()
                 process.wait()
         self.processes = []
-        shutil.rmtree(self.directory)
 
 
 class ClientProcess:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 
 from processes import Failure, Servers, free_ports, wait_until
 
@@ -35,6 +36,7 @@ class Squall:
         self.temporary = temporary
         self.servers = None
         self.ports = []
+        self.topics = 1  # that a publisher writes to in turn
 
     def missing(self):
         """Why this system cannot run, in two words, or None."""
@@ -61,9 +63,21 @@ class Squall:
             with open(config, "w", encoding="utf-8") as file:
                 file.write(f"node: {node}\ncluster: bench\nlisten: 127.0.0.1:{port}\ndata: {data}\n"
                            f"members:\n{members}topics: topics.yaml\n")
+        self._run()
+
+    def _run(self):
+        for node in range(1, NODES + 1):
+            config = os.path.join(self.servers.directory, f"node{node}.yaml")
             self.servers.start([self.broker, "run", "--config", config], f"node{node}.log")
         for port in self.ports:
             wait_until(lambda port=port: self._ready(port), READY_SECONDS, f"a view of {NODES} nodes at port {port}")
+
+    def restart(self):
+        """Ends all nodes and starts them again from their disks; returns the seconds from the start until all are live."""
+        self.servers.end()
+        start = time.monotonic()
+        self._run()
+        return time.monotonic() - start
 
     def _ready(self, port):
         self.servers.check_alive()
@@ -87,11 +101,11 @@ class Squall:
 
     def publisher(self, topic, records, size):
         return [self.bench, "pub", "--broker", f"127.0.0.1:{self.ports[0]}", "--records", str(records),
-                "--size", str(size), "--topic", f"bench/{topic}"]
+                "--size", str(size), "--topic", f"bench/{topic}", "--topics", str(self.topics)]
 
     def subscriber(self, topic, records):
         return [self.bench, "sub", "--broker", f"127.0.0.1:{self.ports[1]}", "--records", str(records),
-                "--topic", f"bench/{topic}"]
+                "--topic", f"bench/{topic}", "--topics", str(self.topics)]
 
     def stop(self):
         if self.servers is not None:

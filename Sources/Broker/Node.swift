@@ -72,6 +72,11 @@ package struct Node: Sendable {
     var sessions: [SessionID: Session] = [:]
     /// Sessions in the order of their arrival: directives never follow a dictionary's order.
     var sessionOrder: [SessionID] = []
+    var watches = Watches()
+    /// Sessions that are behind in some group, or are to be told of what they missed, in the order in which they came to be.
+    var lagging: [SessionID] = []
+    /// Sessions with acknowledgements to be sent.
+    var owed: [SessionID] = []
     var declares: [UInt32: DeclareJob] = [:]
     var nextDeclare: UInt32 = 0
     var segmentUse: [Int]
@@ -83,7 +88,6 @@ package struct Node: Sendable {
     var afterRecovery = AfterRecovery.nothing
     /// Unordered records on their way to sessions: handed out at the end of the turn.
     var unorderedOut: [Directive] = []
-    var unorderedWaiting: [SessionID] = []
     var unorderedOffset = Offset(0)
     /// Monotonic time of the last event that told it.
     var lastSeen: UInt64 = 0

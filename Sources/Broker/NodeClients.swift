@@ -13,8 +13,12 @@ extension Node {
     }
 
     package mutating func sessionDown(_ id: SessionID) {
+        guard sessions[id] != nil else { return }
+        unsubscribe(id)
         sessions[id] = nil
         sessionOrder.removeAll { $0 == id }
+        lagging.removeAll { $0 == id }
+        owed.removeAll { $0 == id }
         declares = declares.filter { $0.value.session != id }
         releases.removeAll { $0.session == id }
         desk.forget(id)
@@ -229,7 +233,7 @@ extension Node {
             case .publish(let id, let epoch, let last):
                 switch verdict {
                 case .accepted, .duplicate:
-                    sessions[id]?.acknowledged[group.index] = Acknowledgement(group: group, epoch: epoch, last: last)
+                    acknowledge(id, Acknowledgement(group: group, epoch: epoch, last: last))
                 case .fenced:
                     let why = "another session has opened the same publisher"
                     send(id, .refused, Refusal(.fenced, group: group, sequence: last, reason: why).encode(), into: &out)
@@ -257,17 +261,31 @@ extension Node {
     mutating func acknowledgeAtOnce(_ tickets: [Ticket]) {
         for ticket in tickets {
             guard case .publish(let id, let epoch, let last) = ticket else { continue }
-            let group = GroupID.unordered
-            sessions[id]?.acknowledged[group.index] = Acknowledgement(group: group, epoch: epoch, last: last)
+            acknowledge(id, Acknowledgement(group: .unordered, epoch: epoch, last: last))
         }
     }
 
+    private mutating func acknowledge(_ id: SessionID, _ acknowledgement: Acknowledgement) {
+        guard sessions[id] != nil else { return }
+        sessions[id]!.acknowledged[acknowledgement.group.index] = acknowledgement
+        guard !sessions[id]!.isOwed else { return }
+        sessions[id]!.isOwed = true
+        owed.append(id)
+    }
+
     mutating func sendAcknowledgements(into out: inout [Directive]) {
-        for id in sessionOrder {
-            guard let session = sessions[id], session.acknowledged.contains(where: { $0 != nil }) else { continue }
-            for group in 0..<session.acknowledged.count {
-                guard let acknowledgement = session.acknowledged[group] else { continue }
-                guard sessions[id]!.space >= Session.cost(Acknowledgement.size) else { continue }
+        guard !owed.isEmpty else { return }
+        let waiting = owed
+        owed.removeAll(keepingCapacity: true)
+        for id in waiting {
+            sessions[id]!.isOwed = false
+            for group in 0..<GroupID.count {
+                guard let acknowledgement = sessions[id]!.acknowledged[group] else { continue }
+                // Without room it waits for the next turn.
+                guard sessions[id]!.space >= Session.cost(Acknowledgement.size) else {
+                    acknowledge(id, acknowledgement)
+                    continue
+                }
                 var bytes: [UInt8] = []
                 bytes.reserveCapacity(Acknowledgement.size)
                 acknowledgement.encode(into: &bytes)

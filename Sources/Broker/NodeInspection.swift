@@ -1,4 +1,5 @@
 internal import Replication
+internal import Topics
 package import Wire
 
 /// What a caller that checks may look at after each step; nothing here changes anything.
@@ -28,5 +29,9 @@ extension Node {
     package func checkInvariants() {
         guard let live else { return }
         for group in live.groups { group.checkInvariants() }
+        watches.checkInvariants()
+        for (group, sets) in watches.sets.enumerated() {
+            precondition(sets.count.index <= live.groups[group].deliveredTopics, "topics are watched that are not delivered")
+        }
     }
 }

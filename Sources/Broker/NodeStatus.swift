@@ -31,7 +31,7 @@ extension Node {
             + "\"nodes\":[\(nodes)],\"groups\":[\(groups)],"
             + "\"damage\":[\(damageLines)],\"entries_repaired\":\(counters.entriesRepaired),"
             + "\"ring\":{\"tail\":\(ring.tail),\"let_go\":[\(ringLetGo)]},"
-            + "\"sessions\":\(sessions.count),\"records_taken\":\(counters.recordsTaken),\"records_delivered\":\(counters.recordsDelivered),"
+            + "\"sessions\":\(sessions.count),\"watches\":\(watches.index.count + watches.everything.count),\"records_taken\":\(counters.recordsTaken),\"records_delivered\":\(counters.recordsDelivered),"
             + "\"unordered_dropped\":\(counters.unorderedDropped),\"batches_refused\":\(counters.batchesRefused)}"
     }
 

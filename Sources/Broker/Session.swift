@@ -6,10 +6,11 @@ internal import Wire
 ///      live: gets each entry as it is delivered     lagging: reads the log up to the delivered end, then is live
 package struct Session: Sendable {
     package struct Cursor: Sendable {
-        /// Topics whose names have been matched, and sent where wanted: all below this index.
-        var named = 0
-        /// One bit for each topic below `named`.
-        var wanted: [UInt64] = []
+        /// For one that takes everything: topics whose names have been sent, all below this.
+        var named = TopicID(0)
+        /// For one that picks: the topics that it wants, as far as their names have not been sent, rising.
+        var unnamed = TopicQueue()
+        /// The entry to go on with; of a live one, that is where the delivered log ends.
         var next: EntryNumber = .zero
         /// Records before this offset are not wanted.
         var firstOffset = Offset(0)
@@ -22,14 +23,7 @@ package struct Session: Sendable {
         var pageAt = 0
         var skipped: UInt64 = 0
 
-        func wants(_ topic: TopicID) -> Bool {
-            topic.index < named && wanted[topic.index >> 6] >> UInt64(topic.index & 63) & 1 == 1
-        }
-        mutating func note(wanted isWanted: Bool) {
-            if named & 63 == 0 { wanted.append(0) }
-            if isWanted { wanted[named >> 6] |= 1 << UInt64(named & 63) }
-            named += 1
-        }
+        var isSettled: Bool { isLive && skipped == 0 }
     }
 
     package let id: SessionID
@@ -37,13 +31,38 @@ package struct Session: Sendable {
     var generation: UInt32 = 0
     /// Bytes that the client's ring can take now, by the caller's word and less what was sent since.
     var space = 0
-    var interest: Interest?
+    var isSubscribed = false
+    /// Which records of the topics asked for are wanted; nil: all.
+    var filter: Filter?
+    /// Its number among those who pick; nil for one without a subscription, and for one that takes everything.
+    var watcher: WatcherID?
     var cursors: [Cursor] = []
+    /// It stands in the node's list of those that lag.
+    var isListed = false
     /// Coalesced acknowledgements, per group: sent once a turn.
     var acknowledged: [Acknowledgement?] = Array(repeating: nil, count: GroupID.count)
+    /// It stands in the node's list of those to be acknowledged.
+    var isOwed = false
 
     package init(id: SessionID) { self.id = id }
 
     /// What a message of `length` bytes takes of a ring.
     static func cost(_ length: Int) -> Int { align8(length) + 8 }
+}
+
+/// Topics in a row, taken from the front; what is taken is let go of when all are.
+struct TopicQueue: Sendable {
+    private var topics: [TopicID] = []
+    private var at = 0
+
+    init(_ topics: [TopicID] = []) { self.topics = topics }
+    var first: TopicID? { at < topics.count ? topics[at] : nil }
+    var isEmpty: Bool { at == topics.count }
+    mutating func append(_ topic: TopicID) { topics.append(topic) }
+    mutating func removeFirst() {
+        at += 1
+        guard at == topics.count else { return }
+        topics = []
+        at = 0
+    }
 }

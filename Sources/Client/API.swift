@@ -79,6 +79,8 @@ public enum StartPosition: Equatable, Sendable {
 public struct Subscription: Sendable {
     public var patterns: [String]
     public var excluded: [String] = []
+    /// Which records of these topics, by what is in them, as in `value > 80 and unit == "C"`; empty: all.
+    public var filter = ""
     public var start: StartPosition = .end
     /// Records from this offset on are not delivered; the subscription is at its end there.
     public var endOffset: UInt64?

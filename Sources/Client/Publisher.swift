@@ -87,6 +87,11 @@ public final class Publisher {
         return TopicHandle(index: Int32(index))
     }
 
+    /// Whether the cluster has told the ids of all these topics.
+    package func knows(_ topics: [TopicHandle]) -> Bool {
+        topics.allSatisfy { if case .known = self.topics[Int($0.index)].knowledge { true } else { false } }
+    }
+
     /// Takes a copy of one record. False: the window is full, nothing was taken; `wait` and call again.
     package func publish(
         _ topic: TopicHandle, key: ByteView, headers: ByteView, time: Int64, payload: ByteView, retain: Bool

@@ -220,7 +220,8 @@ extension Subscriber: AttachmentUser {
         }
         done = 0
         let request = SubscribeRequest(
-            request: 1, start: start, patterns: subscription.patterns, exclusions: subscription.excluded, resume: resume)
+            request: 1, start: start, patterns: subscription.patterns, exclusions: subscription.excluded, resume: resume,
+            filter: subscription.filter)
         _ = attachment.send(.subscribe, request.encode())
     }
 

@@ -1,11 +1,9 @@
-internal import Topics
 internal import Wire
 
 /// A subscriber, small: follows the durable group, goes on from where it was at another node.
 final class SubscriberModel {
     let client: Int
-    private let pattern: String
-    private let interest: TopicPattern?
+    private let wanted: Wanted
     private var link: ClientLink?
     private var isGreeting = false
     private var since: UInt64 = 0
@@ -14,13 +12,12 @@ final class SubscriberModel {
     private var received = 0
     private var nextHost = 0
 
-    init(client: Int, pattern: String) {
+    init(client: Int, wanted: Wanted) {
         self.client = client
-        self.pattern = pattern
-        interest = try? TopicPattern(pattern)
+        self.wanted = wanted
         nextHost = client
     }
-    private var isAll: Bool { pattern == "#" }
+    private var isAll: Bool { wanted.isAll }
 
     func due(_ world: World) {
         if link == nil {
@@ -56,13 +53,16 @@ final class SubscriberModel {
             isGreeting = false
             names = [:]
             let resume = next.map { [SubscribeRequest.Resume(group: .durable, offset: Offset($0))] } ?? []
-            world.toNode(link, .subscribe, SubscribeRequest(request: 1, start: .beginning, patterns: [pattern], exclusions: [], resume: resume).encode())
+            let request = SubscribeRequest(
+                request: 1, start: .beginning, patterns: wanted.patterns, exclusions: wanted.exclusions, resume: resume)
+            world.toNode(link, .subscribe, request.encode())
         case .subscribed: _ = try SubscribeAnswer(view)
         case .topicNames:
             let new = try TopicNames(view)
             guard new.group == .durable else { return }
             for (id, name) in new.names {
                 world.checker.declared(name, id.raw)
+                if !wanted.matches(name) { world.checker.fail("subscriber \(client) is told of \(name), for which it did not ask") }
                 names[id.raw] = name
             }
         case .entry: try entry(view, world)
@@ -116,7 +116,7 @@ final class SubscriberModel {
         guard let name = names[record.header.topic.raw] else {
             return world.checker.fail("subscriber \(client) receives topic \(record.header.topic.raw), which was not named")
         }
-        if !(interest?.matches(name) ?? false) { return world.checker.fail("subscriber \(client) did not ask for \(name)") }
+        if !self.wanted.matches(name) { return world.checker.fail("subscriber \(client) did not ask for \(name)") }
         next = offset + 1
         received += 1
         world.counts.received += 1
@@ -135,13 +135,11 @@ final class SubscriberModel {
     /// Has all that there is. Who filters hears of the end only where something of it is wanted.
     func isLevel(with end: UInt64, _ checker: Checker) -> Bool {
         guard !isAll else { return next ?? 0 == end }
-        let interest = interest
-        return received == checker.offsets(below: end) { interest?.matches($0) ?? false }
+        return received == checker.offsets(below: end) { wanted.matches($0) }
     }
 
     func finish(_ checker: inout Checker) {
-        let interest = interest
-        let due = checker.offsets(below: next ?? 0) { interest?.matches($0) ?? false }
-        if received != due { checker.fail("subscriber \(client) (\(pattern)) received \(received) of \(due) records") }
+        let due = checker.offsets(below: next ?? 0) { wanted.matches($0) }
+        if received != due { checker.fail("subscriber \(client) (\(wanted.patterns), not \(wanted.exclusions)) received \(received) of \(due) records") }
     }
 }

@@ -58,9 +58,12 @@ final class World {
         for index in 0..<temper.publishers {
             publishers.append(PublisherModel(client: index, topics: (0...workload.below(3)).map { "t\($0)/\(index % 2)" }))
         }
+        var interests = SplitMix64(seed: seed, .interests)
         for index in 0..<temper.subscribers {
             let pattern = index == 0 || workload.chance(40) ? "#" : workload.pick(["t0/#", "+/1", "t1/0"])
-            subscribers.append(SubscriberModel(client: temper.publishers + index, pattern: pattern))
+            // The first takes everything: what it sees is what the others are held against.
+            let wanted = index == 0 ? .everything : Wanted(first: pattern, &interests)
+            subscribers.append(SubscriberModel(client: temper.publishers + index, wanted: wanted))
         }
         for index in 0..<temper.stores { stores.append(StoreModel(client: publishers.count + subscribers.count + index, seed: seed)) }
         for client in 0..<temper.publishers + temper.subscribers + temper.stores { queue.add(.client(client), at: now + 50 * Span.millisecond) }

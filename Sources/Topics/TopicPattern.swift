@@ -18,9 +18,9 @@ package struct TopicPattern: Hashable, Sendable, CustomStringConvertible {
     package enum Kind: Sendable { case exact, filter, range }
     package let kind: Kind
     /// The pattern's text, in UTF-8.
-    private let bytes: [UInt8]
+    let bytes: [UInt8]
     /// Bytes of a range's lower bound; the upper one begins two bytes later.
-    private let lowerCount: Int
+    let lowerCount: Int
 
     /// Reads `text`.
     package init(_ text: String) throws(TopicError) {

@@ -5,8 +5,10 @@ package import Wire
 ///     names   | s e n s o r s / t 1 | s e n s o r s / t 2 | lab/door | ...   one run of bytes
 ///     ends    |                  10 |                  20 |       28 | ...   where each name ends; index = topic id
 ///     slots   | 0 | 2 | 0 | 1 | 0 | 0 | 3 | 0 |                              open addressing by hash: id + 1, 0 is free
+///     order   | 2 | 0 | 1 |                                                  ids as their names sort: patterns find topics by it
 ///
-/// Beyond the names' bytes a topic takes 4 bytes of `ends` and 5.3 to 10.7 of `slots`; arrays grow by a quarter.
+/// Beyond the names' bytes a topic takes 4 bytes of `ends`, 5.3 to 10.7 of `slots` and 4 to 8 of `order`; arrays grow by a
+/// quarter.
 /// Invariants: `ends` rises; names differ; each id stands in one slot, reachable from its hash's slot without a free one
 /// between; at most three quarters of the slots are taken. Slots hold the ids in the order of their insertion, never
 /// reordered: so the newest id can be taken out by freeing its slot, no other probe leads through it.
@@ -16,6 +18,7 @@ package struct TopicTable: Sendable {
     private var names: [UInt8] = []
     private var ends: [UInt32] = []
     private var slots: [UInt32] = []
+    private var order = TopicOrder()
 
     /// Bytes of all names together: an end is 32 bits wide.
     package static let nameBytesLimit = Int(UInt32.max)
@@ -24,7 +27,9 @@ package struct TopicTable: Sendable {
 
     package var count: Int { ends.count }
     /// Bytes of memory that the table has taken.
-    package var footprint: Int { names.capacity + (ends.capacity + slots.capacity) * MemoryLayout<UInt32>.size }
+    package var footprint: Int {
+        names.capacity + (ends.capacity + slots.capacity) * MemoryLayout<UInt32>.size + order.footprint
+    }
 
     /// The id of `name`: the one that it has, or the next free index. Throws only when the group is full.
     package mutating func declare(_ name: TopicName) throws(TopicError) -> TopicID {
@@ -46,7 +51,40 @@ package struct TopicTable: Sendable {
         names.append(view: name)
         ends.append(UInt32(names.count))
         slots[freeSlot(for: name)] = id + 1
+        order.insert(id, TopicNameRun(names, ends))
         return TopicID(id)
+    }
+
+    /// Calls `body` with each topic that `pattern` matches, in the order of names; the time grows with the matches, and for
+    /// each `+` with what stands in its place.
+    package func forEach(matching pattern: TopicPattern, _ body: (TopicID) -> Void) {
+        if pattern.kind == .exact {
+            if let id = pattern.bytes.withView({ lookup($0) }) { body(id) }
+        } else {
+            TopicQuery(order, TopicNameRun(names, ends)).search(pattern) { body(TopicID($0)) }
+        }
+    }
+
+    /// The topics below `limit` that `interest` asks for, rising.
+    package func topics(below limit: TopicID, _ interest: Interest) -> [TopicID] {
+        var found: [TopicID] = []
+        for pattern in interest.patterns { forEach(matching: pattern) { if $0 < limit { found.append($0) } } }
+        found.sort()
+        var last: TopicID?
+        found.removeAll { topic in
+            defer { last = topic }
+            return topic == last
+        }
+        guard !interest.exclusions.isEmpty else { return found }
+        // As an index, exclusions cost a topic what of them matches it, however many there are.
+        var exclusions = WatchIndex()
+        for pattern in interest.exclusions { _ = exclusions.add(pattern, for: WatcherID(0)) }
+        var matches = WatchMatches()
+        found.removeAll { topic in
+            withName(of: topic) { exclusions.match($0, into: &matches) }
+            return !matches.watchers.isEmpty
+        }
+        return found
     }
 
     /// The id of the topic called `name`, or nil.
@@ -90,6 +128,7 @@ package struct TopicTable: Sendable {
         while self.count > count {
             let range = range(of: self.count - 1)
             slots[slot(holding: self.count - 1, range)] = 0
+            order.remove(UInt32(self.count - 1), TopicNameRun(names, ends))
             ends.removeLast()
             names.removeSubrange(range)
         }
@@ -162,6 +201,7 @@ extension TopicTable: Equatable {
             precondition(!range.isEmpty && range.count <= Limits.topicName)
             precondition(names.withView { lookup($0[range]) } == TopicID(UInt32(index)))
         }
+        order.checkInvariants(TopicNameRun(names, ends))
     }
 }
 
@@ -217,6 +257,7 @@ extension TopicTable {
             guard lookup(name) == nil else { throw .value(what: "topic declared twice", value: UInt64(index)) }
             slots[freeSlot(for: name)] = UInt32(index) + 1
         }
+        order = TopicOrder(sorting: TopicNameRun(names, ends))
     }
 
     /// Checks that `text` is whole names of the `lengths` given, each one valid.

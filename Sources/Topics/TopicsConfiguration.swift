@@ -76,7 +76,7 @@ extension TopicsConfiguration {
     private static func read(_ fields: Fields, _ problems: inout Problems) -> TopicsConfiguration {
         var level = standard.defaultLevel
         var admit = standard.admit
-        let items = fields.list("topics", expected: "a list of rules", limit: Limits.patterns, &problems)
+        let items = fields.list("topics", expected: "a list of rules", limit: Limits.topicRules, &problems)
         if let node = fields.node("defaults"), let defaults = Fields(node, defaultKeys, what: "defaults", &problems) {
             level = Self.level(defaults, &problems) ?? level
             admit = defaults.choice("admit", [("all", .all), ("listed", .listed)], &problems) ?? admit

@@ -4,7 +4,7 @@ enum YAMLReader {
     static let sizeLimit = 1 << 20
     /// Lists and mappings within each other; the configuration files have four.
     static let depthLimit = 16
-    /// Values and keys: a topics file of `Limits.patterns` rules has about 28,000.
+    /// Values and keys: a topics file of `Limits.topicRules` rules has about 28,000.
     static let nodeLimit = 1 << 16
 
     /// The document's root, or nil where `problems` says why there is none; what is refused within is reported and marked.

@@ -212,8 +212,10 @@ package struct Refusal: Equatable, Sendable {
 /// A subscription.
 ///
 ///      | request u32 | start u8 | value u64 | patterns u32 × text | exclusions u32 × text | resume u32 × (group u16, offset u64) |
+///      | length u16, filter |
 ///
-/// `resume` names, for groups already read, the next offset; it goes before `start`.
+/// `resume` names, for groups already read, the next offset; it goes before `start`. `filter` says which records of the topics
+/// asked for are wanted, by what is in them; empty: all.
 package struct SubscribeRequest: Equatable, Sendable {
     package enum Start: Equatable, Sendable {
         case beginning
@@ -226,6 +228,7 @@ package struct SubscribeRequest: Equatable, Sendable {
     package var patterns: [String]
     package var exclusions: [String]
     package var resume: [Resume]
+    package var filter: String
 
     package struct Resume: Equatable, Sendable {
         package var group: GroupID
@@ -235,12 +238,15 @@ package struct SubscribeRequest: Equatable, Sendable {
             self.offset = offset
         }
     }
-    package init(request: UInt32, start: Start, patterns: [String], exclusions: [String], resume: [Resume]) {
+    package init(
+        request: UInt32, start: Start, patterns: [String], exclusions: [String], resume: [Resume], filter: String = ""
+    ) {
         self.request = request
         self.start = start
         self.patterns = patterns
         self.exclusions = exclusions
         self.resume = resume
+        self.filter = filter
     }
     package func encode() -> [UInt8] {
         var bytes: [UInt8] = []
@@ -263,6 +269,7 @@ package struct SubscribeRequest: Equatable, Sendable {
             bytes.append(int: line.group.raw)
             bytes.append(int: line.offset.raw)
         }
+        bytes.append(text: filter)
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {
@@ -289,6 +296,7 @@ package struct SubscribeRequest: Equatable, Sendable {
         for _ in 0..<(try decoder.count(limit: Limits.groups, size: 10)) {
             resume.append(Resume(group: GroupID(try decoder.int()), offset: Offset(try decoder.int())))
         }
+        filter = try decoder.text(limit: Limits.filter)
         try decoder.end()
     }
 }
@@ -384,6 +392,19 @@ package struct PickedHeader: Sendable {
         sender = NodeID(view.u16(16))
         group = GroupID(view.u16(18))
         count = Int(view.u32(20))
+    }
+    package static let countOffset = 20
+
+    /// For records of `entry`, of which none have been appended yet.
+    package init(_ entry: EntryHeader) {
+        (baseOffset, timestamp, sender, group, count) = (entry.baseOffset, entry.timestamp, entry.sender, entry.group, 0)
+    }
+    package func encode(into bytes: inout [UInt8]) {
+        bytes.append(int: baseOffset.raw)
+        bytes.append(int: timestamp.raw)
+        bytes.append(int: sender.raw)
+        bytes.append(int: group.raw)
+        bytes.append(int: UInt32(count))
     }
 }
 

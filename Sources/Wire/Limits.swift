@@ -23,8 +23,18 @@ package enum Limits {
     package static let topicLevels = 64
     /// Topics of one group: a topic id's index; 24 bits keep a bitmap under 2 MiB.
     package static let topics = 1 << 24
-    /// Patterns of one subscription.
-    package static let patterns = 4096
+    /// Patterns and exclusions of one subscription: 16,384 of 60 bytes are as much as a message holds.
+    package static let patterns = 1 << 14
+    /// Patterns and exclusions of all subscriptions of one node, at about 200 bytes each.
+    package static let watches = 1 << 20
+    /// A subscription's filter, in UTF-8; parentheses and nots within one another, and names of one path; the last column.
+    package static let filter = 4096
+    package static let filterDepth = 64
+    package static let filterColumn = 4096
+    /// Rules of a topics file.
+    package static let topicRules = 4096
+    /// Bytes of topics' names that go to a subscriber in one message, but for the last one.
+    package static let namesMessage = 128 << 10
     /// Publishers remembered by a group for exactly-once; the longest silent goes first.
     package static let publishers = 1 << 16
     /// Reads of topics' values under way at one node, and of one session: more wait in the client's ring.

@@ -51,6 +51,9 @@
     case readAtOnce = "read-at-once"
     case asOfEarly = "as-of-early"
     case cutBehind = "cut-behind"
+    // Watches.
+    case newTopicUnseen = "new-topic-unseen"
+    case exclusionForgotten = "exclusion-forgotten"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

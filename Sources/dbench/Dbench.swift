@@ -9,8 +9,8 @@ import Wire
 struct Dbench: ParsableCommand, Tool {
     static let configuration = CommandConfiguration(
         commandName: "dbench", abstract: "Publish or receive records as fast as the cluster takes them, and measure.",
-        version: toolVersion, subcommands: [Pub.self, Sub.self])
-    func perform() throws(ToolFailure) -> ExitStatus { throw .usage("say pub or sub") }
+        version: toolVersion, subcommands: [Pub.self, Sub.self, Watchers.self])
+    func perform() throws(ToolFailure) -> ExitStatus { throw .usage("say pub, sub or watchers") }
     static func main() { runToExit() }
 }
 
@@ -18,6 +18,10 @@ struct LoadFlags: ParsableArguments {
     @OptionGroup var connection: ConnectionFlags
     @Option(help: "How many records.") var records = 100_000
     @Option(name: [.short, .long], help: "The topic.") var topic = "bench/run"
+    @Option(help: "So many topics below it, each in turn; 1 is the topic itself.") var topics = 1
+
+    func name(_ index: Int) -> String { topics == 1 ? topic : "\(topic)/\(index)" }
+    var pattern: String { topics == 1 ? topic : "\(topic)/#" }
 }
 
 /// Latencies in microseconds; kept as they are and sorted once.
@@ -56,7 +60,7 @@ struct Pub: ParsableCommand, Tool {
     @Flag(help: "A line for each acknowledgement: records acknowledged so far, CLOCK_MONOTONIC in nanoseconds.") var acks = false
 
     func perform() throws(ToolFailure) -> ExitStatus {
-        guard size >= 16, load.records > 0 else { throw .usage("--size is at least 16, --records at least 1") }
+        guard size >= 16, load.records > 0, load.topics > 0 else { throw .usage("--size is at least 16, --records and --topics at least 1") }
         do throws(ClientError) { return try run() } catch {
             throw ToolFailure(status: error.exitStatus, error.description)
         }
@@ -69,7 +73,9 @@ struct Pub: ParsableCommand, Tool {
         Interrupts.install(leavingAtOnce: .unacknowledged)
         try publisher.connect()
         Interrupts.engage()
-        let topic = try publisher.topic(load.topic)
+        var topics: [TopicHandle] = []
+        for index in 0..<load.topics { topics.append(try publisher.topic(load.name(index))) }
+        try declare(topics, publisher)
         var payload = [UInt8](repeating: 0x61, count: size)
         var latencies = Latencies()
         var sentAt: [UInt64] = []
@@ -78,6 +84,7 @@ struct Pub: ParsableCommand, Tool {
         let before = processorSeconds()
         let start = monotonic()
         var stamp = start
+        var turn = 0
         for number in 0..<load.records where !Interrupts.asked {
             if rate > 0 {
                 let due = start + UInt64(Double(number) / rate * 1e9)
@@ -89,12 +96,13 @@ struct Pub: ParsableCommand, Tool {
                 payload.store(stamp, at: 8)
             }
             while try !payload.withView({ view throws(ClientError) in
-                try publisher.publish(topic, key: .empty, headers: .empty, time: Int64(stamp), payload: view, retain: false)
+                try publisher.publish(topics[turn], key: .empty, headers: .empty, time: Int64(stamp), payload: view, retain: false)
             }) {
                 _ = try publisher.wait(upTo: 1, reading: -1)
                 note(publisher, sentAt, &noted, &latencies)
             }
             sentAt.append(stamp)
+            turn = turn + 1 == topics.count ? 0 : turn + 1
             if number & 255 == 255 { _ = try publisher.wait(upTo: 0, reading: -1) }
             note(publisher, sentAt, &noted, &latencies)
         }
@@ -113,6 +121,14 @@ struct Pub: ParsableCommand, Tool {
                 + "\"started_ns\":\(start),\"finished_ns\":\(end)}", to: 1)
         publisher.close()
         return acknowledged == UInt64(sentAt.count) ? .done : .unacknowledged
+    }
+
+    /// All names are known before the clock starts: declaring is told by itself.
+    private func declare(_ topics: [TopicHandle], _ publisher: Publisher) throws(ClientError) {
+        guard topics.count > 1 else { return }
+        let start = monotonic()
+        while !publisher.knows(topics) { _ = try publisher.wait(upTo: 0.05, reading: -1) }
+        _ = Descriptor.writeLine("declared \(topics.count) topics in \(Double(monotonic() - start) / 1e9) s", to: 2)
     }
 
     /// The number in decimal, at the front; it only grows, so it covers the one before.
@@ -157,7 +173,7 @@ struct Sub: ParsableCommand, Tool {
     private func run() throws(ClientError) -> ExitStatus {
         let options: ClientOptions
         do throws(ToolFailure) { options = try load.connection.resolve() } catch { throw .failed(error.message) }
-        let subscriber = try Subscriber(options, Subscription(patterns: [load.topic]))
+        let subscriber = try Subscriber(options, Subscription(patterns: [load.pattern]))
         try subscriber.connect()
         // The start is the end as it is now: stand there before the publisher is let go.
         var isThere = false

@@ -17,6 +17,7 @@ internal import Wire
               dsub '#' -o @-5m -f '%T %t %s\\n'
               dsub 'plant/#' --as-of 2026-11-21T10:00:00Z -v
               dsub '#' --stats
+              dsub 'plant/#' --filter 'value > 80 and unit == "C"'
 
             Where to begin (-o): beginning, end (default), last (the last value of every topic, then live), an offset N, \
             -N (so many before the end), A..B (offsets from A up to, not including, B; then it ends), s@MS (milliseconds since \
@@ -35,6 +36,10 @@ internal import Wire
         name: .customShort("T"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Leave these topics out; repeat for more.", valueName: "pattern"))
     var excluded: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Only records for which this holds, as in: value > 80 and (unit == \"C\" or not ok); see docs/FILTERS.md.", valueName: "expression"))
+    var filter = ""
     @OptionGroup var connection: ConnectionFlags
     @OptionGroup(title: "Where to begin and end") var span: SpanFlags
     @OptionGroup(title: "Output") var output: OutputFlags
@@ -42,7 +47,7 @@ internal import Wire
     static func main() { runToExit() }
 
     func perform() throws(ToolFailure) -> ExitStatus {
-        var plan = try WatchPlan(patterns, excluded, span, output, now: Clock.wall())
+        var plan = try WatchPlan(patterns, excluded, filter, span, output, now: Clock.wall())
         var options = try connection.resolve()
         if plan.output == .table { plan.width = Terminal.width(1) ?? 120 }
         // With a time limit there is no looking for a broker beyond it.

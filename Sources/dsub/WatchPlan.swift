@@ -21,7 +21,9 @@ struct WatchPlan {
     /// Columns, for tables.
     var width = 120
 
-    init(_ patterns: [String], _ excluded: [String], _ span: SpanFlags, _ flags: OutputFlags, now: Int64) throws(ToolFailure) {
+    init(
+        _ patterns: [String], _ excluded: [String], _ filter: String, _ span: SpanFlags, _ flags: OutputFlags, now: Int64
+    ) throws(ToolFailure) {
         guard !patterns.isEmpty else { throw .usage("no pattern: say what to subscribe to ('#' is everything)") }
         if patterns.count + excluded.count > Limits.patterns {
             throw .usage("more than \(Numbers.grouped(Limits.patterns)) patterns")
@@ -35,6 +37,8 @@ struct WatchPlan {
         let place = try Extent(parsing: span.offset, now: now)
         subscription = Subscription(patterns: patterns)
         subscription.excluded = excluded
+        if filter.utf8.count > Limits.filter { throw .usage("--filter takes more than \(Numbers.grouped(Limits.filter)) bytes") }
+        subscription.filter = filter
         subscription.start = place.start
         subscription.endOffset = place.end
         if span.count == 0 { throw .usage("-c: 0 records is nothing to wait for") }

@@ -24,6 +24,7 @@ struct Status: Decodable {
     let damage: [Hole]
     let entries_repaired: UInt64
     let sessions: Int
+    let watches: Int
 
     struct Hole: Decodable { let place: String }
 }

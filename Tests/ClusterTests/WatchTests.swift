@@ -28,4 +28,51 @@ extension ClusterTests {
         let nobody = try Program("dbroker", ["status", "--watch", "--patience", "0.2", "-b", "127.0.0.1:1"], in: cluster.url)
         #expect(try await nobody.status(within: 10) == 69)
     }
+
+    @Test func aFilterPicksRecordsAtTheBrokerLiveAndFromTheLog() async throws {
+        let cluster = try Cluster()
+        try await cluster.untilLive()
+        let filter = "value >= 5 and (unit == \"C\" or not ok) and topic != \"f/2\""
+        let live = try cluster.program(
+            "dsub", ["f..g", "-T", "f/3", "-o", "beginning", "-c", "10", "-f", "%t %s\\n", "--filter", filter])
+        var lines: [String] = []
+        var expected: [String] = []
+        for number in 0..<200 {
+            let topic = "f/\(number % 4)"
+            let unit = number % 3 == 0 ? "F" : "C"
+            let payload = "{\"value\":\(number % 9),\"unit\":\"\(unit)\",\"ok\":\(number % 5 == 0)}"
+            lines.append("\(topic) \(payload)")
+            if number % 9 >= 5, unit == "C" || number % 5 != 0, number % 4 < 2 { expected.append("\(topic) \(payload)") }
+        }
+        for topic in 0..<4 {
+            let own = lines.filter { $0.hasPrefix("f/\(topic) ") }.map { String($0.dropFirst(4)) }
+            let file = try cluster.folder.write(own.joined(separator: "\n") + "\n", to: "in\(topic)")
+            try await cluster.program("dpub", ["f/\(topic)"], input: try FileHandle(forReadingFrom: file)).succeeds()
+        }
+        try await live.succeeds()
+        let wanted = (0..<2).flatMap { topic in expected.filter { $0.hasPrefix("f/\(topic) ") } }
+        #expect(live.outputText.split(separator: "\n").map(String.init) == Array(wanted.prefix(10)))
+
+        let read = try cluster.program("dsub", ["#", "-T", "f/3", "-o", "beginning", "-e", "-f", "%t %s\\n", "--filter", filter])
+        try await read.succeeds()
+        #expect(read.outputText.split(separator: "\n").map(String.init) == wanted)
+
+        let wrong = try cluster.program("dsub", ["#", "--filter", "value >> 5"])
+        #expect(try await wrong.status(within: 20) == 64)
+        #expect(wrong.errorText.contains("filter, column 8: a field or a value expected, not \">\""), "\(wrong.errorText)")
+    }
+
+    @Test func tenThousandPatternsInOneSubscriptionFindWhatTheyAskFor() async throws {
+        let cluster = try Cluster(nodes: 1)
+        try await cluster.untilLive([1])
+        let patterns = (0..<10_000).map { $0 % 2 == 0 ? "many/\($0)/+" : "many/\($0)..many/\($0)" }
+        let live = try cluster.program("dsub", patterns + ["-c", "2", "-f", "%t "], at: [1])
+        try await until("the subscription stands") { try await cluster.status(1)?.watches == 10_000 }
+        for topic in ["many/x", "many/4/a", "many/4/a/b", "many/9999/b"] {
+            let file = try cluster.folder.write("one\n", to: "one")
+            try await cluster.program("dpub", [topic], at: [1], input: try FileHandle(forReadingFrom: file)).succeeds()
+        }
+        try await live.succeeds()
+        #expect(live.outputText == "many/4/a many/9999/b ")
+    }
 }

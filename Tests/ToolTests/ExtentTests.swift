@@ -62,7 +62,7 @@ func otherPlacesAreRefused(_ text: String, _ message: String) {
 }
 
 @Test func aRangeEndsByItself() throws {
-    let plan = try WatchPlan(["#"], ["a"], try SpanFlags.reading(["-o", "5..9"]), try OutputFlags.reading([]), now: now)
+    let plan = try WatchPlan(["#"], ["a"], "x > 1", try SpanFlags.reading(["-o", "5..9"]), try OutputFlags.reading([]), now: now)
     #expect(plan.stopsAtEnd)
     #expect(plan.subscription.endOffset == 9)
     #expect(plan.subscription.excluded == ["a"])

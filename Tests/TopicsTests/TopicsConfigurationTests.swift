@@ -215,9 +215,9 @@ import Wire
         #expect(refusedLines("topics: [" + String(repeating: "a,", count: 70_000) + "]") == [
             "topics.yaml:1:131080: the file has too many values; expected at most 65536"
         ])
-        let rules = (0...Limits.patterns).map { "  - {pattern: t\($0), level: 1}\n" }
+        let rules = (0...Limits.topicRules).map { "  - {pattern: t\($0), level: 1}\n" }
         #expect(refusedLines("topics:\n" + rules.joined()) == ["topics.yaml:4098:5: topics: item 4097 of 4097; expected at most 4096"])
-        #expect(try TopicsConfiguration.parse("topics:\n" + rules.dropLast().joined(), file: "t").rules.count == Limits.patterns)
+        #expect(try TopicsConfiguration.parse("topics:\n" + rules.dropLast().joined(), file: "t").rules.count == Limits.topicRules)
         let errors = String(repeating: "  - {pattern: a+, level: 1}\n", count: 130)
         #expect(refusedLines("topics:\n" + errors).count == 101)
         #expect(refusedLines("topics:\n" + errors).last == "and 30 more")

@@ -116,7 +116,7 @@ private let clientMessages: [Message] = [
         let starts: [SubscribeRequest.Start] = [.beginning, .end, .offset(numbers.next()), .time(numbers.next())]
         return SubscribeRequest(
             request: 1, start: starts.randomElement(using: &numbers)!, patterns: numbers.many(4) { $0.text(9) },
-            exclusions: numbers.many(3) { $0.text(9) }, resume: numbers.many(3) { $0.resume() })
+            exclusions: numbers.many(3) { $0.text(9) }, resume: numbers.many(3) { $0.resume() }, filter: numbers.text(30))
     },
     Message("subscribed", { view throws(DecodeError) in try SubscribeAnswer(view) }, { $0.encode() }) { numbers in
         SubscribeAnswer(request: 1, ends: numbers.many(3) { $0.resume() })

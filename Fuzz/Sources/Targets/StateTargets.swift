@@ -8,7 +8,7 @@ package enum StateTargets {
     package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [
         ("ring", ring), ("admit", admit), ("checkpoint", checkpoint), ("pattern", pattern), ("topics-yaml", topicsYAML),
         ("node-yaml", nodeYAML),
-    ]
+    ] + WatchTargets.all
 
     /// A mirror of another node's ring, read to a tail that its row claims, as the node reads it: the first eight bytes say
     /// where reading begins, the next four how far it goes, as the node has checked it.

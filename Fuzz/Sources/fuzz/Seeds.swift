@@ -24,7 +24,7 @@ enum Seeds {
             ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]),
             ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("store", store()), ("ring", ring()),
             ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open)]),
-            ("checkpoint", checkpoint()), ("pattern", patterns), ("topics-yaml", [Array(topics.utf8)]),
+            ("checkpoint", checkpoint()), ("pattern", patterns), ("filter", filters), ("watches", watches), ("topics-yaml", [Array(topics.utf8)]),
             ("node-yaml", [Array(node.utf8)]), ("csv", csv), ("json", json), ("hello", hello()), ("knock", [[UInt8](repeating: 0, count: 52)]),
         ]
     }
@@ -130,7 +130,7 @@ enum Seeds {
     private static func client() -> [[UInt8]] {
         let subscribe = SubscribeRequest(
             request: 1, start: .time(5), patterns: ["factory/#"], exclusions: ["factory/2/+"],
-            resume: [.init(group: .durable, offset: Offset(7))])
+            resume: [.init(group: .durable, offset: Offset(7))], filter: "value > 80")
         var acknowledgement: [UInt8] = [4]
         Acknowledgement(group: .durable, epoch: 1, last: 9).encode(into: &acknowledgement)
         var position: [UInt8] = [8]
@@ -183,6 +183,13 @@ enum Seeds {
 
     private static let patterns: [[UInt8]] = [
         "factory/+/t\nfactory/1/t", "a..b/c\nb", "#\n$SYS/x", "a/#\na", "127.0.0.1:7421\nx", "[::1]:7421\nx", "é/ü\né/ü",
+    ].map { Array($0.utf8) }
+    private static let filters: [[UInt8]] = [
+        "value > 80 and unit == \"C\"\n{\"value\": 81.5, \"unit\": \"C\"}", "not (a.b.0 == null or ok) and json:\"x y\" != true\n{\"a\":{\"b\":[1]}}",
+        "column:2 >= -1e3 or topic < key\na,\"b \"\"c\",3", "header:unit == payload\n\u{4}\0unit\u{1}\0C", "a == \"\\\"\"\n{\"a\":\"\\u0022\\n\"}",
+    ].map { Array($0.utf8) }
+    private static let watches: [[UInt8]] = [
+        "+a/+\n+a/#\n+b..c\n!a/x\na/x\na\nb/y\nc!\n-\na/x\n+#\n$S\na//b", "+..b\n+a..\n+$a..z\n+a/b\na/b\n$b\n-\n-\n-\nb",
     ].map { Array($0.utf8) }
     private static let topics = """
         topics:

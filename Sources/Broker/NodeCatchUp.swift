@@ -1,0 +1,114 @@
+internal import Topics
+internal import Wire
+
+/// Sessions that are behind read the log by pages, and join the live ones where the delivered part ends.
+extension Node {
+    /// The session has something to be served that no new entry brings.
+    mutating func noteLagging(_ id: SessionID) {
+        guard !sessions[id]!.isListed else { return }
+        sessions[id]!.isListed = true
+        lagging.append(id)
+    }
+
+    /// A view begins: whoever was live goes on in the log, where the delivered part ends.
+    mutating func lagAllSessions() {
+        for id in sessionOrder where sessions[id]!.isSubscribed {
+            for group in 0..<sessions[id]!.cursors.count where GroupID(UInt16(group)) != .unordered && sessions[id]!.cursors[group].isLive {
+                sessions[id]!.cursors[group].isLive = false
+                sessions[id]!.cursors[group].next = live!.groups[group].deliveredEnd.number
+            }
+            noteLagging(id)
+        }
+    }
+
+    mutating func readDone(_ token: ReadToken, _ group: GroupID, _ first: EntryNumber, _ bytes: OwnedBytes, into out: inout [Directive]) {
+        switch token {
+        case .peer(let node, let from): answerFetch(node, from: from, bytes: first == from ? bytes.view : .empty, into: &out)
+        case .session(let id, let generation):
+            guard sessions[id]?.generation == generation, sessions[id]!.isSubscribed else { return }
+            sessions[id]!.cursors[group.index].isReading = false
+            if first > sessions[id]!.cursors[group.index].next { sessions[id]!.cursors[group.index].next = first }
+            sessions[id]!.cursors[group.index].page = bytes.view.isEmpty ? nil : bytes
+            sessions[id]!.cursors[group.index].pageAt = 0
+        }
+    }
+
+    /// Hands pages of the log to the sessions that are behind, as far as their rings have room.
+    mutating func serveLagging(into out: inout [Directive]) {
+        guard let groups = live?.groups.count, !lagging.isEmpty else { return }
+        let listed = lagging
+        lagging.removeAll(keepingCapacity: true)
+        for id in listed {
+            sessions[id]!.isListed = false
+            guard sessions[id]!.isSubscribed else { continue }
+            for group in 0..<groups where !sessions[id]!.cursors[group].isLive && !sessions[id]!.cursors[group].isReading {
+                serve(id, GroupID(UInt16(group)), into: &out)
+            }
+            if sessions[id]!.cursors[GroupID.unordered.index].skipped > 0 { tellPosition(id, .unordered, into: &out) }
+            if !sessions[id]!.cursors.allSatisfy(\.isSettled) { noteLagging(id) }
+        }
+    }
+
+    private mutating func serve(_ id: SessionID, _ group: GroupID, into out: inout [Directive]) {
+        let end = live!.groups[group.index].deliveredEnd
+        guard sendNames(to: id, group: group, into: &out) else { return }
+        guard emptyPage(id, group, below: end.number, into: &out) else { return }
+        let next = sessions[id]!.cursors[group.index].next
+        if next >= end.number || planted(.liveTooEarly) && end.number.raw - next.raw < 3 {
+            guard live!.groups[group.index].carried == nil else { return }
+            if tellPosition(id, group, into: &out) { sessions[id]!.cursors[group.index].isLive = true }
+            return
+        }
+        guard sessions[id]!.space > 0 else { return }
+        sessions[id]!.cursors[group.index].isReading = true
+        let token = ReadToken.session(id, generation: sessions[id]!.generation)
+        out.append(.disk(.read(token, group, from: next, below: end.number, maximumBytes: 256 << 10)))
+    }
+
+    /// Hands the page over, entry by entry. False: some of it is left, the ring is full.
+    private mutating func emptyPage(_ id: SessionID, _ group: GroupID, below end: EntryNumber, into out: inout [Directive]) -> Bool {
+        guard let page = sessions[id]!.cursors[group.index].page else { return true }
+        var at = sessions[id]!.cursors[group.index].pageAt
+        while at < page.view.count, let header = try? EntryHeader(page.view.from(at)), header.number < end {
+            let body = page.view[at + EntryHeader.size..<at + header.length]
+            if header.number >= sessions[id]!.cursors[group.index].next, header.endOffset > sessions[id]!.cursors[group.index].firstOffset {
+                guard handPage(header, body, page, to: id, into: &out) else {
+                    sessions[id]!.cursors[group.index].pageAt = at
+                    return false
+                }
+            }
+            if header.number >= sessions[id]!.cursors[group.index].next { sessions[id]!.cursors[group.index].next = header.number.next }
+            at += header.length
+        }
+        sessions[id]!.cursors[group.index].page = nil
+        return true
+    }
+
+    private mutating func handPage(
+        _ header: EntryHeader, _ body: ByteView, _ page: OwnedBytes, to id: SessionID, into out: inout [Directive]
+    ) -> Bool {
+        guard let watcher = sessions[id]!.watcher else { return handAll(header, body, page, to: id, into: &out) }
+        let sets = watches.sets[header.group.index]
+        var runs: [RecordRun] = []
+        // A session's sets are few; the answer for the last one serves most records.
+        var last = (set: 0, isWanted: false)
+        walkRuns(body, { topic in
+            let set = sets.set(of: topic)
+            if set != last.set { last = (set, sets.contains(watcher, inSet: set)) }
+            return last.isWanted ? 1 : 0
+        }) { runs.append($1) }
+        return hand(header, body, page, runs, to: id, into: &out)
+    }
+
+    /// All that the session wants before the delivered end has been sent. False: no room to say so.
+    @discardableResult
+    private mutating func tellPosition(_ id: SessionID, _ group: GroupID, into out: inout [Directive]) -> Bool {
+        let offset = group == .unordered ? Offset(0) : live!.groups[group.index].deliveredEnd.offset
+        guard sessions[id]!.space >= Session.cost(18) else { return false }
+        var bytes: [UInt8] = []
+        Position(group: group, skipped: sessions[id]!.cursors[group.index].skipped, offset: offset).encode(into: &bytes)
+        sessions[id]!.cursors[group.index].skipped = 0
+        send(id, .position, bytes, into: &out)
+        return true
+    }
+}
