@@ -77,13 +77,15 @@ let package = Package(
         .executableTarget(
             name: "dbench", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
 
+        // What tests measure by.
+        .target(name: "TestClock", path: "Tests/TestClock", swiftSettings: settings),
         .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: settings),
         .testTarget(name: "ReplicationTests", dependencies: ["Replication", "Wire"], swiftSettings: settings),
         .testTarget(name: "MembershipTests", dependencies: ["Membership", "Wire"], swiftSettings: settings),
-        .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire"], swiftSettings: settings),
-        .testTarget(name: "FoldingTests", dependencies: ["Folding", "Wire"], swiftSettings: settings),
+        .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire", "TestClock"], swiftSettings: settings),
+        .testTarget(name: "FoldingTests", dependencies: ["Folding", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem"], swiftSettings: settings),
-        .testTarget(name: "StoreTests", dependencies: ["Store", "Journal", "Broker", "Replication", "Storage", "Wire"], swiftSettings: settings),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "Journal", "Broker", "Replication", "Storage", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
         // Real processes: brokers, publishers, subscribers, killed and started again.

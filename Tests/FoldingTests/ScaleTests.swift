@@ -1,4 +1,5 @@
 import Folding
+import TestClock
 import Testing
 import Wire
 
@@ -12,7 +13,7 @@ import Wire
 
     private func folded(_ topics: [TopicDemand], _ options: FoldOptions, _ what: String) throws -> FoldPlan {
         var plan: FoldPlan?
-        let time = try ContinuousClock().measure { plan = try FoldPlan(topics, options) }
+        let time = try processorTime { plan = try FoldPlan(topics, options) }
         let made = try #require(plan)
         made.checkInvariants()
         let one = FoldBaselines(topics, options).oneForAll

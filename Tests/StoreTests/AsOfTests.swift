@@ -2,6 +2,7 @@ import Broker
 import Journal
 import Storage
 import Store
+import TestClock
 import Testing
 import Wire
 
@@ -22,7 +23,6 @@ import Wire
             versions += count
         }
         var index = ValueIndex()
-        let clock = ContinuousClock()
         var single: [Duration] = []
         var compared = 0
         for question in 0..<100_000 {
@@ -31,7 +31,7 @@ import Wire
             let count = question % 10 == 0 ? 1 + dice.below(40) : 1
             let asked = Array(first..<min(first + count, topics))
             var found: [Int: History.Version] = [:]
-            let took = try clock.measure { found = try history.found(asked, at: at, &index) }
+            let took = try processorTime { found = try history.found(asked, at: at, &index) }
             if count == 1 { single.append(took) }
             for topic in asked where found[topic] != history.expected(topic, at: at) {
                 Issue.record("topic \(topic) at \(at): \(String(describing: found[topic])), not \(String(describing: history.expected(topic, at: at)))")
