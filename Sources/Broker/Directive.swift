@@ -36,6 +36,8 @@ package enum DiskJob: Sendable {
     /// Append entries copied from another node, as they lie in its log.
     case appendCopy(GroupID, OwnedBytes)
     case truncate(GroupID, EntryNumber)
+    /// Begin the log of a group that no disk keeps anew: the next entry is the one behind this end.
+    case begin(GroupID, LogEnd)
     /// Close the segment; the next begins with `checkpoint`.
     case roll(GroupID, checkpoint: [UInt8])
     /// Sync all that was appended, then replace the member state; answered by `saved`.

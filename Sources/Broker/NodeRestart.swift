@@ -240,6 +240,8 @@ extension Node {
         }
         guard proposal.view.contains(me) else { return }
         for state in volatile { states[state.group.index] = state }
+        // What came before this node was a member it does not have.
+        out.append(.disk(.begin(.ordered, states[GroupID.ordered.index].end)))
         learner?.welcome = proposal
         copy?.target = end
         out.append(.log("admitted to \(proposal.view), \(end.number.raw - min(end.number.raw, states[0].end.number.raw)) entries behind"))

@@ -13,7 +13,8 @@ package struct Journal<D: Disk> {
     package let durable: Log<D>
     /// Reads that met damage, until it is repaired.
     var parked: [DiskJob] = []
-    package let ordered: Log<MemoryDisk>
+    package private(set) var ordered: Log<MemoryDisk>
+    private let orderedOptions: LogOptions
     private let states: StateFile<D>
     /// Versions of topics, made when they are asked for.
     var durableValues = ValueIndex()
@@ -40,9 +41,10 @@ package struct Journal<D: Disk> {
         package let journal: Journal<D>
     }
 
-    private init(durable: Log<D>, ordered: Log<MemoryDisk>, states: StateFile<D>) {
+    private init(durable: Log<D>, ordered: Log<MemoryDisk>, options: LogOptions, states: StateFile<D>) {
         self.durable = durable
         self.ordered = ordered
+        orderedOptions = options
         self.states = states
     }
 
@@ -69,7 +71,7 @@ package struct Journal<D: Disk> {
         volatile.segmentBytes = min(options.segmentBytes, orderedSegment)
         let (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: volatile)
         let states = [try stateOrEnd(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
-        let journal = Journal(durable: durable, ordered: ordered, states: files)
+        let journal = Journal(durable: durable, ordered: ordered, options: volatile, states: files)
         return Opened(holes: try journal.holes(), state: state, states: states, recovery: recovery, journal: journal)
     }
 
@@ -130,6 +132,12 @@ package struct Journal<D: Disk> {
             durableTold = min(durableTold, durable.end.number)
             orderedTold = min(orderedTold, ordered.end.number)
             try unpark(into: &results)
+        case .begin(let group, let end):
+            precondition(group == .ordered, "only a log in memory begins anew")
+            (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: orderedOptions, from: end)
+            orderedTold = end.number
+            orderedValues = ValueIndex(budget: 8 << 20)
+            orderedLeft = OrderedLeft()
         case .roll(let group, let checkpoint):
             try flush()
             if group == .durable { try durable.roll(checkpoint: checkpoint) } else {

@@ -9,19 +9,20 @@ private struct Listing {
 }
 
 extension Log {
-    /// Opens a group's log, or begins one. Reads the last segment whole, of the closed ones header and size.
+    /// Opens a group's log, or begins one, where there is none with what comes after `beginning`. Reads the last segment whole, of the closed ones header and size.
     ///
     /// Of the last segment's tail, what nothing shows to have been on the disk is cut, to the longest run of whole entries;
     /// the rest is written once more and synced, so that it is on the disk even if an earlier sync had failed. Where
     /// something is damaged nothing is written at all.
     package static func open(
-        _ disk: D, group: GroupID, options: LogOptions = LogOptions()
+        _ disk: D, group: GroupID, options: LogOptions = LogOptions(), from beginning: LogEnd = LogEnd()
     ) throws(StorageError) -> (log: Log, recovery: Recovery) {
         let directory = directory(of: group)
         try disk.createDirectory(directory)
         try disk.syncDirectory("")
         try finishRepair(disk, directory, try disk.list(directory).filter { $0.hasSuffix(SegmentName.log) })
         var listing = try list(disk, directory)
+        if listing.segments.isEmpty, listing.mark.first == .zero { (listing.mark.first, listing.mark.base) = (beginning.number, beginning.offset) }
         if listing.segments.isEmpty {
             let start = LogEnd(number: listing.mark.first, offset: listing.mark.base, key: .zero)
             let header = SegmentHeader(group: group, start: start, bytesBefore: 0, firstBefore: .zero)

@@ -3,7 +3,8 @@ package import Wire
 /// The last version of each topic of a group: what conditional puts are judged by. Part of the replicated state: it changes only in
 /// the group's order.
 ///
-///      heads  | 0 | (offset + 1) × 2 | (offset + 1) × 2 + 1 | …     by topic id; 0: no record yet; odd: the last one is a remove
+///      heads  | 0 | (offset + 1) × 2 | (offset + 1) × 2 + 1 | …     by topic id; 0: no record yet; odd: the last one is a remove;
+///                                                                   never ends with 0
 ///
 /// 8 bytes a topic. Where each version lies, and those before it, the log knows (`VersionRun`).
 package struct HeadTable: Equatable, Sendable {
@@ -85,6 +86,8 @@ package struct HeadTable: Equatable, Sendable {
             let last = undo.removeLast()
             heads[Int(last.topic)] = last.raw
         }
+        // As before the newest topics had a record: equal states have equal tables.
+        while heads.last == 0 { heads.removeLast() }
     }
 
     /// `| count u32 | 0 u32 | count × u64 |`.

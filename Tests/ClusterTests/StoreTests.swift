@@ -81,6 +81,19 @@ extension ClusterTests {
         #expect(past.outputText == "t/seq \(count)\n")
     }
 
+    @Test func aNodeThatComesBackTakesPartInTopicsOfMemory() async throws {
+        let cluster = try Cluster()
+        try await cluster.untilLive()
+        for value in 1...3 { _ = try await put(cluster, ["live/a", "\(value)"], at: [value]) }
+        try await cluster.kill(3)
+        _ = try await put(cluster, ["live/a", "4"], at: [1, 2])
+        try cluster.start(3)
+        try await cluster.untilLive(settled: true)
+        #expect(try await put(cluster, ["live/a", "5", "--if-version", "3"], at: [3]).version == 4)
+        for node in 1...3 { #expect(try await get(cluster, ["live/a"], at: [node]) == "5\n", "node \(node)") }
+        #expect(cluster.nodes[3]?.isRunning == true, "\(cluster.log(3))")
+    }
+
     private func dbroker(_ cluster: Cluster, _ command: String, _ arguments: [String], at nodes: [Int]) throws -> Program {
         try Program("dbroker", [command] + arguments + ["-b", cluster.addresses(nodes)], in: cluster.url)
     }
