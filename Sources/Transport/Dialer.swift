@@ -25,6 +25,17 @@ internal import Synchronization
         let source: [UInt8]
     }
 
+    /// Look-ups under way in this process. It does not end before them: libfabric takes its own memory down at exit, under the
+    /// feet of whoever is in it.
+    private static let underWay = Atomic<Int>(0)
+    private static let waitsAtExit: Void = {
+        atexit {
+            for _ in 0..<Dialer.exitMilliseconds where Dialer.underWay.load(ordering: .acquiring) > 0 { usleep(1000) }
+        }
+    }()
+    /// librdmacm gives an address up after two seconds.
+    private static let exitMilliseconds = 5000
+
     private let answers = Mutex<[Answer]>([])
     /// Readable when there are answers (eventfd).
     let ready: Int32
@@ -37,16 +48,22 @@ internal import Synchronization
 
     /// Asks on a thread of its own, which keeps this object until it has its answer (pthread_create).
     func ask(_ question: Question) {
+        _ = Self.waitsAtExit
+        Self.underWay.add(1, ordering: .relaxed)
         let work = unsafe Unmanaged.passRetained(Work(self, question))
         var thread = pthread_t()
         let status = unsafe pthread_create(&thread, nil, { context in
             // Lifetime: retained above for this thread, which releases it once.
-            let work = unsafe Unmanaged<Work>.fromOpaque(context!).takeRetainedValue()
+            _ = Self.waitsAtExit
+        Self.underWay.add(1, ordering: .relaxed)
+        let work = unsafe Unmanaged<Work>.fromOpaque(context!).takeRetainedValue()
             work.dialer.answer(work.question)
+            Dialer.underWay.subtract(1, ordering: .releasing)
             return nil
         }, work.toOpaque())
         guard status == 0 else {
             unsafe work.release()
+            Self.underWay.subtract(1, ordering: .relaxed)
             return add(Answer(link: question.link, outcome: .failure(.failed(call: "pthread_create", why: Fabric.words(status)))))
         }
         pthread_detach(thread)

@@ -80,6 +80,16 @@ extension Links {
             try exchange(pair)
         }
 
+        @Test(.disabled(if: overTCP, "nothing is looked up beside the loop"), arguments: [0, 20, 100] as [UInt32])
+        func aProcessMayEndWhileAnAddressIsLookedUp(_ milliseconds: UInt32) async {
+            await #expect(processExitsWith: .success) { [milliseconds = milliseconds as UInt32] in
+                let station = try Station(clientOptions())
+                _ = try station.transport.connect(host: "10.77.0.9", port: 7421)
+                usleep(milliseconds * 1000)
+                exit(0)
+            }
+        }
+
         @Test(.disabled(if: overTCP, "there is nothing to choose between"))
         func whatWasChosenForAnAddressWithoutAMachineIsChosenAnewForTheNext() throws {
             let a = try Station(nodeOptions(1))

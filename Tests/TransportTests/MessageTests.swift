@@ -212,8 +212,11 @@ extension Links {
         }
 
         @Test func aWholeRingSentRightBeforeTheCloseIsStillReceived() throws {
-            let pair = try Pair()
-            let body = pattern(6, 4000)
+            var options = nodeOptions(1)
+            // Over RDMA more than the device sends at once: a disconnect must not overtake the rest.
+            options.messageRing = overTCP ? 64 << 10 : 4 << 20
+            let pair = try Pair(options)
+            let body = pattern(6, options.messageRing / 17)
             var sent = 0
             while body.withView({ pair.b.transport.send(pair.atB, kind: 1, $0) }) { sent += 1 }
             pair.b.transport.flush()
@@ -231,7 +234,7 @@ extension Links {
                 return !pair.a.downs.isEmpty
             })
             take()
-            #expect(got == sent && sent == 16)
+            #expect(got == sent && sent >= 16)
         }
 
         @Test func aPeerThatLiesAboutItsTailIsPutDown() throws {
