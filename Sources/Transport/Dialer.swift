@@ -54,9 +54,7 @@ internal import Synchronization
         var thread = pthread_t()
         let status = unsafe pthread_create(&thread, nil, { context in
             // Lifetime: retained above for this thread, which releases it once.
-            _ = Self.waitsAtExit
-        Self.underWay.add(1, ordering: .relaxed)
-        let work = unsafe Unmanaged<Work>.fromOpaque(context!).takeRetainedValue()
+            let work = unsafe Unmanaged<Work>.fromOpaque(context!).takeRetainedValue()
             work.dialer.answer(work.question)
             Dialer.underWay.subtract(1, ordering: .releasing)
             return nil
