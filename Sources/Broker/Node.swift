@@ -172,7 +172,11 @@ package struct Node: Sendable {
         if linked.contains(node) { peerDown(node, why: "it connected anew", into: &out) }
         linked.insert(node)
         sendSummary(to: node, into: &out)
-        if live != nil { sendMemberRow(to: node, into: &out) }
+        if live != nil {
+            sendMemberRow(to: node, into: &out)
+            // A pair that was linked only after both had begun the view would never see the other begin it.
+            live!.isRowDirty = true
+        }
         repairPeerUp(node, into: &out)
         tellCluster(into: &out)
     }
