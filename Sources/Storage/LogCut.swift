@@ -7,7 +7,7 @@ extension Log {
     ///
     /// Each step is durable before the next, and each leaves a whole, longer log:
     ///
-    ///     1  the mark no longer says that more was synced
+    ///     1  the mark says how much of what stays was synced: no more, and, since what said so may go, no less
     ///     2  checkpoints above go
     ///     3  segments above go, the newest first
     ///     4  the last segment left is cut, synced, and open again
@@ -17,11 +17,12 @@ extension Log {
         try checkHealthy("truncate")
         guard number < end.number || !damage.isEmpty else { return }
         try poisoning { () throws(StorageError) in
-            if mark.synced > number {
-                var lowered = mark
-                lowered.synced = number
-                try stateFile.save(LogMark.name, lowered.encoded)
-                mark = lowered
+            let stays = min(synced, number)
+            if mark.synced != stays {
+                var changed = mark
+                changed.synced = stays
+                try stateFile.save(LogMark.name, changed.encoded)
+                mark = changed
             }
             while let last = checkpoints.last, last.number > number {
                 try removeDurably(Self.name(checkpoint: last))

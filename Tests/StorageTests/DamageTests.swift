@@ -224,6 +224,25 @@ private func files(_ disk: MemoryDisk, _ suffix: String) throws -> [String] {
         }
     }
 
+    @Test func whatACutLeavesWasOnTheDiskThoughNoEntryIsLeftToSaySo() throws {
+        let disk = MemoryDisk()
+        var samples = Samples(seed: 17)
+        let log = try Log.open(disk, group: GroupID(3), options: small(65_536)).log
+        var starts = [72]
+        for _ in 0..<10 {
+            let sample = samples.next()
+            try log.append(sample)
+            try log.sync()
+            starts.append(starts[starts.count - 1] + EntryHeader.size + sample.batches.count)
+        }
+        try log.truncate(to: EntryNumber(9))
+        let path = try files(disk, ".log")[0]
+        disk.flip(path, at: starts[8] + 20, bits: 4)
+        let recovery = try Log.open(disk, group: GroupID(3), options: small(65_536)).recovery
+        #expect(recovery.torn == nil)
+        #expect(recovery.damage.first?.entries.lowerBound == EntryNumber(8))
+    }
+
     @Test func aTailLostAfterACleanCloseIsDamage() throws {
         for cut in [1, 8, 300] {
             let disk = MemoryDisk()

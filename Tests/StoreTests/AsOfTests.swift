@@ -15,7 +15,7 @@ import Wire
         var dice = Dice(1)
         var time: UInt64 = 1_000
         var versions = 0
-        while versions < 1_000_000 {
+        while versions < scaled(1_000_000) {
             time += UInt64(1 + dice.below(5))
             // Some topics are busy, most are not, some are silent for long.
             let count = 1 + dice.below(64)
@@ -25,7 +25,7 @@ import Wire
         var index = ValueIndex()
         var single: [Duration] = []
         var compared = 0
-        for question in 0..<100_000 {
+        for question in 0..<scaled(100_000) {
             let at = 900 + UInt64(dice.below(Int(time) - 800))
             let first = dice.below(topics)
             let count = question % 10 == 0 ? 1 + dice.below(40) : 1
@@ -39,11 +39,11 @@ import Wire
             }
             compared += asked.count
         }
-        // Warm: the first thousand make the index.
-        let warm = single.dropFirst(1000).sorted()
+        // Warm: the first hundredth makes the index.
+        let warm = single.dropFirst(single.count / 100).sorted()
         let p50 = warm[warm.count / 2], p99 = warm[warm.count * 99 / 100]
-        print("as of: \(versions) versions in \(history.log.segmentCount) segments, 100000 questions, \(compared) values equal; one topic p50 \(p50), p99 \(p99); index \(index.footprint >> 10) KiB")
-        #expect(p99 < .milliseconds(1))
+        print("as of: \(versions) versions in \(history.log.segmentCount) segments, \(scaled(100_000)) questions, \(compared) values equal; one topic p50 \(p50), p99 \(p99); index \(index.footprint >> 10) KiB")
+        if isOptimised { #expect(p99 < .milliseconds(1)) }
     }
 
     @Test func aSmallBudgetChangesNoAnswer() throws {
@@ -52,7 +52,7 @@ import Wire
         for step in 1...3000 { try history.write((0...dice.below(8)).map { _ in (dice.below(300), dice.below(9) == 0) }, time: UInt64(step * 3)) }
         #expect(history.log.segmentCount > 10)
         var index = ValueIndex(budget: 40 << 10)
-        for _ in 0..<1000 {
+        for _ in 0..<scaled(1000) {
             let at = UInt64(dice.below(9_100))
             let found = try history.found(Array(0..<300), at: at, &index)
             for topic in 0..<300 { #expect(found[topic] == history.expected(topic, at: at)) }

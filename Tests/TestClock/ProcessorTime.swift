@@ -13,3 +13,15 @@ private func now() -> Duration {
     _ = unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
 }
+
+/// Whether this build was optimised: bars on time hold only then.
+package var isOptimised: Bool {
+    #if DEBUG
+        false
+    #else
+        true
+    #endif
+}
+
+/// How often to repeat what is asked for `count` times: a twentieth in a debug build, which the thread sanitizer slows further.
+package func scaled(_ count: Int) -> Int { isOptimised ? count : max(1, count / 20) }

@@ -80,7 +80,7 @@ extension Links {
             try exchange(pair)
         }
 
-        @Test(.disabled(if: overTCP, "nothing is looked up beside the loop"), arguments: [0, 20, 100] as [UInt32])
+        @Test(.disabled(if: overTCP, "nothing is looked up beside the loop"), arguments: [0, 100] as [UInt32])
         func aProcessMayEndWhileAnAddressIsLookedUp(_ milliseconds: UInt32) async {
             await #expect(processExitsWith: .success) { [milliseconds = milliseconds as UInt32] in
                 let station = try Station(clientOptions())
