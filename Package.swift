@@ -84,7 +84,7 @@ let package = Package(
         .testTarget(name: "MembershipTests", dependencies: ["Membership", "Wire"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "FoldingTests", dependencies: ["Folding", "Wire", "TestClock"], swiftSettings: settings),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem"], swiftSettings: settings),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem", "TestClock"], swiftSettings: settings),
         .testTarget(name: "StoreTests", dependencies: ["Store", "Journal", "Broker", "Replication", "Storage", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),

@@ -1,4 +1,5 @@
 import Storage
+import TestClock
 import Testing
 import Wire
 
@@ -151,18 +152,18 @@ private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, cr
     @Test(arguments: 0..<8)
     func aCrashKeepsAPrefixWithEverythingSynced(block: Int) {
         var (crashes, torn) = (0, 0)
-        for i in 0..<500 {
+        for i in 0..<scaled(500) {
             let life = live(seed: UInt64(block * 500 + i))
             crashes += life.crashes
             torn += life.torn
             if let problem = life.problem { Issue.record("\(problem)") }
         }
-        #expect(crashes >= 1500 && torn > 20, "\(crashes) crashes, \(torn) torn tails: too tame to prove anything")
+        #expect(crashes >= scaled(1500) && torn > scaled(20), "\(crashes) crashes, \(torn) torn tails: too tame to prove anything")
     }
 
     @Test(arguments: 0..<4)
     func aFullDiskAndACrashKeepAPrefixWithEverythingSynced(block: Int) {
-        for i in 0..<500 {
+        for i in 0..<scaled(500) {
             if let problem = live(seed: UInt64(100_000 + block * 500 + i), fullDisk: true).problem { Issue.record("\(problem)") }
         }
     }
@@ -172,7 +173,7 @@ private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, cr
         var boundary = 0
         var isFinished = false
         while !isFinished {
-            for seed in 0..<12 {
+            for seed in 0..<scaled(12) {
                 let (problem, finished) = story(cutAt: boundary, seed: UInt64(boundary * 1000 + seed))
                 if let problem { Issue.record("cut at \(boundary), seed \(seed): \(problem)") }
                 isFinished = finished
@@ -247,7 +248,7 @@ private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, cr
         world.atLeast = world.entries.count
     }
 
-    @Test(arguments: 0..<300)
+    @Test(arguments: 0..<scaled(300))
     func aCutTailNeverComesBackBehindShorterEntries(seed: Int) throws {
         var random = Seeded(UInt64(seed))
         let disk = MemoryDisk()

@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import TestClock
 import Testing
 import Wire
 
@@ -40,7 +41,7 @@ import Wire
     }
 
     @Test func aFailedSyncPoisonsTheLogUntilItIsOpenedAgain() throws {
-        for seed in 0..<200 {
+        for seed in 0..<scaled(200) {
             var random = Seeded(UInt64(seed))
             let disk = MemoryDisk()
             var samples = Samples(seed: UInt64(seed))
@@ -104,7 +105,7 @@ import Wire
     }
 
     @Test func aStateFileIsReplacedAsAWholeOrNotAtAll() throws {
-        for seed in 0..<1000 {
+        for seed in 0..<scaled(1000) {
             var random = Seeded(UInt64(seed))
             let disk = MemoryDisk()
             let states = StateFile(disk)

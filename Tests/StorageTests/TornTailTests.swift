@@ -1,4 +1,5 @@
 import Storage
+import TestClock
 import Testing
 import Wire
 
@@ -9,11 +10,11 @@ import Wire
     @Test(arguments: 0..<4)
     func aTornTailIsCutToExactlyTheLongestWholePrefix(block: Int) throws {
         var kinds = 0
-        for i in 0..<250 {
+        for i in 0..<scaled(250) {
             let seed = UInt64(block * 250 + i)
             if try tear(seed: seed) { kinds += 1 }
         }
-        #expect(kinds > 100, "\(kinds) tails were torn at all")
+        #expect(kinds > scaled(100), "\(kinds) tails were torn at all")
     }
 
     /// One log on a real disk, torn once beyond what was synced; whether an entry was lost.
