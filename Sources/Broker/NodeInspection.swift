@@ -25,10 +25,24 @@ extension Node {
             + "last here \(one.state.end.key.timestamp.raw), durable \(durable.joined(separator: " "))"
     }
 
-    /// Traps on a broken invariant.
-    package func checkInvariants() {
+    /// Where a running member stands in a group. Nil before it delivers or where it has no view.
+    package struct Standing: Sendable {
+        package let view: View
+        package let origin: LogEnd?
+        package let end: LogEnd
+        package let delivered: LogEnd?
+    }
+
+    /// Checks the invariants, traps on a broken one, and tells where the member stands; nil where it runs no view.
+    /// Changes nothing; it is mutating because a node that is only read would be copied for it.
+    package mutating func inspect(_ group: GroupID) -> Standing? {
+        guard live != nil else { return nil }
+        for index in live!.groups.indices { live!.groups[index].checkInvariants() }
+        return Standing(view: view, origin: origin(of: group), end: end(of: group), delivered: delivered(in: group))
+    }
+    /// The same for the watches, which is a walk over all topics.
+    package func checkWatches() {
         guard let live else { return }
-        for group in live.groups { group.checkInvariants() }
         watches.checkInvariants()
         for (group, sets) in watches.sets.enumerated() {
             precondition(sets.count.index <= live.groups[group].deliveredTopics, "topics are watched that are not delivered")

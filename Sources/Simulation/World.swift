@@ -33,6 +33,8 @@ final class World {
     var isHealing = false
     var digest: UInt64 = 0
     var counts = Report.Counts()
+    /// Turns after which a node was checked.
+    var checks = 0
     let topics: TopicsConfiguration
     let trace: ((String) -> Void)?
     static let epoch: UInt64 = 1_700_000_000_000_000_000
@@ -151,6 +153,7 @@ final class World {
         }
         for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
         for store in stores where !store.isSettled { missing.append("store client \(store.client) waits: \(store.description)") }
+        guard missing.isEmpty else { return missing }
         let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
         for subscriber in subscribers where !subscriber.isLevel(with: end, checker) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
         return missing

@@ -250,12 +250,13 @@ extension World {
     }
 
     func check(_ host: Host) {
-        guard checker.violation == nil, let node = host.node, node.isLive else { return }
-        node.checkInvariants()
+        guard checker.violation == nil, let node = host.node?.inspect(.durable) else { return }
+        checks += 1
+        if checks.isMultiple(of: 32) { host.node!.checkWatches() }
         let view = node.view
-        if let origin = node.origin(of: .durable) {
-            if origin == node.end(of: .durable), checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host) }
-        } else if let end = node.delivered(in: .durable), end.number.raw > 0 {
+        if let origin = node.origin {
+            if origin == node.end, checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host) }
+        } else if let end = node.delivered, end.number.raw > 0 {
             var peaks: [NodeID: UInt64] = [:]
             for other in hosts { peaks[other.id] = other.peak }
             checker.delivered(end.number.raw, chain: end.chain, view: view, at: host.id, peaks: peaks)
