@@ -24,7 +24,11 @@ public final class Publisher {
         let payload: [UInt8]
     }
 
-    public private(set) var statistics = PublisherStatistics()
+    public private(set) var statistics: PublisherStatistics {
+        get { flow.statistics }
+        _modify { yield &flow.statistics }
+    }
+    private var flow: Flow
     private let attachment: Attachment
     private let publisher: PublisherID
     private let isNamed: Bool
@@ -35,12 +39,18 @@ public final class Publisher {
     private var unasked: [Int] = []
     private var asked: [UInt32: [Int]] = [:]
     private var nextRequest: UInt32 = 1
-    private var groups: [Outbound]
+    private var groups: [Outbound] {
+        get { flow.groups }
+        _modify { yield &flow.groups }
+    }
     private var staged: [Staged] = []
     private var stagedHead = 0
     private var stagedBytes = 0
     private var fault: ClientError? {
-        didSet { statistics.failed = unacknowledged }
+        didSet {
+            statistics.failed = unacknowledged
+            flow.isClear = fault == nil && stagedHead == staged.count
+        }
     }
     private var lowestLevel = Level.durable
     private var progress = false
@@ -52,7 +62,8 @@ public final class Publisher {
     private static let stagingLimit = 1 << 20
 
     /// - identity: a name for exactly-once across restarts; nil draws one for this run.
-    /// - batchBytes: a batch is sent when it has grown to this; linger: or when it is this old, seconds.
+    /// - batchBytes: a batch is sent when it has grown to this; linger: or when it is this old, seconds; or at once while nothing is
+    ///   under way.
     /// - minimumLevel: refuse topics of a lower level (0…2).
     public init(_ options: ClientOptions, identity: String?, batchBytes: Int, linger: Double, minimumLevel: Int?) throws(ClientError) {
         attachment = try Attachment(options, name: identity ?? "")
@@ -69,7 +80,7 @@ public final class Publisher {
         self.minimumLevel = minimumLevel ?? 0
         self.linger = UInt64(max(linger, 0) * 1e9)
         let size = min(max(batchBytes, 256), 1 << 20)
-        groups = (0..<GroupID.count).map { Outbound(group: GroupID(UInt16($0)), batchBytes: size) }
+        flow = Flow(batchBytes: size)
     }
 
     /// Blocks until a broker in a running view has been reached.
@@ -82,6 +93,7 @@ public final class Publisher {
         if let handle = handles[name] { return TopicHandle(index: handle) }
         let index = topics.count
         topics.append(Topic(name: name, knowledge: .unasked))
+        flow.addTopic()
         handles[name] = Int32(index)
         unasked.append(index)
         return TopicHandle(index: Int32(index))
@@ -96,7 +108,6 @@ public final class Publisher {
     package func publish(
         _ topic: TopicHandle, key: ByteView, headers: ByteView, time: Int64, payload: ByteView, retain: Bool
     ) throws(ClientError) -> Bool {
-        if let fault { throw fault }
         let index = Int(topic.index)
         guard key.count <= Limits.key, headers.count <= Limits.headers,
             RecordHeader.length(key: key.count, headers: headers.count, payload: payload.count) <= Limits.record
@@ -104,15 +115,19 @@ public final class Publisher {
             throw .tooLarge("a record of \(payload.count) bytes with key \(key.count) and headers \(headers.count); the limit is \(Limits.record) in all, \(Limits.key) for key and for headers")
         }
         let flags = retain ? RecordHeader.retain : 0
-        if stagedHead == staged.count, case .known(let group, let id) = topics[index].knowledge, groups[group.index].opening == .open {
-            guard bytesUnderWay + payload.count < Publisher.window else { return false }
-            add(id, group, flags, time, key, headers, payload)
-            return true
+        switch flow.take(
+            index, flags: flags, time: time, key: key, headers: headers, payload: payload, publisher: publisher, window: Publisher.window)
+        {
+        case .taken: return true
+        case .full: return false
+        case .notYet: break
         }
+        if let fault { throw fault }
         guard stagedBytes < Publisher.stagingLimit else { return false }
+        flow.isClear = false
         staged.append(Staged(topic: index, flags: flags, time: time, key: key.array, headers: headers.array, payload: payload.array))
         stagedBytes += 64 + key.count + headers.count + payload.count
-        count(payload.count)
+        flow.count(payload.count)
         return true
     }
 
@@ -125,28 +140,6 @@ public final class Publisher {
                 try publish(topic, key: key, headers: .empty, time: time, payload: payload, retain: false)
             }
         }
-    }
-
-    private func count(_ bytes: Int) {
-        statistics.sent += 1
-        statistics.payloadBytes += UInt64(bytes)
-    }
-    private var bytesUnderWay: Int { groups[0].bytes + groups[1].bytes + groups[2].bytes }
-
-    private func add(
-        _ topic: TopicID, _ group: GroupID, _ flags: UInt32, _ time: Int64, _ key: ByteView, _ headers: ByteView,
-        _ payload: ByteView, counts: Bool = true
-    ) {
-        if counts { count(payload.count) }
-        if groups[group.index].skips() {
-            statistics.duplicates += 1
-            statistics.acknowledged += 1
-            return
-        }
-        let isNew = groups[group.index].gathered == 0
-        groups[group.index].append(
-            topic: topic, flags: flags, time: time, key: key, headers: headers, payload: payload, publisher: publisher,
-            now: isNew ? Attachment.now() : 0)
     }
 
     /// Sends what is in unfinished batches now.
@@ -178,7 +171,8 @@ public final class Publisher {
         var due = UInt64.max
         let now = Attachment.now()
         for group in 0..<groups.count where groups[group].gathered > 0 {
-            let end = groups[group].builderBegan + linger
+            // With nothing under way there is nothing to wait for: the acknowledgement's round trip gathers the next batch.
+            let end = groups[group].bytes == 0 ? 0 : groups[group].builderBegan + linger
             if end <= now { groups[group].finish(publisher) } else { due = min(due, end) }
         }
         return due
@@ -245,7 +239,10 @@ public final class Publisher {
             guard groups[group.index].opening == .open else { return ask(toOpen: group.index) }
             record.key.withView { key in
                 record.headers.withView { headers in
-                    record.payload.withView { add(id, group, record.flags, record.time, key, headers, $0, counts: false) }
+                    record.payload.withView {
+                        flow.add(
+                            group.index, id, flags: record.flags, time: record.time, key: key, headers: headers, payload: $0, publisher: publisher)
+                    }
                 }
             }
             stagedBytes -= 64 + record.key.count + record.headers.count + record.payload.count
@@ -254,6 +251,7 @@ public final class Publisher {
         }
         staged.removeAll(keepingCapacity: true)
         stagedHead = 0
+        flow.isClear = fault == nil
     }
 }
 
@@ -266,6 +264,7 @@ extension Publisher: AttachmentUser {
             // Ids are asked again: a group that no disk keeps may have begun anew.
             topics[index].knowledge = .unasked
         }
+        flow.forgetTopics()
         unasked = Array(topics.indices)
         asked = [:]
         for group in 0..<groups.count where !groups[group].isEmpty { ask(toOpen: group) }
@@ -304,6 +303,7 @@ extension Publisher: AttachmentUser {
                     return
                 }
                 topics[index].knowledge = .known(group, id)
+                flow.set(index, group, id)
                 lowestLevel = min(lowestLevel, level)
                 statistics.level = lowestLevel.name
                 if groups[group.index].opening == .no { ask(toOpen: group.index) }

@@ -12,7 +12,8 @@ public final class Subscriber {
         public var skipped: UInt64 = 0
     }
     private struct Group {
-        var names: [UInt32: String] = [:]
+        /// By topic id, dense: looked up for each record.
+        var names: [String?] = []
         /// The next offset; nil before anything is known of the group.
         var next: Offset?
         var end: Offset?
@@ -113,7 +114,8 @@ public final class Subscriber {
             groups[index].next = Offset(offset &+ 1)
             if let end = subscription.endOffset, offset >= end { return true }
         }
-        guard let name = groups[index].names[record.header.topic.raw] else {
+        let topic = record.header.topic.index
+        guard topic < groups[index].names.count, let name = groups[index].names[topic] else {
             fault = .failed("the broker sent a record of topic \(record.header.topic.raw) without its name")
             return false
         }
@@ -178,6 +180,13 @@ public final class Subscriber {
         return true
     }
 
+    private func learn(_ name: String, of topic: TopicID, in group: Int) throws(DecodeError) {
+        guard topic.index < Limits.topics else { throw .limit(what: "topic id", value: UInt64(topic.raw), limit: UInt64(Limits.topics)) }
+        let missing = topic.index + 1 - groups[group].names.count
+        if missing > 0 { groups[group].names.append(contentsOf: repeatElement(nil, count: missing)) }
+        groups[group].names[topic.index] = name
+    }
+
     private func position(_ position: Position) {
         guard position.group.index < groups.count else { return }
         skipped += position.skipped
@@ -216,7 +225,7 @@ extension Subscriber: AttachmentUser {
         var resume: [SubscribeRequest.Resume] = []
         for (index, group) in groups.enumerated() {
             if let next = group.next { resume.append(.init(group: GroupID(UInt16(index)), offset: next)) }
-            groups[index].names = [:]
+            groups[index].names = []
         }
         done = 0
         let request = SubscribeRequest(
@@ -234,7 +243,7 @@ extension Subscriber: AttachmentUser {
             case .topicNames:
                 let names = try TopicNames(message)
                 guard names.group.index < groups.count else { return true }
-                for (topic, name) in names.names { groups[names.group.index].names[topic.raw] = name }
+                for (topic, name) in names.names { try learn(name, of: topic, in: names.group.index) }
             case .entry, .records:
                 // Between polls, and after a stop, records stay where they are.
                 guard body != nil, !isStopped else { return false }

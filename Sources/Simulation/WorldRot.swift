@@ -1,3 +1,4 @@
+internal import Broker
 internal import Journal
 internal import Storage
 internal import Wire
@@ -75,6 +76,8 @@ extension World {
     /// The copy is on that disk for good.
     private func holds(_ host: Host, _ entry: EntryHeader) -> Bool {
         guard host.peak > entry.number.raw else { return false }
+        // A learner's copy goes again when it follows somebody else's log: only members of the entry's view, or of a later one, count.
+        guard let node = host.node, node.view.number >= entry.view else { return false }
         if let work = host.work, work.durable.synced <= entry.number { return false }
         return entries(on: host).contains { $0.entry.number == entry.number && $0.entry.chain == entry.chain }
     }

@@ -64,7 +64,9 @@ extension Log {
 
         let position = openSegment.bytes
         let after = position + staged.bytes
-        let ahead = after > zeroed ? max(0, min(options.zeroAhead, reserved - after)) : 0
+        // Zeros spare small syncs a change of the file's extents; a large write pays for that once, and less than for the zeros.
+        let isSmall = staged.bytes < options.zeroAhead / 2
+        let ahead = after > zeroed && isSmall ? max(0, min(options.zeroAhead, reserved - after)) : 0
         do throws(StorageError) {
             try zeros.withView { zeros throws(StorageError) in
                 try staged.withParts(zeros[0..<ahead]) { parts throws(StorageError) in

@@ -59,25 +59,25 @@ package struct BatchHeader: Equatable, Sendable {
 ///
 /// `time` is the publisher's, nanoseconds since 1970, signed; `key`, `hdrs`, `size` are lengths in bytes. Headers are a run
 /// of (u16 length, name, u16 length, value).
-package struct RecordHeader: Sendable {
-    package static let size = 24
+@usableFromInline @frozen package struct RecordHeader: Sendable {
+    @inlinable package static var size: Int { 24 }
     /// Keep as the topic's last value.
     package static let retain: UInt32 = 1
     /// The topic has no value from here on: a remove. The payload is empty by custom, not by rule.
     package static let tombstone: UInt32 = 2
     /// Only where the topic is as the record's `VersionCondition` says; its batch is accepted whole or not at all.
-    package static let conditional: UInt32 = 4
+    @inlinable package static var conditional: UInt32 { 4 }
     package static let knownFlags: UInt32 = 7
 
-    package let topic: TopicID
-    package let flags: UInt32
-    package let time: Int64
-    package let keyLength: Int
-    package let headersLength: Int
-    package let payloadLength: Int
+    @usableFromInline package let topic: TopicID
+    @usableFromInline package let flags: UInt32
+    @usableFromInline package let time: Int64
+    @usableFromInline package let keyLength: Int
+    @usableFromInline package let headersLength: Int
+    @usableFromInline package let payloadLength: Int
 
     /// Reads the header at the start of `view`, which a check has found whole.
-    package init(_ view: ByteView) {
+    @inlinable package init(_ view: ByteView) {
         topic = TopicID(view.u32(0))
         flags = view.u32(4)
         time = view.i64(8)
@@ -85,46 +85,46 @@ package struct RecordHeader: Sendable {
         headersLength = Int(view.u16(18))
         payloadLength = Int(view.u32(20))
     }
-    package var length: Int { align8(Self.size + keyLength + headersLength + payloadLength) }
+    @inlinable package var length: Int { align8(Self.size + keyLength + headersLength + payloadLength) }
 
     /// Bytes that a record takes in a batch.
-    package static func length(key: Int, headers: Int, payload: Int) -> Int { align8(size + key + headers + payload) }
+    @inlinable package static func length(key: Int, headers: Int, payload: Int) -> Int { align8(size + key + headers + payload) }
 }
 
 /// A record as it lies in a batch: the header and views of its parts.
-package struct RecordView: Sendable {
-    package let header: RecordHeader
+@usableFromInline @frozen package struct RecordView: Sendable {
+    @usableFromInline package let header: RecordHeader
     /// Header and all.
-    package let whole: ByteView
+    @usableFromInline package let whole: ByteView
 
     /// `view` starts at a record that a check has found whole.
-    package init(_ view: ByteView) {
+    @inlinable package init(_ view: ByteView) {
         header = RecordHeader(view)
         whole = view[0..<header.length]
     }
-    private var body: ByteView { whole.from(RecordHeader.size) }
-    package var key: ByteView { body[0..<header.keyLength] }
-    package var headers: ByteView { body[header.keyLength..<header.keyLength + header.headersLength] }
+    @inlinable package var body: ByteView { whole.from(RecordHeader.size) }
+    @inlinable package var key: ByteView { body[0..<header.keyLength] }
+    @inlinable package var headers: ByteView { body[header.keyLength..<header.keyLength + header.headersLength] }
     /// The publisher's own: without the condition of a conditional record.
     package var plainHeaders: ByteView {
         header.flags & RecordHeader.conditional != 0 && headers.count >= VersionCondition.size ? headers.from(VersionCondition.size) : headers
     }
-    package var payload: ByteView {
+    @inlinable package var payload: ByteView {
         let start = header.keyLength + header.headersLength
         return body[start..<start + header.payloadLength]
     }
 }
 
 /// Walks the records of a batch's body, or of any run of whole records.
-package struct RecordCursor {
-    package let body: ByteView
-    package private(set) var position = 0
+@usableFromInline @frozen package struct RecordCursor {
+    @usableFromInline package let body: ByteView
+    @usableFromInline package var position = 0
 
-    package init(_ body: ByteView) { self.body = body }
+    @inlinable package init(_ body: ByteView) { self.body = body }
 
     /// The next record as it lies in memory, or nil at the end. Whole records only: `checkRecords` has found so of what came from
     /// a client; where another node's bytes break the rule, walking ends there instead of in a trap at every replica.
-    package mutating func next() -> RecordView? {
+    @inlinable package mutating func next() -> RecordView? {
         guard body.count - position >= RecordHeader.size else { return nil }
         let rest = body.from(position)
         guard RecordHeader(rest).length <= rest.count else { return nil }
@@ -172,41 +172,60 @@ package struct HeaderCursor {
     }
 }
 
-/// Lays a batch out. Capacity is kept from batch to batch.
+/// Lays a batch out, in memory that is zero before: headers and padding cost one write of what is not.
 package struct BatchBuilder: Sendable {
-    package private(set) var bytes: [UInt8] = []
+    /// Zeros behind `used`.
+    private var bytes: [UInt8] = []
+    private var used = 0
+    private let capacity: Int
     package private(set) var count = 0
 
-    package init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+    package init(capacity: Int = 0) { self.capacity = capacity }
 
     package var isEmpty: Bool { count == 0 }
     /// Bytes of the batch if it were finished now.
-    package var length: Int { max(bytes.count, BatchHeader.size) }
+    package var length: Int { max(used, BatchHeader.size) }
 
     /// Appends a record; the caller has checked the lengths against `Limits`.
     package mutating func append(
         topic: TopicID, flags: UInt32 = 0, time: Int64, key: ByteView = .empty, headers: ByteView = .empty, payload: ByteView
     ) {
         precondition(key.count <= Limits.key && headers.count <= Limits.headers && payload.count <= Limits.record)
-        if bytes.isEmpty { bytes.append(contentsOf: repeatElement(0, count: BatchHeader.size)) }
-        bytes.append(int: topic.raw)
-        bytes.append(int: flags)
-        bytes.append(int: time)
-        bytes.append(int: UInt16(key.count))
-        bytes.append(int: UInt16(headers.count))
-        bytes.append(int: UInt32(payload.count))
-        bytes.append(view: key)
-        bytes.append(view: headers)
-        bytes.append(view: payload)
-        bytes.pad8()
+        let start = length
+        let end = start + RecordHeader.length(key: key.count, headers: headers.count, payload: payload.count)
+        makeRoom(end)
+        // Bounds: room for the whole record was made above.
+        unsafe bytes.withUnsafeMutableBytes { all in
+            let record = unsafe all.baseAddress.unsafelyUnwrapped + start
+            unsafe record.storeBytes(of: topic.raw.littleEndian, as: UInt32.self)
+            unsafe record.storeBytes(of: flags.littleEndian, toByteOffset: 4, as: UInt32.self)
+            unsafe record.storeBytes(of: time.littleEndian, toByteOffset: 8, as: Int64.self)
+            unsafe record.storeBytes(of: UInt16(key.count).littleEndian, toByteOffset: 16, as: UInt16.self)
+            unsafe record.storeBytes(of: UInt16(headers.count).littleEndian, toByteOffset: 18, as: UInt16.self)
+            unsafe record.storeBytes(of: UInt32(payload.count).littleEndian, toByteOffset: 20, as: UInt32.self)
+            let body = unsafe record + RecordHeader.size
+            if key.count > 0 { unsafe body.copyMemory(from: key.pointer.unsafelyUnwrapped, byteCount: key.count) }
+            if headers.count > 0 { unsafe (body + key.count).copyMemory(from: headers.pointer.unsafelyUnwrapped, byteCount: headers.count) }
+            if payload.count > 0 {
+                unsafe (body + key.count + headers.count).copyMemory(from: payload.pointer.unsafelyUnwrapped, byteCount: payload.count)
+            }
+        }
+        used = end
         count += 1
+    }
+
+    private mutating func makeRoom(_ end: Int) {
+        guard bytes.count < end else { return }
+        let size = max(end, bytes.isEmpty ? capacity : 2 * bytes.count)
+        bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
     }
 
     /// Writes the header and hands the finished bytes over; the builder is empty afterwards.
     package mutating func finish(
         publisher: PublisherID, epoch: UInt32, sequence: UInt64, group: GroupID, kind: BatchKind = .records
     ) -> [UInt8] {
-        if bytes.isEmpty { bytes.append(contentsOf: repeatElement(0, count: BatchHeader.size)) }
+        makeRoom(length)
+        bytes.removeLast(bytes.count - length)
         bytes.store(UInt32(bytes.count), at: 0)
         bytes.store(publisher.raw, at: 8)
         bytes.store(sequence, at: 16)
@@ -217,6 +236,7 @@ package struct BatchBuilder: Sendable {
         bytes.store(bytes.withView { $0.from(BatchHeader.crcStart).crc32c() }, at: 4)
         let whole = bytes
         bytes = []
+        used = 0
         count = 0
         return whole
     }

@@ -32,11 +32,11 @@ package struct GroupID: Hashable, Comparable, Sendable, CustomStringConvertible 
 }
 
 /// A topic's index within its group, dense from 0 in the order of declaration in the group's log.
-package struct TopicID: Hashable, Comparable, Sendable {
-    package let raw: UInt32
-    package init(_ raw: UInt32) { self.raw = raw }
-    package static func < (a: Self, b: Self) -> Bool { a.raw < b.raw }
-    package var index: Int { Int(raw) }
+@usableFromInline @frozen package struct TopicID: Hashable, Comparable, Sendable {
+    @usableFromInline package let raw: UInt32
+    @inlinable package init(_ raw: UInt32) { self.raw = raw }
+    @inlinable package static func < (a: Self, b: Self) -> Bool { a.raw < b.raw }
+    @inlinable package var index: Int { Int(raw) }
 }
 
 /// A hybrid logical clock reading: nanoseconds since 1970 that never fall, raised by one where the clock stands

@@ -76,17 +76,20 @@ struct Pub: ParsableCommand, Tool {
         var topics: [TopicHandle] = []
         for index in 0..<load.topics { topics.append(try publisher.topic(load.name(index))) }
         try declare(topics, publisher)
+        // Flags are looked up by name each time: not once a record.
+        let (records, rate, text) = (load.records, rate, text)
         var payload = [UInt8](repeating: 0x61, count: size)
         var latencies = Latencies()
         var sentAt: [UInt64] = []
-        sentAt.reserveCapacity(load.records)
+        sentAt.reserveCapacity(records)
         var noted = 0
         let before = processorSeconds()
         let start = monotonic()
         var stamp = start
         var turn = 0
-        for number in 0..<load.records where !Interrupts.asked {
+        for number in 0..<records {
             if rate > 0 {
+                if Interrupts.asked { break }
                 let due = start + UInt64(Double(number) / rate * 1e9)
                 while monotonic() < due { _ = try publisher.wait(upTo: Double(due - min(due, monotonic())) / 1e9, reading: -1); note(publisher, sentAt, &noted, &latencies) }
                 stamp = monotonic()
@@ -103,8 +106,11 @@ struct Pub: ParsableCommand, Tool {
             }
             sentAt.append(stamp)
             turn = turn + 1 == topics.count ? 0 : turn + 1
-            if number & 255 == 255 { _ = try publisher.wait(upTo: 0, reading: -1) }
-            note(publisher, sentAt, &noted, &latencies)
+            if number & 255 == 255 {
+                if Interrupts.asked { break }
+                _ = try publisher.wait(upTo: 0, reading: -1)
+                note(publisher, sentAt, &noted, &latencies)
+            }
         }
         while publisher.unacknowledged > 0 {
             try publisher.flush()

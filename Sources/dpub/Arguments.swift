@@ -68,7 +68,7 @@ struct RunFlags: ParsableArguments {
     var speed: String?
     @Option(help: ArgumentHelp("A batch goes when it has so many bytes: 65536, 64k, 1M.", valueName: "bytes"))
     var batch = "64k"
-    @Option(help: ArgumentHelp("... or when its oldest record has waited so long.", valueName: "ms"))
+    @Option(help: ArgumentHelp("... or when its oldest record has waited so long; at once while none is under way.", valueName: "ms"))
     var linger = 5.0
     @Option(
         name: .customLong("id"),

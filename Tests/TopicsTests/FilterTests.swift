@@ -19,7 +19,8 @@ import Wire
                 run.withView { builder.append(topic: TopicID(0), time: 0, key: key, headers: $0, payload: payload) }
             }
         }
-        return builder.bytes.withView { batch in
+        let batch = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: GroupID(0))
+        return batch.withView { batch in
             Array(topic.utf8).withView { compiled.admits(RecordView(batch.from(BatchHeader.size)), topic: $0) }
         }
     }
