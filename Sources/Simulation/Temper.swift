@@ -78,7 +78,7 @@ struct Temper {
         if random.chance(40) { drawn += [.leave, .leave] }
         if random.chance(40) { drawn += [.rot, .rot] }
         faults = drawn
-        nodes = random.chance(6) ? 6 + random.below(2) : few
+        nodes = random.chance(8) ? 6 + random.below(2) : few
         // By a stream of its own: worlds without them stay as they were.
         var store = SplitMix64(seed: seed, .store)
         stores = store.pick([0, 0, 1, 2, 3])

@@ -29,6 +29,7 @@ extension World {
         counts.faults += 1
         if plan.skip.contains(counts.faults) { return 0 }
         struck.append(counts.faults)
+        if coup(host, token) { return faults.chance(50) ? 2 * temper.suspectAfter : 0 }
         if case .installed = token {
             queue.add(.strike(near: host.index), at: now + faults.scale(Span.microsecond, temper.diskMost))
             return 0
@@ -39,6 +40,30 @@ extension World {
             partition(isOneWay: faults.chance(70), side: hosts.map { $0 === leader || faults.chance(others) }, atLeast: 2 * temper.suspectAfter)
         }
         return faults.chance(50) ? 2 * temper.suspectAfter : 0
+    }
+
+    /// Cuts that make two leaders of one change: the first node to install what was agreed on is cut off before it has told anybody, so
+    /// that the others agree once more; or the leader and the next in line lose one another, so that those between them are led by the
+    /// second while they accept what the first has asked. True: it was done.
+    private func coup(_ host: Host, _ token: SaveToken) -> Bool {
+        let running = hosts.filter(\.isRunning)
+        guard running.count > 3, faults.chance(60) else { return false }
+        switch token {
+        case .installed(let proposal, _):
+            guard !running.contains(where: { $0 !== host && $0.node!.view.number >= proposal.view.number }) else { return false }
+            partition(isOneWay: faults.chance(50), side: hosts.map { $0 === host }, atLeast: 2 * temper.suspectAfter)
+            return true
+        case .accepted:
+            let order = host.node!.view.members.compactMap { member in running.first { $0.id == member } }
+            guard order.count > 3, order[0] !== host else { return false }
+            let pair = [order[0].index, order[1].index]
+            partition(between: { pair.contains($0) && pair.contains($1) }, "\(order[0].id) and \(order[1].id) lose one another", atLeast: 2 * temper.suspectAfter)
+            for id in peerLinks.keys.sorted() where peerLinks[id]!.hosts.allSatisfy({ pair.contains($0) }) {
+                for end in 0...1 { queue.add(.linkDown(link: id, end: end, why: "cut"), at: now + faults.scale(1, 5 * Span.millisecond)) }
+            }
+            return true
+        default: return false
+        }
     }
 
     /// Fault `number` of the plan, unless the plan leaves it out.
@@ -123,10 +148,13 @@ extension World {
 
     private func partition(isOneWay: Bool, side given: [Bool]? = nil, atLeast: UInt64 = 0) {
         let side = given ?? hosts.map { _ in faults.chance(50) }
+        partition(between: { side[$0] && !side[$1] || !isOneWay && !side[$0] && side[$1] }, "\(side)\(isOneWay ? ", one way" : "")", atLeast: atLeast)
+    }
+    private func partition(between isBlocked: (Int, Int) -> Bool, _ what: String, atLeast: UInt64) {
         partitions += 1
-        say("partition \(partitions): \(side)\(isOneWay ? ", one way" : "")")
+        say("partition \(partitions): \(what)")
         for from in hosts.indices {
-            for to in hosts.indices where from != to { blocked[from][to] = side[from] && !side[to] || !isOneWay && !side[from] && side[to] }
+            for to in hosts.indices where from != to { blocked[from][to] = isBlocked(from, to) }
         }
         releaseHeld()
         for id in peerLinks.keys.sorted() {

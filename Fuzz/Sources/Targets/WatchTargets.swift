@@ -18,7 +18,8 @@ package enum WatchTargets {
         // The payload is the key and the headers too, as far as they may be as long.
         let part = payload[0..<min(payload.count, Limits.key)]
         builder.append(topic: TopicID(0), time: 0, key: part, headers: part, payload: payload)
-        builder.bytes.withView { batch in
+        let batch = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: GroupID(0))
+        batch.withView { batch in
             let record = RecordView(batch.from(BatchHeader.size))
             let answer = compiled.admits(record, topic: part)
             precondition(answer == compiled.admits(record, topic: part), "a filter that answers two things")
@@ -55,6 +56,8 @@ package enum WatchTargets {
                 } catch {}
             case UInt8(ascii: "-"): if !there.isEmpty { index.remove(there.removeFirst().id) }
             default:
+                // Only names reach the index: what is none is refused where it comes in.
+                guard isName(line) else { continue }
                 index.match(line, into: &matches)
                 let asked = Set(there.filter { !$0.excludes && $0.pattern.matches(line) }.map(\.watcher))
                 let excluded = Set(there.filter { $0.excludes && $0.pattern.matches(line) }.map(\.watcher))
@@ -71,6 +74,11 @@ package enum WatchTargets {
             table.forEach { id, name in if one.pattern.matches(name) { expected.append(id) } }
             precondition(found.sorted() == expected, "the order of names finds others than the pattern does")
         }
+    }
+
+    private static func isName(_ line: ByteView) -> Bool {
+        do throws(TopicError) { _ = try TopicName(line) } catch { return false }
+        return true
     }
 
     private static func cut(_ view: ByteView) -> (ByteView, ByteView) {
