@@ -31,6 +31,8 @@ final class World {
     var partitions = 0
     var rot: Rot?
     var isHealing = false
+    /// Until then no other fault takes the place of one that was set on a view change.
+    var ambushedUntil: UInt64 = 0
     var digest: UInt64 = 0
     var counts = Report.Counts()
     /// Turns after which a node was checked.
@@ -84,8 +86,9 @@ final class World {
     // MARK: running
 
     func run() -> Report {
-        var left = plan.steps
-        while left > 0, checker.violation == nil, let (time, event) = queue.next() {
+        var left = plan.steps * (temper.isDuel ? 2 : 1)
+        // What was set on a view change is seen through, for as many events again at most.
+        while left > 0 || now < ambushedUntil && left > -plan.steps, checker.violation == nil, let (time, event) = queue.next() {
             now = time
             happen(event)
             left -= 1
@@ -226,6 +229,7 @@ final class World {
         case .heal(let partition): if partition == partitions { unblock() }
         case .fault: fault()
         case .strike(let near):
+            guard now >= ambushedUntil else { return }
             counts.faults += 1
             strike(counts.faults, near: hosts[near])
         case .relief(let index): relieve(hosts[index])

@@ -10,13 +10,15 @@ extension World {
         var gap = faults.scale(temper.faultGap / 8 + 1, 2 * temper.faultGap)
         if faults.chance(temper.onTheHeels) { gap = faults.scale(100 * Span.microsecond, 20 * Span.millisecond) }
         queue.add(.fault, at: now + gap)
+        // One thing at a time, mostly: a second fault would undo what was set on a view change.
+        guard now >= ambushedUntil || faults.chance(20) else { return }
         counts.faults += 1
         strike(counts.faults)
     }
 
     /// The group is changing its view, and `host` has just accepted or begun the next: the time for a fault to hurt.
     func changing(_ host: Host) {
-        guard !isHealing, temper.faultGap > 0, counts.faults > 0, faults.chance(temper.onChange) else { return }
+        guard !isHealing, now >= ambushedUntil, temper.faultGap > 0, counts.faults > 0, faults.chance(temper.onChange) else { return }
         queue.add(.strike(near: host.index), at: now + faults.scale(Span.microsecond, 5 * Span.millisecond))
     }
 
@@ -25,7 +27,9 @@ extension World {
     func ambush(_ host: Host, _ jobs: [DiskJob]) -> UInt64 {
         var token: SaveToken?
         for case .save(_, let one) in jobs { token = one }
-        guard let token, !isHealing, temper.faultGap > 0, counts.faults > 0, faults.chance(temper.onChange) else { return 0 }
+        guard let token, !isHealing, now >= ambushedUntil, temper.faultGap > 0, counts.faults > 0, faults.chance(temper.onChange) else { return 0 }
+        // The leader accepts first; worse it is once others have its proposal.
+        if case .accepted(let acceptance) = token, host.node!.view.members[Int(acceptance.ballot.rank)] == host.id, faults.chance(80) { return 0 }
         counts.faults += 1
         if plan.skip.contains(counts.faults) { return 0 }
         struck.append(counts.faults)
@@ -37,7 +41,8 @@ extension World {
         let leader = hosts.filter(\.isRunning).first { $0.node!.isLive && $0.node!.view.members.first == $0.id } ?? host
         let others = faults.pick([0, 20, 40])
         if faults.chance(40) {
-            partition(isOneWay: faults.chance(70), side: hosts.map { $0 === leader || faults.chance(others) }, atLeast: 2 * temper.suspectAfter)
+            ambushedUntil = now + 2 * temper.suspectAfter
+            partition(isOneWay: faults.chance(80), side: hosts.map { $0 === leader || faults.chance(others) }, atLeast: 2 * temper.suspectAfter)
         }
         return faults.chance(50) ? 2 * temper.suspectAfter : 0
     }
@@ -52,18 +57,20 @@ extension World {
         case .installed(let proposal, _):
             guard !running.contains(where: { $0 !== host && $0.node!.view.number >= proposal.view.number }) else { return false }
             partition(isOneWay: faults.chance(50), side: hosts.map { $0 === host }, atLeast: 2 * temper.suspectAfter)
-            return true
-        case .accepted:
-            let order = host.node!.view.members.compactMap { member in running.first { $0.id == member } }
-            guard order.count > 3, order[0] !== host else { return false }
-            let pair = [order[0].index, order[1].index]
-            partition(between: { pair.contains($0) && pair.contains($1) }, "\(order[0].id) and \(order[1].id) lose one another", atLeast: 2 * temper.suspectAfter)
+        case .accepted(let acceptance):
+            let members = host.node!.view.members
+            let leader = members[Int(acceptance.ballot.rank)]
+            let others = members.filter { member in running.contains { $0.id == member && $0.node!.view.number == host.node!.view.number } }
+            guard leader != host.id, others.count > 3, let place = others.firstIndex(of: leader), place + 1 < others.count else { return false }
+            let pair = [Int(leader.raw) - 1, Int(others[place + 1].raw) - 1]
+            partition(between: { pair.contains($0) && pair.contains($1) }, "\(leader) and \(others[place + 1]) lose one another", atLeast: 2 * temper.suspectAfter)
             for id in peerLinks.keys.sorted() where peerLinks[id]!.hosts.allSatisfy({ pair.contains($0) }) {
                 for end in 0...1 { queue.add(.linkDown(link: id, end: end, why: "cut"), at: now + faults.scale(1, 5 * Span.millisecond)) }
             }
-            return true
         default: return false
         }
+        ambushedUntil = now + 2 * temper.suspectAfter
+        return true
     }
 
     /// Fault `number` of the plan, unless the plan leaves it out.
