@@ -33,6 +33,8 @@ final class ConsumerModel {
     private var round = 0
     private var done: UInt64 = 0
     private var names: [UInt32: String] = [:]
+    /// When it asked last that its group be set back.
+    private var askedAt: UInt64 = 0
 
     init(client: Int, group: Int, seed: UInt64) {
         self.client = client
@@ -71,7 +73,7 @@ final class ConsumerModel {
         case 0: die(world)
         case 1: sayLastWord(world)
         case 2: leave(world)
-        default: break
+        default: if world.temper.hasResets, random.chance(2) { askReset(world) }
         }
     }
 
@@ -79,7 +81,7 @@ final class ConsumerModel {
         guard let link, count > 0 else { return }
         var risen = PartitionSet()
         for receipt in queue.prefix(count) {
-            world.groups.did(group, receipt.offset, client)
+            world.groups.did(group, receipt.offset, client, at: world.now)
             if receipt.round == round { done += 1 }
             guard receipt.since == owned[receipt.partition] else { continue }
             confirmed[receipt.partition] = max(confirmed[receipt.partition], receipt.offset + 1)
@@ -95,6 +97,15 @@ final class ConsumerModel {
         state = .leaving
         since = world.now
         world.toNode(link, .confirm, ConsumerConfirm(request: 9, generation: generation, done: done, places: []).encode())
+    }
+
+    /// An operator by this member's link: all of the group is to come again.
+    private func askReset(_ world: World) {
+        guard let link else { return }
+        askedAt = world.now
+        world.groups.mayReset(group)
+        let order = ConsumerOrder(request: 7, name: plan.name, kind: .reset(.offset(Offset(plan.start))))
+        world.toNode(link, .consumerOrder, order.encode())
     }
 
     /// As with kill -9: what it had in hand is lost with it.
@@ -153,6 +164,7 @@ final class ConsumerModel {
         case .entry: try entry(view, link, world)
         case .records: try picked(view, link, world)
         case .position: _ = try Position(view)
+        case .consumerDone where try ConsumerDone(view).request == 7: world.groups.reset(group, askedAt: askedAt)
         case .consumerDone:
             leave(world)
             forget(world)

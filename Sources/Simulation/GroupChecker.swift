@@ -5,7 +5,10 @@ struct GroupChecker {
     private var holders: [[UInt64: (client: Int, since: UInt32)]] = Array(repeating: [:], count: ConsumerPlan.all.count)
     /// By group, offset and that generation: who was given it.
     private var given: [[Pair: Int]] = Array(repeating: [:], count: ConsumerPlan.all.count)
-    private var finished: [Set<UInt64>] = Array(repeating: [], count: ConsumerPlan.all.count)
+    /// By group and offset: when it was done with last.
+    private var finished: [[UInt64: UInt64]] = Array(repeating: [:], count: ConsumerPlan.all.count)
+    /// Groups that somebody has asked to set back.
+    private var resets: Set<Int> = []
     /// By group: its places after the most entries at which any replica has shown it; and by entries, what all of it comes to.
     private var shown: [(entry: UInt64, places: [UInt64])?] = Array(repeating: nil, count: ConsumerPlan.all.count)
     private var digests: [[UInt64: UInt64]] = Array(repeating: [:], count: ConsumerPlan.all.count)
@@ -22,14 +25,20 @@ struct GroupChecker {
         if let other = given[group].updateValue(client, forKey: Pair(offset: offset, since: since)), other != client {
             return "group \(name): \(offset) is given to \(client) and to \(other) in the same generation \(since)"
         }
-        if finished[group].contains(offset) { repeats += 1 }
+        if finished[group][offset] != nil { repeats += 1 }
         if let (other, theirs) = holders[group].updateValue((client, since), forKey: offset), other != client, isServed(other) {
             return "group \(name): \(offset) is given to \(client) in generation \(since), and \(other) has it in hand since \(theirs)"
         }
         return nil
     }
-    mutating func did(_ group: Int, _ offset: UInt64, _ client: Int) {
-        finished[group].insert(offset)
+    mutating func mayReset(_ group: Int) { resets.insert(group) }
+    /// The group has been set back to its start: what was done with before that was asked for is to be done with again.
+    mutating func reset(_ group: Int, askedAt: UInt64) {
+        finished[group] = finished[group].filter { $0.value >= askedAt }
+    }
+
+    mutating func did(_ group: Int, _ offset: UInt64, _ client: Int, at time: UInt64) {
+        finished[group][offset] = time
         lost(group, offset, client)
     }
     mutating func lost(_ group: Int, _ offset: UInt64, _ client: Int) {
@@ -47,7 +56,7 @@ struct GroupChecker {
             return nil
         }
         guard entry > known.entry else { return nil }
-        for (partition, (place, before)) in zip(places, known.places).enumerated() where place < before {
+        for (partition, (place, before)) in zip(places, known.places).enumerated() where place < before && !resets.contains(group) {
             return "group \(name): partition \(partition) was at \(before) after \(known.entry) entries and is at \(place) after \(entry), at \(node)"
         }
         shown[group] = (entry, places)
@@ -58,7 +67,7 @@ struct GroupChecker {
     func open(_ group: Int, _ history: [String?]) -> [UInt64] {
         let plan = ConsumerPlan.all[group]
         return history.indices.map(UInt64.init).filter { offset in
-            offset >= plan.start && history[Int(offset)].map { plan.wanted.matches($0) } ?? false && !finished[group].contains(offset)
+            offset >= plan.start && history[Int(offset)].map { plan.wanted.matches($0) } ?? false && finished[group][offset] == nil
         }
     }
 }
