@@ -11,6 +11,8 @@ package struct GroupState: Sendable {
     package var publishers = PublisherTable()
     /// Each topic's last version; none in the group that no log keeps.
     package var heads = HeadTable()
+    /// Consumer groups; only in the durable group.
+    package var consumers = ConsumerTable()
     package var end = LogEnd()
 
     package init(group: GroupID) { self.group = group }
@@ -20,6 +22,8 @@ package struct GroupState: Sendable {
         let topics: Int
         var publishers: [PublisherTable.Undo] = []
         var heads: [HeadTable.Undo] = []
+        /// As it was, where the frame changed it.
+        var consumers: ConsumerTable?
         let end: LogEnd
     }
 
@@ -29,7 +33,8 @@ package struct GroupState: Sendable {
         /// Where the accepted batches lie in the frame's body.
         package var runs: [Range<Int>] = []
         package var verdicts: [PublisherTable.Verdict] = []
-        /// Batch by batch: where its first record lies; with a conflict, what is there instead.
+        /// Batch by batch: where its first record lies; with a conflict, what is there instead. Of a change of a consumer group: the
+        /// group's generation behind it.
         package var versions: [Offset] = []
         package var undo: Undo
     }
@@ -45,7 +50,7 @@ package struct GroupState: Sendable {
         // A sender checks what it takes in; a batch that does not parse ends the frame here, at every replica alike.
         while let (header, whole) = (try? cursor.next(verify: false)) ?? nil {
             let base = Offset(end.offset.raw + UInt64(records))
-            let verdict = judge(header, whole, at: key.timestamp, base, &admission.undo)
+            let verdict = judge(header, whole, key, base, &admission.undo)
             admission.verdicts.append(verdict)
             admission.versions.append(version(of: header, whole, verdict, base))
             // Records of an unordered topic were delivered when they came; only what changes the state has a place.
@@ -75,8 +80,9 @@ package struct GroupState: Sendable {
     }
 
     private mutating func judge(
-        _ header: BatchHeader, _ whole: ByteView, at time: Timestamp, _ base: Offset, _ undo: inout Undo
+        _ header: BatchHeader, _ whole: ByteView, _ key: OrderKey, _ base: Offset, _ undo: inout Undo
     ) -> PublisherTable.Verdict {
+        let time = key.timestamp
         switch header.kind {
         case .records where group == .unordered: return .accepted
         case .records:
@@ -99,13 +105,27 @@ package struct GroupState: Sendable {
                 _ = try topics.declare(name)
                 return .accepted
             } catch { return .gap }
+        case .consumers: return judge(whole, of: key.sender, base, &undo)
         }
+    }
+
+    /// A change of the consumer groups: a conflict where something stands in its way, a duplicate where it changes nothing.
+    private mutating func judge(_ whole: ByteView, of node: NodeID, _ base: Offset, _ undo: inout Undo) -> PublisherTable.Verdict {
+        var records = RecordCursor(whole.from(BatchHeader.size))
+        guard group == .durable, let record = records.next(), let change = try? ConsumerChange(record.payload) else { return .gap }
+        guard consumers.obstacle(to: change) == nil else { return .conflict }
+        let before = consumers
+        guard consumers.apply(change, by: node, at: base) else { return .duplicate }
+        if undo.consumers == nil { undo.consumers = before }
+        return .accepted
     }
 
     /// What the publisher of a batch is told.
     private func version(of header: BatchHeader, _ whole: ByteView, _ verdict: PublisherTable.Verdict, _ base: Offset) -> Offset {
         switch verdict {
-        case .accepted: return base
+        case .accepted:
+            guard header.kind == .consumers, let change = try? ConsumerChange(RecordView(whole.from(BatchHeader.size)).payload) else { return base }
+            return Offset(UInt64(consumers[change.name]?.generation ?? 0))
         case .duplicate: return publishers.line(of: header.publisher)?.offset ?? StoreDone.none
         case .conflict:
             guard whole.count >= BatchHeader.size + RecordHeader.size else { return StoreDone.none }
@@ -119,6 +139,7 @@ package struct GroupState: Sendable {
         var heads = undo.heads
         if !planted(.headsKept) { self.heads.takeBack(&heads) }
         for change in undo.publishers.reversed() { publishers.takeBack(change) }
+        if let before = undo.consumers, !planted(.consumersKept) { consumers = before }
         end = undo.end
     }
 
@@ -135,6 +156,7 @@ package struct GroupState: Sendable {
         heads.encode(into: &bytes)
         publishers.encode(into: &bytes)
         topics.encode(into: &bytes)
+        consumers.encode(into: &bytes)
         return bytes
     }
     package init(group: GroupID, decoding view: ByteView) throws(DecodeError) {
@@ -144,7 +166,10 @@ package struct GroupState: Sendable {
         heads = try HeadTable(&decoder)
         publishers = try PublisherTable(&decoder)
         topics = try TopicTable(decoding: &decoder)
+        // Checkpoints of before there were consumer groups end here.
+        if decoder.left > 0 { consumers = try ConsumerTable(&decoder) }
         try decoder.end()
+        guard consumers.isEmpty || group == .durable else { throw .value(what: "consumer groups of \(group)", value: UInt64(consumers.count)) }
         guard heads.count <= topics.count else { throw .value(what: "heads of a checkpoint", value: UInt64(heads.count)) }
     }
 

@@ -12,6 +12,7 @@ package enum Ticket: Sendable {
     case put(SessionID, request: UInt32, last: UInt64)
     /// Nobody: it moves the frontier.
     case marker
+    case consumers(ConsumerTicket)
 }
 
 /// A frame that this node sent and whose batches somebody waits for.
@@ -37,6 +38,8 @@ package struct TailEntry: Sendable {
     package let owner: OwnedBytes?
     package let undo: GroupState.Undo
     package let topicsAfter: Int
+    /// The consumer groups behind it, where it changes them.
+    package let consumersAfter: ConsumerTable?
 }
 
 /// One group at a running member: the clock matrix, the replicated state, and the log's tail (PROTOCOL.md R2–R5, R7).
@@ -54,6 +57,10 @@ package struct LiveGroup: Sendable {
     /// Where the delivered part of the log ends; nothing behind it is shown to anyone.
     package private(set) var deliveredEnd: LogEnd
     package private(set) var deliveredTopics: Int
+    /// The consumer groups where the delivered part ends, and whether they have changed since `takeConsumersChanged`.
+    package private(set) var consumers: ConsumerTable
+    private var consumersChanged = true
+    private let carriedConsumers: ConsumerTable
     /// What the cut that made this view let through: delivered once a quorum has begun the view (R5).
     package private(set) var carried: LogEnd?
     private var own: Deque<OwnFrame> = []
@@ -62,7 +69,7 @@ package struct LiveGroup: Sendable {
 
     package init(
         group: GroupID, view: View, me: Int, base: Timestamp, state: GroupState, deliveredEnd: LogEnd, deliveredTopics: Int,
-        carriedOwn: [OwnFrame]
+        consumers: ConsumerTable, carriedOwn: [OwnFrame]
     ) {
         self.group = group
         self.view = view.number
@@ -71,6 +78,8 @@ package struct LiveGroup: Sendable {
         self.deliveredEnd = deliveredEnd
         self.deliveredTopics = deliveredTopics
         self.carriedOwn = carriedOwn
+        self.consumers = consumers
+        carriedConsumers = state.consumers
         carried = state.end
     }
 
@@ -112,7 +121,7 @@ package struct LiveGroup: Sendable {
         tail.append(
             TailEntry(
                 frame: frame, header: admission.header, body: body, owner: owner, undo: admission.undo,
-                topicsAfter: state.topics.count))
+                topicsAfter: state.topics.count, consumersAfter: admission.undo.consumers == nil ? nil : state.consumers))
         guard frame.rank == matrix.me, let index = own.firstIndex(where: { $0.key == frame.key }) else { return }
         own[index].verdicts = admission.verdicts
         own[index].versions = admission.versions
@@ -164,6 +173,10 @@ package struct LiveGroup: Sendable {
             guard key.timestamp <= matrix.stableLimit(of: entry.frame.rank), key <= durable else { break }
             delivered += 1
             deliveredTopics = entry.topicsAfter
+            if let after = entry.consumersAfter {
+                consumers = after
+                consumersChanged = true
+            }
             if let header = entry.header { advanceDelivered(past: header) }
             var mine: OwnFrame?
             if entry.frame.rank == matrix.me, own.first?.key == key { mine = own.removeFirst() }
@@ -221,7 +234,18 @@ package struct LiveGroup: Sendable {
         guard let end = carried else { return }
         deliveredEnd = end
         if tail.isEmpty { deliveredTopics = state.topics.count } else { deliveredTopics = tail[0].undo.topics }
+        consumers = carriedConsumers
+        consumersChanged = true
         carried = nil
+    }
+
+    /// Somebody is to look at them again.
+    package mutating func noteConsumers() { consumersChanged = true }
+
+    /// Whether the delivered consumer groups have changed since the last call.
+    package mutating func takeConsumersChanged() -> Bool {
+        defer { consumersChanged = false }
+        return consumersChanged
     }
 
     /// Own frames of an earlier view whose acknowledgement waited for the beginning of this one.

@@ -34,6 +34,11 @@ package struct NodeSettings: Sendable {
     package var stuckAfter: UInt64 = 3_000_000_000
     /// Bytes of another's log that are copied in a second, at most.
     package var copyRate = 64 << 20
+    /// How long a member of a consumer group may take to come back by another node when its own has gone, before it is put out; at
+    /// least as long as a node may take to notice that it is cut off, so that it serves nobody any more by then.
+    package var consumerGrace: UInt64 = 1_000_000_000
+    /// How long a member may keep partitions that are to pass on without doing with anything.
+    package var consumerPatience: UInt64 = 30_000_000_000
     /// How long the members of a view that a restart began may take to find one another.
     package var linkGrace: UInt64 = 2_000_000_000
 
@@ -113,6 +118,7 @@ package struct Node: Sendable {
     var waitingSaid = ""
     /// Questions about the values of topics.
     var desk = StoreDesk()
+    var consumers = ConsumerDesk()
     package var counters = Counters()
 
     package struct Counters: Equatable, Sendable {

@@ -16,6 +16,7 @@ extension Node {
             for group in 0..<sessions[id]!.cursors.count where GroupID(UInt16(group)) != .unordered && sessions[id]!.cursors[group].isLive {
                 sessions[id]!.cursors[group].isLive = false
                 sessions[id]!.cursors[group].next = live!.groups[group].deliveredEnd.number
+                if group == GroupID.durable.index { sessions[id]!.share?.scan = live!.groups[group].deliveredEnd.offset.raw }
             }
             noteLagging(id)
         }
@@ -77,7 +78,10 @@ extension Node {
                     return false
                 }
             }
-            if header.number >= sessions[id]!.cursors[group.index].next { sessions[id]!.cursors[group.index].next = header.number.next }
+            if header.number >= sessions[id]!.cursors[group.index].next {
+                sessions[id]!.cursors[group.index].next = header.number.next
+                if group == .durable, let scan = sessions[id]!.share?.scan { sessions[id]!.share!.scan = max(scan, header.endOffset.raw) }
+            }
             at += header.length
         }
         sessions[id]!.cursors[group.index].page = nil

@@ -14,6 +14,7 @@ extension Node {
 
     package mutating func sessionDown(_ id: SessionID) {
         guard sessions[id] != nil else { return }
+        depart(id)
         unsubscribe(id)
         sessions[id] = nil
         sessionOrder.removeAll { $0 == id }
@@ -41,6 +42,9 @@ extension Node {
         case .declare: return try declare(id, try DeclareRequest(body), now: now, into: &out)
         case .open: return open(id, try OpenRequest(body), now: now, into: &out)
         case .subscribe: return subscribe(id, try SubscribeRequest(body), into: &out)
+        case .consume: return consume(id, try ConsumeRequest(body), now: now, into: &out)
+        case .confirm: return confirm(id, try ConsumerConfirm(body), now: now, into: &out)
+        case .consumerOrder: return order(id, try ConsumerOrder(body), now: now, into: &out)
         case .release:
             release(id, try ReleaseRequest(body), into: &out)
             return true
@@ -247,6 +251,9 @@ extension Node {
             case .put(let id, let request, let last):
                 settlePut(own, index, id, request: request, group: group, last: last, into: &out)
             case .marker: desk.isMarkerOut = false
+            case .consumers(let ticket):
+                let version = index < own.versions.count ? own.versions[index].raw : 0
+                settle(ticket, verdict, generation: UInt32(truncatingIfNeeded: version), into: &out)
             case .declare(let job):
                 declares[job]?.left -= 1
                 if declares[job]?.left == 0 { answerDeclare(job, into: &out) }

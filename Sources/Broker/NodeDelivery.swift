@@ -23,6 +23,7 @@ extension Node {
             }
             learnTopics(of: id, upTo: live!.groups[group].deliveredTopics)
         }
+        refreshShares(into: &out)
     }
 
     /// Each topic that is delivered finds its watchers, once.
@@ -34,7 +35,8 @@ extension Node {
         while watches.sets[group.index].count.index < count {
             let topic = watches.sets[group.index].count
             table.withName(of: topic) { watches.index.match($0, into: &matches) }
-            let watchers = planted(.newTopicUnseen) ? [] : matches.watchers
+            var watchers = planted(.newTopicUnseen) ? [] : matches.watchers
+            if group != .durable { watchers.removeAll { sessions[watches.session(of: $0)]!.share != nil } }
             watches.sets[group.index].append(watchers)
             for watcher in watchers { sessions[watches.session(of: watcher)]!.cursors[group.index].unnamed.append(topic) }
         }
@@ -68,6 +70,7 @@ extension Node {
     private mutating func fallBehind(_ id: SessionID, _ header: EntryHeader) {
         sessions[id]!.cursors[header.group.index].isLive = false
         sessions[id]!.cursors[header.group.index].next = header.number
+        sessions[id]!.share?.scan = header.baseOffset.raw
         noteLagging(id)
     }
 
@@ -128,6 +131,11 @@ extension Node {
         let cursor = sessions[id]!.cursors[header.group.index]
         guard header.timestamp >= cursor.firstTime else { return true }
         var runs = runs
+        let isConsumer = sessions[id]!.share != nil
+        if isConsumer {
+            guard servesConsumers, sessions[id]!.share!.hasRoom else { return false }
+            runs = sessions[id]!.share!.wanted(runs, header, body)
+        }
         if let filter = sessions[id]!.filter {
             let topics = live!.groups[header.group.index].state.topics
             runs = admitted(runs, body) { record in topics.withName(of: record.header.topic) { filter.admits(record, topic: $0) } ?? false }
@@ -147,6 +155,7 @@ extension Node {
             guard sessions[id]!.space >= Session.cost(bytes.count) else { return false }
             send(id, .records, bytes, into: &out)
         }
+        if isConsumer { sessions[id]!.share!.hand(runs, header, body) }
         return true
     }
 

@@ -14,6 +14,19 @@ extension Node {
     /// Where `group`'s log ends, delivered or not.
     package func end(of group: GroupID) -> LogEnd { live?.groups[group.index].state.end ?? states[group.index].end }
 
+    /// A consumer group as the delivered log has it: its places by partition, and a digest of all that it is; nil where there is none,
+    /// or no view runs.
+    package func consumers(in name: String) -> (places: [UInt64], digest: UInt64)? {
+        guard let durable = live?.groups[GroupID.durable.index], durable.carried == nil, let group = durable.consumers[name] else { return nil }
+        var digest = UInt64(group.generation)
+        for member in group.members { digest = mix(mix(digest ^ member.id.raw) ^ UInt64(member.node.raw) << 32 ^ UInt64(member.epoch)) }
+        for line in group.lines {
+            digest = mix(mix(digest ^ line.place.raw) ^ (line.owner?.raw ?? 0))
+            digest = mix(mix(digest ^ (line.target?.raw ?? 0)) ^ UInt64(line.since))
+        }
+        return (group.lines.map(\.place.raw), digest)
+    }
+
     /// Where a group stands here, for people: what this node holds and has promised, what is on whose disk.
     package func stand(of group: GroupID) -> String {
         guard let live else { return "no view runs" }
@@ -40,9 +53,12 @@ extension Node {
         for index in live!.groups.indices { live!.groups[index].checkInvariants() }
         return Standing(view: view, origin: origin(of: group), end: end(of: group), delivered: delivered(in: group))
     }
-    /// The same for the watches, which is a walk over all topics.
+    /// The same for watches and consumers, which is a walk over all topics.
     package func checkWatches() {
         guard let live else { return }
+        live.groups[GroupID.durable.index].consumers.checkInvariants()
+        for id in consumers.members { precondition(sessions[id]?.share != nil, "a member without a share") }
+        precondition(sessions.values.allSatisfy { ($0.share != nil) == consumers.members.contains($0.id) }, "a share without a member")
         watches.checkInvariants()
         for (group, sets) in watches.sets.enumerated() {
             precondition(sets.count.index <= live.groups[group].deliveredTopics, "topics are watched that are not delivered")

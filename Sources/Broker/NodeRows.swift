@@ -112,6 +112,7 @@ extension Node {
         lastSeen = now.monotonic
         if live != nil, !live!.membership.isWedged && !live!.isFrozen || planted(.noFreeze) {
             sendAgain(now: now)
+            stepConsumers(now: now)
             sealOpenFrame(now: now)
             promiseForReads(now: now)
             raisePromises()

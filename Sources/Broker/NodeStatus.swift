@@ -9,7 +9,8 @@ extension Node {
         switch what {
         case "status": status
         case "topics": topicList
-        default: "{\"error\":\"unknown question: \(Self.escape(what)); ask status or topics\"}"
+        case "consumers": consumerList
+        default: "{\"error\":\"unknown question: \(Self.escape(what)); ask status, topics or consumers\"}"
         }
     }
 

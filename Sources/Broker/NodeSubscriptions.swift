@@ -5,22 +5,11 @@ internal import Wire
 extension Node {
     mutating func subscribe(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> Bool {
         if notLive(id, request.request, into: &out) { return true }
-        let interest: Interest
-        let filter: Filter?
-        do {
-            let patterns = try request.patterns.map { pattern throws(TopicError) in try TopicPattern(pattern) }
-            let exclusions = try request.exclusions.map { pattern throws(TopicError) in try TopicPattern(pattern) }
-            interest = try Interest(patterns: patterns, exclusions: exclusions)
-            filter = request.filter.isEmpty ? nil : try Filter(request.filter)
-        } catch {
-            send(id, .refused, Refusal(.malformed, request: request.request, reason: "\(error)").encode(), into: &out)
-            return true
-        }
+        guard let (interest, filter) = judge(id, request, into: &out) else { return true }
+        depart(id)
         unsubscribe(id)
-        let asked = interest.patterns.count + interest.exclusions.count
-        guard watches.index.count + asked <= Limits.watches else {
-            let why = "\(me) has \(watches.index.count) patterns of all its subscribers; its limit is \(Limits.watches), and \(asked) are asked for"
-            send(id, .refused, Refusal(.unavailable, request: request.request, reason: why).encode(), into: &out)
+        guard watches.hasRoom(for: interest) else {
+            send(id, .refused, Refusal(.unavailable, request: request.request, reason: tooManyWatches(interest)).encode(), into: &out)
             return true
         }
         sessions[id]!.generation &+= 1
@@ -42,13 +31,31 @@ extension Node {
         return true
     }
 
+    /// What is asked for, as far as it makes sense; nil: it was refused.
+    mutating func judge(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> (Interest, Filter?)? {
+        do {
+            let patterns = try request.patterns.map { pattern throws(TopicError) in try TopicPattern(pattern) }
+            let exclusions = try request.exclusions.map { pattern throws(TopicError) in try TopicPattern(pattern) }
+            let interest = try Interest(patterns: patterns, exclusions: exclusions)
+            return (interest, request.filter.isEmpty ? nil : try Filter(request.filter))
+        } catch {
+            send(id, .refused, Refusal(.malformed, request: request.request, reason: "\(error)").encode(), into: &out)
+            return nil
+        }
+    }
+    func tooManyWatches(_ interest: Interest) -> String {
+        "\(me) has \(watches.index.count) patterns of all its subscribers; its limit is \(Limits.watches), and "
+            + "\(interest.patterns.count + interest.exclusions.count) are asked for"
+    }
+
     /// The topics that are there already find the new watcher; those to come will by the index.
-    private mutating func watch(_ id: SessionID, _ interest: Interest) {
-        // A filter looks at each record: whoever has one picks.
-        guard !interest.matchesEverything || sessions[id]!.filter != nil else { return watches.enterForEverything(id) }
+    mutating func watch(_ id: SessionID, _ interest: Interest) {
+        let isConsumer = sessions[id]!.share != nil
+        // A filter, or a share of the topics, looks at each record: whoever has one picks.
+        guard !interest.matchesEverything || sessions[id]!.filter != nil || isConsumer else { return watches.enterForEverything(id) }
         let watcher = watches.enter(id, interest)
         sessions[id]!.watcher = watcher
-        for group in 0..<live!.groups.count {
+        for group in 0..<live!.groups.count where !isConsumer || group == GroupID.durable.index {
             let topics = live!.groups[group].state.topics.topics(below: watches.sets[group].count, interest)
             watches.sets[group].add(watcher, to: topics)
             sessions[id]!.cursors[group].unnamed = TopicQueue(topics)

@@ -161,6 +161,7 @@ extension Node {
                     group: GroupID(UInt16(group)), view: proposal.view, me: rank, base: base, state: states[group],
                     deliveredEnd: before?.groups[group].deliveredEnd ?? LogEnd(),
                     deliveredTopics: before?.groups[group].deliveredTopics ?? 0,
+                    consumers: before?.groups[group].consumers ?? ConsumerTable(),
                     carriedOwn: group < carriedOwn.count ? carriedOwn[group] : []))
         }
         carriedOwn = []

@@ -37,6 +37,8 @@ package struct Session: Sendable {
     /// Its number among those who pick; nil for one without a subscription, and for one that takes everything.
     var watcher: WatcherID?
     var cursors: [Cursor] = []
+    /// Where it is a member of a consumer group.
+    var share: ConsumerShare?
     /// It stands in the node's list of those that lag.
     var isListed = false
     /// Coalesced acknowledgements, per group: sent once a turn.

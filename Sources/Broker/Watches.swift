@@ -20,6 +20,10 @@ struct Watches: Sendable {
     var matches = WatchMatches()
     var picks = Picks()
 
+    func hasRoom(for interest: Interest) -> Bool {
+        index.count + interest.patterns.count + interest.exclusions.count <= Limits.watches
+    }
+
     /// The session behind a watcher.
     func session(of watcher: WatcherID) -> SessionID {
         guard let known = watchers[watcher.index] else { preconditionFailure("a watcher that is gone stands in a set") }

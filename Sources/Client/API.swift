@@ -82,6 +82,11 @@ public struct Subscription: Sendable {
     /// Which records of these topics, by what is in them, as in `value > 80 and unit == "C"`; empty: all.
     public var filter = ""
     public var start: StartPosition = .end
+    /// The consumer group to be a member of: its members share the topics, each record goes to one of them, and what they have
+    /// acknowledged is kept by the cluster. `start` counts where the group is new, and is `beginning`, `end` or an offset.
+    public var consumerGroup: String?
+    /// What operators are shown of this member.
+    public var memberName = ""
     /// Records from this offset on are not delivered; the subscription is at its end there.
     public var endOffset: UInt64?
     public init(patterns: [String]) { self.patterns = patterns }

@@ -36,12 +36,23 @@ public final class Subscriber {
     private var isStopped = false
     /// Records of the message at hand that were handed over before a stop.
     private var done = 0
+    /// Of a member of a consumer group.
+    private var receipts: Receipts?
+    private var farewell = Leave.staying
+    private enum Leave { case staying, asked, left }
+    /// A file whose input ends a `poll` early; -1: none.
+    public var wakeup: Int32 = -1
 
     public init(_ options: ClientOptions, _ subscription: Subscription) throws(ClientError) {
-        attachment = try Attachment(options, name: "dsub")
+        attachment = try Attachment(options, name: subscription.memberName.isEmpty ? "dsub" : subscription.memberName)
         self.subscription = subscription
         groups = (0..<GroupID.count).map { _ in Group() }
         groups[GroupID.unordered.index].reachedEnd = true
+        if let name = subscription.consumerGroup {
+            receipts = try Self.receipts(name, subscription)
+            groups[GroupID.ordered.index].reachedEnd = true
+            return
+        }
         switch subscription.start {
         case .tail(let count):
             collector = Collector(.tail(Int(clamping: count)))
@@ -56,6 +67,27 @@ public final class Subscriber {
             }
         default: break
         }
+    }
+
+    private static func receipts(_ name: String, _ subscription: Subscription) throws(ClientError) -> Receipts {
+        guard !name.isEmpty, name.utf8.count <= Limits.consumerName else {
+            throw .invalid("a consumer group's name has 1 to \(Limits.consumerName) bytes")
+        }
+        let start: ConsumerStart
+        switch subscription.start {
+        case .beginning: start = .beginning
+        case .end: start = .end
+        case .offset(let offset): start = .offset(Offset(offset))
+        case .tail, .time, .last: throw .invalid("a new consumer group begins at the beginning, the end or an offset")
+        }
+        guard subscription.endOffset == nil else { throw .invalid("a consumer group has no end offset") }
+        let interest = ConsumerInterest(patterns: subscription.patterns, exclusions: subscription.excluded, filter: subscription.filter)
+        guard interest.size <= Limits.consumerInterest else {
+            throw .invalid("the patterns of a consumer group take \(interest.size) bytes; the limit is \(Limits.consumerInterest)")
+        }
+        var random = SystemRandomNumberGenerator()
+        return Receipts(
+            name: name, client: String(subscription.memberName.prefix(60)), member: ConsumerID(random.next() | 1), start: start, interest: interest)
     }
 
     /// Blocks until a broker has accepted the subscription.
@@ -81,17 +113,74 @@ public final class Subscriber {
         while true {
             handOverCollected()
             guard !isStopped else { break }
+            sendConfirm()
             let until = delivered > 0 ? 0 : limit
-            _ = try attachment.turn(until: until, reading: -1, self)
+            let isWoken = try attachment.turn(until: until, reading: wakeup, self)
             if let fault { throw fault }
             handOverCollected()
             let now = Attachment.now()
-            if isStopped || delivered > 0 || now >= limit || (!wasAtEnd && atEnd && collector == nil) { break }
+            if isWoken || isStopped || delivered > 0 || now >= limit || (!wasAtEnd && atEnd && collector == nil) { break }
         }
         return Progress(delivered: delivered, atEnd: atEnd && collector == nil, skipped: skipped)
     }
 
     public func close() { attachment.close() }
+
+    // MARK: consumer groups
+
+    /// Records that were handed over and not acknowledged.
+    public var unacknowledged: Int { receipts?.open ?? 0 }
+
+    /// The oldest `count` of those that were handed over are done with; nil: all of them. Told to the cluster by the next `poll` or
+    /// `rest`, and part of its state within about 0.1 s: then they come to nobody again.
+    public func acknowledge(_ count: Int? = nil) {
+        guard let open = receipts?.open else { return }
+        receipts!.acknowledge(min(count ?? open, open))
+    }
+
+    /// Makes progress for up to `seconds`, or until `wakeup` can be read, without handing records over.
+    public func rest(upTo seconds: Double) throws(ClientError) {
+        if let fault { throw fault }
+        sendConfirm()
+        _ = try attachment.turn(until: Attachment.now() + UInt64(min(max(seconds, 0), 1e9) * 1e9), reading: wakeup, self)
+        if let fault { throw fault }
+    }
+
+    /// Leaves the consumer group: what was acknowledged is kept by the cluster when this returns true; what was handed over beyond
+    /// that comes to other members, or again. False: it was not answered within `seconds`.
+    public func leave(within seconds: Double) throws(ClientError) -> Bool {
+        guard receipts != nil, isSubscribed, fault == nil else { return true }
+        let limit = Attachment.now() + UInt64(seconds * 1e9)
+        farewell = .asked
+        sayLastWord()
+        while farewell != .left {
+            guard Attachment.now() < limit else { return false }
+            _ = try attachment.turn(until: min(limit, Attachment.now() + 50_000_000), reading: -1, self)
+            if let fault { throw fault }
+        }
+        return true
+    }
+    private func sayLastWord() {
+        guard attachment.isAttached, receipts != nil else { return }
+        _ = attachment.send(.confirm, receipts!.confirm(Self.lastRequest).encode())
+    }
+    private static let lastRequest: UInt32 = 2
+
+    private func sendConfirm() {
+        guard receipts?.isDirty ?? false, attachment.isAttached, isJoined, attachment.space > Self.confirmSpace else { return }
+        _ = attachment.send(.confirm, receipts!.confirm().encode())
+    }
+    /// Bytes of the largest confirm, with its message's header.
+    private static let confirmSpace = 64 + Partition.count * PartitionPlace.size
+    /// The broker has said which partitions are this member's, since it was reached last.
+    private var isJoined = false
+
+    private func assigned(_ assignment: ConsumerAssignment) {
+        receipts?.assigned(assignment)
+        isJoined = true
+        groups[GroupID.durable.index].reachedEnd = false
+        if farewell == .asked { sayLastWord() }
+    }
 
     private func handOverCollected() {
         guard atEnd, var collected = collector, let body else { return }
@@ -109,7 +198,9 @@ public final class Subscriber {
         _ record: RecordView, offset: UInt64, ordered: Timestamp, sender: NodeID, group: GroupID
     ) -> Bool {
         let index = group.index
-        if group != .unordered {
+        if receipts != nil {
+            guard receipts!.take(record.header.topic, offset) else { return true }
+        } else if group != .unordered {
             if let next = groups[index].next, offset < next.raw { return true }
             groups[index].next = Offset(offset &+ 1)
             if let end = subscription.endOffset, offset >= end { return true }
@@ -192,6 +283,7 @@ public final class Subscriber {
         skipped += position.skipped
         guard position.group != .unordered else { return }
         let index = position.group.index
+        if let receipts, !receipts.isSettled || position.group != .durable { return }
         if groups[index].next.map({ position.offset > $0 }) ?? true { groups[index].next = position.offset }
         if let end = groups[index].end, position.offset >= end { groups[index].reachedEnd = true }
     }
@@ -201,7 +293,16 @@ extension Subscriber: AttachmentUser {
     var takesAnyNode: Bool { false }
 
     func attached() {
-        if prelude == nil { subscribe() } else { askFirst() }
+        if receipts != nil {
+            groups[GroupID.durable.index].names = [:]
+            done = 0
+            isJoined = false
+            _ = attachment.send(.consume, receipts!.request(1).encode())
+        } else if prelude == nil {
+            subscribe()
+        } else {
+            askFirst()
+        }
     }
 
     /// The prelude's next question; the subscription once there is none.
@@ -245,10 +346,14 @@ extension Subscriber: AttachmentUser {
                 guard names.group.index < groups.count else { return true }
                 for (topic, name) in names.names { try learn(name, of: topic, in: names.group.index) }
             case .entry, .records:
+                // Who leaves takes no more.
+                if farewell != .staying { return true }
                 // Between polls, and after a stop, records stay where they are.
                 guard body != nil, !isStopped else { return false }
                 guard try kind == .entry ? entry(message) : picked(message) else { return false }
                 done = 0
+            case .assigned: assigned(try ConsumerAssignment(message))
+            case .consumerDone: if try ConsumerDone(message).request == Self.lastRequest { farewell = .left }
             case .position: position(try Position(message))
             case .storePage:
                 if try prelude?.take(StorePage(message)) ?? false { askFirst() }
@@ -258,6 +363,8 @@ extension Subscriber: AttachmentUser {
                 let refusal = try Refusal(message)
                 switch refusal.code {
                 case .unavailable: attachment.leave(refusal.reason, self)
+                // Put out: it joins anew, and what it had in hand comes again, to it or to others.
+                case .fenced where receipts != nil: attachment.leave(refusal.reason, self)
                 case .malformed: fault = .invalid(refusal.reason)
                 default: fault = .refused(refusal.reason)
                 }

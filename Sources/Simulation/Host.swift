@@ -63,6 +63,8 @@ final class Host {
     var mustVerify = false
     /// The life's disk met damage where entries are appended: it does nothing more.
     var isSpoilt = false
+    /// How many entries had been delivered when its consumer groups were looked at last.
+    var shown: UInt64 = .max
     /// Sessions of operators, and whom they want to go.
     var operators: [SessionID: NodeID] = [:]
 
@@ -96,6 +98,7 @@ final class Host {
         hasLeft = false
         operators = [:]
         isSpoilt = false
+        shown = .max
         stalledUntil = 0
         crashAfter = nil
     }

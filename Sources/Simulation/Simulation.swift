@@ -39,6 +39,9 @@ package struct Report: Sendable, Equatable {
         /// Questions to the store that were answered; puts among them that were refused.
         package var stored = 0
         package var conflicts = 0
+        /// Records that members of consumer groups were given, and those of them that had been done with.
+        package var consumed = 0
+        package var repeated = 0
         /// Bits that turned over on a disk.
         package var rots = 0
         /// Nanoseconds of virtual time.

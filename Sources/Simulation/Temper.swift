@@ -12,6 +12,10 @@ struct Temper {
     let subscribers: Int
     /// Clients that get and put.
     let stores: Int
+    /// Members of consumer groups; by client, its group.
+    let consumers: [Int]
+    /// Somebody sets their groups back to their starts now and then.
+    let hasResets: Bool
     /// Nanoseconds between a publisher's batches, about.
     let publishGap: UInt64
     let recordBytes: Int
@@ -91,5 +95,8 @@ struct Temper {
         // By a stream of its own: worlds without them stay as they were.
         var store = SplitMix64(seed: seed, .store)
         stores = store.pick([0, 0, 1, 2, 3])
+        var members = SplitMix64(seed: seed, .consumers)
+        consumers = members.chance(40) ? (0...members.below(4)).map { _ in members.pick([0, 0, 1]) } : []
+        hasResets = members.chance(40)
     }
 }

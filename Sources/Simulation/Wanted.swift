@@ -43,6 +43,9 @@ struct Wanted {
         self.patterns = patterns
         self.exclusions = exclusions
     }
-    static let everything = Wanted()
-    private init() { (patterns, exclusions) = (["#"], []) }
+    static let everything = Wanted(patterns: ["#"], exclusions: [])
+    init(patterns: [String], exclusions: [String]) {
+        self.patterns = patterns
+        self.exclusions = exclusions
+    }
 }

@@ -19,7 +19,9 @@ final class World {
     var publishers: [PublisherModel] = []
     var subscribers: [SubscriberModel] = []
     var stores: [StoreModel] = []
+    var consumers: [ConsumerModel] = []
     var checker = Checker()
+    var groups = GroupChecker()
     var store = StoreChecker()
     var network: SplitMix64
     var disk: SplitMix64
@@ -70,7 +72,10 @@ final class World {
             subscribers.append(SubscriberModel(client: temper.publishers + index, wanted: wanted))
         }
         for index in 0..<temper.stores { stores.append(StoreModel(client: publishers.count + subscribers.count + index, seed: seed)) }
-        for client in 0..<temper.publishers + temper.subscribers + temper.stores { queue.add(.client(client), at: now + 50 * Span.millisecond) }
+        for (index, group) in temper.consumers.enumerated() {
+            consumers.append(ConsumerModel(client: publishers.count + subscribers.count + stores.count + index, group: group, seed: seed))
+        }
+        for client in 0..<temper.publishers + temper.subscribers + temper.stores + temper.consumers.count { queue.add(.client(client), at: now + 50 * Span.millisecond) }
         if temper.faultGap > 0 { queue.add(.fault, at: now + 300 * Span.millisecond) }
     }
 
@@ -99,6 +104,7 @@ final class World {
         counts.views = checker.viewCount
         counts.stored = store.count
         counts.conflicts = store.conflicts
+        counts.repeated = groups.repeats
         counts.virtual = now
         counts.acknowledged = Int(checker.acknowledged.values.reduce(0, +))
         return Report(seed: plan.seed, digest: digest, counts: counts, violation: checker.violation, struck: struck)
@@ -159,6 +165,17 @@ final class World {
         guard missing.isEmpty else { return missing }
         let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
         for subscriber in subscribers where !subscriber.isLevel(with: end, checker) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
+        let history = checker.history.map { $0?.topic }
+        for group in Set(temper.consumers).sorted() {
+            let name = ConsumerPlan.all[group].name
+            let open = groups.open(group, history)
+            let members = consumers.filter { $0.group == group }.map { "\($0.client): \($0.description)" }
+            if !open.isEmpty { missing.append("group \(name) has not done with \(open.count) records, from \(open[0]) on; members \(members)") }
+            for host in hosts {
+                let places = host.node?.consumers(in: name)?.places ?? []
+                if places.contains(where: { $0 != end }) || places.isEmpty { missing.append("group \(name) at \(host.id) is at \(places.min() ?? 0) of \(end); members \(members)") }
+            }
+        }
         return missing
     }
 
@@ -194,12 +211,15 @@ final class World {
         case publisher(PublisherModel)
         case subscriber(SubscriberModel)
         case store(StoreModel)
+        case consumer(ConsumerModel)
     }
     /// Who bears the number `client`.
     func model(_ client: Int) -> Model {
         if client < publishers.count { return .publisher(publishers[client]) }
-        let index = client - publishers.count
-        return index < subscribers.count ? .subscriber(subscribers[index]) : .store(stores[index - subscribers.count])
+        var index = client - publishers.count
+        if index < subscribers.count { return .subscriber(subscribers[index]) }
+        index -= subscribers.count
+        return index < stores.count ? .store(stores[index]) : .consumer(consumers[index - stores.count])
     }
 
     private func happen(_ event: EventQueue.Event) {
@@ -225,6 +245,7 @@ final class World {
             case .publisher(let publisher): publisher.due(self)
             case .subscriber(let subscriber): subscriber.due(self)
             case .store(let store): store.due(self)
+            case .consumer(let consumer): consumer.due(self)
             }
         case .heal(let partition): if partition == partitions { unblock() }
         case .fault: fault()

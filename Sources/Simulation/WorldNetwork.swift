@@ -181,6 +181,7 @@ extension World {
         case .publisher(let publisher): publisher.received(kind, bytes, link, self)
         case .subscriber(let subscriber): subscriber.received(kind, bytes, link, self)
         case .store(let store): store.received(kind, bytes, link, self)
+        case .consumer(let consumer): consumer.received(kind, bytes, link, self)
         }
     }
 
@@ -208,6 +209,7 @@ extension World {
         case .publisher(let publisher): publisher.lost(link, self)
         case .subscriber(let subscriber): subscriber.lost(link, self)
         case .store(let store): store.lost(link, self)
+        case .consumer(let consumer): consumer.lost(link, self)
         }
     }
 

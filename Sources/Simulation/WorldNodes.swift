@@ -57,6 +57,7 @@ extension World {
             settings.scrubBytes = 4 << 10
             settings.scrubEvery = 50 * Span.millisecond
             settings.scrubRest = 200 * Span.millisecond
+            settings.consumerGrace = temper.suspectAfter + 2 * temper.networkMost
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
             host.work = opened.journal
             host.node = Node(settings: settings, state: opened.state, states: opened.states, holes: opened.holes, ring: host.ring.store)
@@ -260,6 +261,13 @@ extension World {
             var peaks: [NodeID: UInt64] = [:]
             for other in hosts { peaks[other.id] = other.peak }
             checker.delivered(end.number.raw, chain: end.chain, view: view, at: host.id, peaks: peaks)
+            guard !temper.consumers.isEmpty, end.number.raw != host.shown else { return }
+            host.shown = end.number.raw
+            for group in ConsumerPlan.all.indices {
+                guard let shown = node.consumers(in: ConsumerPlan.all[group].name) else { continue }
+                let wrong = groups.shows(group, entry: host.shown, places: shown.places, digest: shown.digest, at: "\(host.id)")
+                if let wrong { checker.fail(wrong) }
+            }
         }
     }
 

@@ -6,6 +6,8 @@ package enum BatchKind: UInt8, Sendable {
     case declare = 1
     /// A publisher begins, or begins again: its epoch rises by one and fences what it sent before.
     case open = 2
+    /// A change of the consumer groups: one record whose payload is a `ConsumerChange`.
+    case consumers = 3
 }
 
 /// A batch: records laid out once by the client and carried unchanged to rings, disks and subscribers.

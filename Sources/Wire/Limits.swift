@@ -46,6 +46,14 @@ package enum Limits {
     package static let storePageNames = 64 << 10
     /// Clients of one node at a time.
     package static let sessions = 4096
+    /// Consumer groups of a cluster, and members of one: at most 64 of them, the partitions, are served at a time, the others wait.
+    package static let consumerGroups = 256
+    package static let consumerMembers = 256
+    /// The name of a consumer group, and of a member's client; patterns, exclusions and filter of a group, encoded.
+    package static let consumerName = 255
+    package static let consumerInterest = 8192
+    /// Records that a member may have in hand and not confirmed, before it is given more; an entry of the log goes as a whole.
+    package static let consumerAhead: UInt64 = 1024
     /// Names declared in one request.
     package static let declarations = 4096
     /// A cluster's name, a node's address, a reason in words.

@@ -27,6 +27,9 @@ package enum MessageKind: UInt32, Sendable {
     case storeRead = 38
     case storePut = 39
     case storeTail = 40
+    case consume = 41
+    case confirm = 42
+    case consumerOrder = 43
     // To a client.
     case cluster = 64
     case declared = 65
@@ -44,6 +47,8 @@ package enum MessageKind: UInt32, Sendable {
     case storePage = 77
     case storeDone = 78
     case storePlace = 79
+    case assigned = 80
+    case consumerDone = 81
 }
 
 /// A member's row of the agreement on the next view; pushed whole when it changes, last value wins (PROTOCOL.md R6–R8).

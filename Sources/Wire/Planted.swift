@@ -54,6 +54,14 @@
     // Watches.
     case newTopicUnseen = "new-topic-unseen"
     case exclusionForgotten = "exclusion-forgotten"
+    // Consumer groups.
+    case committedBeforeDone = "committed-before-done"
+    case generationUnchecked = "generation-unchecked"
+    case placesLostInCheckpoint = "places-lost-in-checkpoint"
+    case partitionGivenToTwo = "partition-given-to-two"
+    case placesFall = "places-fall"
+    case consumersKept = "consumers-kept"
+    case partitionForgotten = "partition-forgotten"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

@@ -18,6 +18,7 @@ struct Dbroker: ParsableCommand, Tool {
             dbroker run --config node-1.yaml
             dbroker check topics.yaml
             dbroker status --watch -b 127.0.0.1:7421
+            dbroker consumers
             dbroker leave 3 -b 127.0.0.1:7421
             dbroker fold --dry-run topics.yaml
             dbroker doctor --config node-1.yaml
@@ -26,7 +27,7 @@ struct Dbroker: ParsableCommand, Tool {
             """,
         version: toolVersion,
         subcommands: [
-            Run.self, Check.self, Status.self, Topics.self, Leave.self, Fold.self, Doctor.self,
+            Run.self, Check.self, Status.self, Topics.self, Consumers.self, Leave.self, Fold.self, Doctor.self,
             Get.self, Put.self, List.self, Remove.self,
         ])
 

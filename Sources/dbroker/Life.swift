@@ -117,6 +117,7 @@ struct Life {
         settings.scrubBytes = 2 << 20
         settings.restartWait = nanoseconds(configuration.restartWait)
         settings.copyRate = configuration.copyRate
+        settings.consumerGrace = nanoseconds(configuration.suspectAfter)
         return settings
     }
 

@@ -18,10 +18,15 @@ internal import Wire
               dsub 'plant/#' --as-of 2026-11-21T10:00:00Z -v
               dsub '#' --stats
               dsub 'plant/#' --filter 'value > 80 and unit == "C"'
+              dsub -G ingest 'plant/#'          # start several: they share the topics, and go on where they stopped
 
             Where to begin (-o): beginning, end (default), last (the last value of every topic, then live), an offset N, \
             -N (so many before the end), A..B (offsets from A up to, not including, B; then it ends), s@MS (milliseconds since \
             1970), @2026-11-21T10:00:00Z, @-5m (s, m, h or d ago).
+            Consumer groups (-G): the dsubs of one name share the topics, each record goes to one of them, and the cluster keeps how \
+            far they have come; -o says only where a new group begins: end (as stored does), beginning or an offset N. With --ack auto what is \
+            written out is done with; with --ack manual each line on standard input says that one more record is, in the order of output, \
+            and the end of input ends it. Records that were not done with come again, to another. See docs/CONSUMERS.md.
             Format (-f): %t topic, %k key, %s payload, %o offset, %T time, %S size, %h headers, %n node, %%; \\n \\t \\r \\\\ \\0 \\xHH.
             In -J the payload is a string, JSON or not; payload_base64 where it is not UTF-8.
 
@@ -40,6 +45,7 @@ internal import Wire
         help: ArgumentHelp(
             "Only records for which this holds, as in: value > 80 and (unit == \"C\" or not ok); see docs/FILTERS.md.", valueName: "expression"))
     var filter = ""
+    @OptionGroup(title: "Consumer groups") var sharing: SharingFlags
     @OptionGroup var connection: ConnectionFlags
     @OptionGroup(title: "Where to begin and end") var span: SpanFlags
     @OptionGroup(title: "Output") var output: OutputFlags
@@ -47,7 +53,7 @@ internal import Wire
     static func main() { runToExit() }
 
     func perform() throws(ToolFailure) -> ExitStatus {
-        var plan = try WatchPlan(patterns, excluded, filter, span, output, now: Clock.wall())
+        var plan = try WatchPlan(patterns, excluded, filter, span, output, sharing, now: Clock.wall())
         var options = try connection.resolve()
         if plan.output == .table { plan.width = Terminal.width(1) ?? 120 }
         // With a time limit there is no looking for a broker beyond it.
@@ -65,9 +71,32 @@ internal import Wire
         Interrupts.engage()
         let watch = Watch(plan, startedAt: start)
         let result = watch.run(subscriber)
+        if plan.acknowledges != nil { leave(subscriber) }
         subscriber.close()
         return try result.get()
     }
+
+    private func leave(_ subscriber: Subscriber) {
+        do throws(ClientError) {
+            if try subscriber.leave(within: Self.leavePatience) { return }
+            say("dsub", "the cluster has not answered: what was done with last may come again")
+        } catch {
+            say("dsub", "what was done with last may come again: \(error)")
+        }
+    }
+    /// Seconds that the cluster may take to keep what was done with.
+    private static let leavePatience = 5.0
+}
+
+struct SharingFlags: ParsableArguments {
+    @Option(name: [.customShort("G"), .customLong("group")], help: ArgumentHelp("Be a member of this consumer group.", valueName: "name"))
+    var group: String?
+    @Option(help: ArgumentHelp("When a record of a consumer group is done with: auto (written out), or manual (a line on standard input).", valueName: "how"))
+    var ack: AcknowledgeName = .auto
+}
+
+enum AcknowledgeName: String, ExpressibleByArgument, CaseIterable {
+    case auto, manual
 }
 
 struct SpanFlags: ParsableArguments {

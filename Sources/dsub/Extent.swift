@@ -14,7 +14,7 @@ struct Extent: Equatable {
         case "end", "latest": start = .end
         case "last": start = .last
         case "stored":
-            throw .usage("-o stored needs a consumer group to store offsets for, which this version does not have yet")
+            throw .usage("-o stored goes with -G NAME: offsets are stored for consumer groups")
         default:
             if text.hasPrefix("s@") {
                 start = .time(try Self.milliseconds(text))

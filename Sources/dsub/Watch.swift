@@ -17,6 +17,9 @@ final class Watch {
     private let field: String?
     private let watchesReader = Descriptor.isWaitable(1) && !Terminal.isTerminal(1)
     private var skipped: UInt64 = 0
+    /// Whether what was written out is done with.
+    private let acknowledges: AcknowledgeName?
+    private var confirmations: Confirmations?
     /// What went wrong while a record was taken; thrown when the poll has returned.
     private var fault: WatchStop?
 
@@ -26,6 +29,8 @@ final class Watch {
             plan.output, showsTopic: plan.showsTopic, field: plan.field, width: plan.width, colours: Terminal.wantsColour(1))
         if case .meter(let kinds) = plan.output { meter = Meter(kinds, now: Clock.monotonic()) }
         field = plan.field
+        acknowledges = plan.acknowledges
+        if acknowledges == .manual { confirmations = Confirmations(0) }
     }
 
     func run(_ subscriber: Subscriber) -> Result<ExitStatus, ToolFailure> {
@@ -42,6 +47,7 @@ final class Watch {
             // What came before the failure is the reader's.
             if meter != nil { try print(meter?.summary(now: Clock.monotonic()) ?? []) }
             try flush()
+            if acknowledges == .auto { subscriber.acknowledge() }
         } catch {
             if case .failed(let failure) = error, case .success = result { result = .failure(failure) }
         }
@@ -54,6 +60,7 @@ final class Watch {
     }
 
     private func loop(_ subscriber: Subscriber) throws(WatchStop) -> ExitStatus {
+        if confirmations != nil, Descriptor.isWaitable(0) { subscriber.wakeup = 0 }
         while true {
             let now = Clock.monotonic()
             var wait = rule.wait(now: now, slice: slice)
@@ -68,9 +75,39 @@ final class Watch {
             let after = Clock.monotonic()
             if let due = meter?.isDue(after), due { try print(meter?.report(now: after) ?? []) }
             try flush()
-            if let status = rule.verdict(atEnd: progress.atEnd, interrupted: Interrupts.asked, now: after) { return status }
+            if acknowledges == .auto { subscriber.acknowledge() }
+            if let status = rule.verdict(atEnd: progress.atEnd, interrupted: Interrupts.asked, now: after) {
+                return try settle(subscriber, status)
+            }
+            if try !confirm(subscriber) { return .done }
             if progress.delivered == 0, watchesReader, Descriptor.readerIsGone(1) { throw .closed }
         }
+    }
+
+    /// Takes the lines in. False: no more will come.
+    private func confirm(_ subscriber: Subscriber) throws(WatchStop) -> Bool {
+        guard confirmations != nil else { return true }
+        let lines: Int
+        do throws(SystemFault) { lines = try confirmations!.take() } catch {
+            throw .failed(ToolFailure(.failed, "standard input: \(error.reason)"))
+        }
+        let open = subscriber.unacknowledged
+        subscriber.acknowledge(min(lines, open))
+        if lines > open {
+            throw .failed(ToolFailure(.input, "standard input: \(lines) lines for \(open) records; each line stands for one record that was printed"))
+        }
+        return !confirmations!.isAtEnd
+    }
+
+    /// With `--ack manual`, waits for the lines of what was printed, unless there is reason to hurry.
+    private func settle(_ subscriber: Subscriber, _ status: ExitStatus) throws(WatchStop) -> ExitStatus {
+        guard confirmations != nil else { return status }
+        while try confirm(subscriber), subscriber.unacknowledged > 0, !Interrupts.asked, rule.wait(now: Clock.monotonic(), slice: slice) > 0 {
+            do throws(ClientError) { try subscriber.rest(upTo: slice) } catch {
+                throw .failed(ToolFailure(status: error.exitStatus, error.description))
+            }
+        }
+        return status
     }
 
     private func poll(_ subscriber: Subscriber, upTo seconds: Double) throws(WatchStop) -> Subscriber.Progress {

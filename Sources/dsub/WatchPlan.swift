@@ -1,4 +1,5 @@
 internal import Client
+internal import Glibc
 internal import Tooling
 internal import Wire
 
@@ -18,11 +19,13 @@ struct WatchPlan {
     var timeLimit: Double?
     /// Nanoseconds since 1970: the values of then, and no subscription.
     var asOf: UInt64?
+    /// Of a member of a consumer group.
+    var acknowledges: AcknowledgeName?
     /// Columns, for tables.
     var width = 120
 
     init(
-        _ patterns: [String], _ excluded: [String], _ filter: String, _ span: SpanFlags, _ flags: OutputFlags, now: Int64
+        _ patterns: [String], _ excluded: [String], _ filter: String, _ span: SpanFlags, _ flags: OutputFlags, _ sharing: SharingFlags, now: Int64
     ) throws(ToolFailure) {
         guard !patterns.isEmpty else { throw .usage("no pattern: say what to subscribe to ('#' is everything)") }
         if patterns.count + excluded.count > Limits.patterns {
@@ -34,7 +37,8 @@ struct WatchPlan {
             let limit = 2 * Limits.topicName + 2
             if pattern.utf8.count > limit { throw .usage("a pattern takes more than \(Numbers.grouped(limit)) bytes") }
         }
-        let place = try Extent(parsing: span.offset, now: now)
+        let isStored = sharing.group != nil && span.offset == "stored"
+        let place = try Extent(parsing: isStored ? "end" : span.offset, now: now)
         subscription = Subscription(patterns: patterns)
         subscription.excluded = excluded
         if filter.utf8.count > Limits.filter { throw .usage("--filter takes more than \(Numbers.grouped(Limits.filter)) bytes") }
@@ -58,6 +62,7 @@ struct WatchPlan {
             if case .meter = output { throw .usage("--field goes with records, not with statistics") }
         }
         field = flags.field
+        try share(sharing, span, place)
         guard let text = span.asOf else { return }
         guard let time = Moment.parse(text, now: now) else {
             throw .usage("--as-of: \"\(text)\" is not a time, like 2026-11-21T10:00:00Z or -5m")
@@ -65,6 +70,30 @@ struct WatchPlan {
         if span.offset != "end" { throw .usage("--as-of and -o: only one of them") }
         if case .meter = output { throw .usage("--as-of goes with records, not with statistics") }
         asOf = time
+    }
+
+    private mutating func share(_ sharing: SharingFlags, _ span: SpanFlags, _ place: Extent) throws(ToolFailure) {
+        guard let name = sharing.group else {
+            if sharing.ack == .manual { throw .usage("--ack goes with -G NAME") }
+            return
+        }
+        if name.isEmpty || name.utf8.count > Limits.consumerName { throw .usage("-G: a name has 1 to \(Limits.consumerName) bytes") }
+        if name.utf8.contains(where: { $0 < 32 || $0 == 127 }) { throw .usage("-G: a name has no control characters") }
+        if span.asOf != nil { throw .usage("--as-of and -G: only one of them") }
+        let isPlace = switch place.start { case .beginning, .end, .offset: place.end == nil; case .tail, .time, .last: false }
+        guard isPlace else {
+            throw .usage("-o: a consumer group begins at beginning, end or an offset; dbroker consumers reset sets one to a time")
+        }
+        subscription.consumerGroup = name
+        subscription.memberName = Self.memberName
+        acknowledges = sharing.ack
+    }
+    /// The machine's name and the process's number; gethostname(2).
+    private static var memberName: String {
+        var name = [CChar](repeating: 0, count: 65)
+        let isKnown = unsafe gethostname(&name, 64) == 0
+        let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        return (isKnown ? String(decoding: bytes, as: UTF8.self) : "dsub") + "-\(getpid())"
     }
 
     private static func output(_ flags: OutputFlags) throws(ToolFailure) -> Output {

@@ -81,7 +81,7 @@ private let wrong: [CommandLine] = [
     .usage("dsub a -T ''", "a pattern is empty"),
     .usage("dsub a --nonsense", "Unknown option '--nonsense'"),
     .usage("dsub a -o", "Missing value for '-o'"),
-    .usage("dsub a -o stored", "-o stored needs a consumer group to store offsets for, which this version does not have yet"),
+    .usage("dsub a -o stored", "-o stored goes with -G NAME: offsets are stored for consumer groups"),
     .usage("dsub a -o middle", "-o: \"middle\" is not a place to begin: beginning, end, last, N, -N, A..B, s@MS, @TIME or @-5m"),
     .usage("dsub a -o -x", "-o: \"-x\" is not a place to begin: beginning, end, last, N, -N, A..B, s@MS, @TIME or @-5m"),
     .usage("dsub a -o=9..3", "-o: the range 9..3 is empty (its end is not included)"),

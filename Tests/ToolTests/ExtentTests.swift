@@ -47,7 +47,7 @@ func placesToBeginAreRead(_ text: String, _ start: StartPosition, _ end: UInt64?
         ("@-5", "-o: \"@-5\" is not @- and a time span, like @-30s, @-5m, @-2h or @-1d"),
         ("@-m", "-o: \"@-m\" is not @- and a time span, like @-30s, @-5m, @-2h or @-1d"),
         ("@-5w", "-o: \"@-5w\" is not @- and a time span, like @-30s, @-5m, @-2h or @-1d"),
-        ("stored", "-o stored needs a consumer group to store offsets for, which this version does not have yet"),
+        ("stored", "-o stored goes with -G NAME: offsets are stored for consumer groups"),
     ])
 func otherPlacesAreRefused(_ text: String, _ message: String) {
     #expect(throws: ToolFailure(.usage, message)) { try Extent(parsing: text, now: now) }
@@ -62,7 +62,7 @@ func otherPlacesAreRefused(_ text: String, _ message: String) {
 }
 
 @Test func aRangeEndsByItself() throws {
-    let plan = try WatchPlan(["#"], ["a"], "x > 1", try SpanFlags.reading(["-o", "5..9"]), try OutputFlags.reading([]), now: now)
+    let plan = try WatchPlan(["#"], ["a"], "x > 1", try SpanFlags.reading(["-o", "5..9"]), try OutputFlags.reading([]), try SharingFlags.reading([]), now: now)
     #expect(plan.stopsAtEnd)
     #expect(plan.subscription.endOffset == 9)
     #expect(plan.subscription.excluded == ["a"])

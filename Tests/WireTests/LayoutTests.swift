@@ -123,4 +123,29 @@ import Wire
         #expect(Limits.frame - FrameHeader.size + EntryHeader.size <= Limits.entry)
         #expect(Limits.entry <= Limits.message && Limits.members <= 64 && GroupID.count <= Limits.groups)
     }
+    @Test func aConsumersWordsLieAsTheyAreDrawn() {
+        let places = [PartitionPlace(PartitionSet(bits: 0x0102_0304_0506_0708), Offset(0x1112))]
+        let commit = ConsumerCommit(member: ConsumerID(0xA1), epoch: 0xB2, generation: 0xC3, places: places)
+        ConsumerChange("ab", .leave(commit)).encode().withView { view in
+            #expect(view.u8(0) == 1 && view.u16(1) == 2 && view[3..<5].text == "ab")
+            #expect(view.u64(5) == 0xA1 && view.u32(13) == 0xB2 && view.u32(17) == 0xC3)
+            #expect(view.u32(21) == 1 && view.u64(25) == 0x0102_0304_0506_0708 && view.u64(33) == 0x1112 && view.count == 25 + PartitionPlace.size)
+        }
+        ConsumerConfirm(request: 1, generation: 2, done: 3, places: places).encode().withView { view in
+            #expect(view.u32(0) == 1 && view.u32(4) == 2 && view.u64(8) == 3 && view.u32(16) == 1 && view.count == 20 + PartitionPlace.size)
+        }
+        ConsumerAssignment(epoch: 1, generation: 2, isSettled: true, lines: [.init(since: 3, partitions: .all)]).encode().withView { view in
+            #expect(view.u32(0) == 1 && view.u32(4) == 2 && view.u8(8) == 1 && view.u32(9) == 1 && view.u32(13) == 3 && view.u64(17) == .max)
+        }
+    }
+    @Test func placesAreGatheredByOffset() {
+        var set = PartitionSet(bits: 0b1011)
+        #expect(Array(set) == [0, 1, 3] && set.count == 3 && !set.contains(2))
+        #expect(PartitionPlace.gather(set) { $0 == 1 ? 9 : 4 } == [
+            PartitionPlace(PartitionSet(bits: 0b1001), Offset(4)), PartitionPlace(PartitionSet(bits: 0b10), Offset(9)),
+        ])
+        set.remove(63)
+        set.insert(63)
+        #expect(set.contains(63) && set.subtracting(.all).isEmpty)
+    }
 }

@@ -44,6 +44,16 @@ extension SeededNumbers {
         return Proposal(view: view(), basis: basis, sources: many(5) { $0.node() })
     }
     mutating func acceptance() -> MemberRow.Acceptance? { Bool.random(using: &self) ? .init(ballot(), proposal()) : nil }
+    mutating func commit() -> ConsumerCommit {
+        ConsumerCommit(
+            member: ConsumerID(next()), epoch: UInt32(truncatingIfNeeded: next()), generation: UInt32(truncatingIfNeeded: next()),
+            places: many(4) { $0.place() })
+    }
+    mutating func place() -> PartitionPlace { PartitionPlace(PartitionSet(bits: next()), Offset(next())) }
+    mutating func start() -> ConsumerStart { [.beginning, .end, .offset(Offset(next()))].randomElement(using: &self)! }
+    mutating func interest() -> ConsumerInterest {
+        ConsumerInterest(patterns: many(3) { $0.text(9) }, exclusions: many(2) { $0.text(9) }, filter: text(20))
+    }
     mutating func resume() -> SubscribeRequest.Resume { .init(group: GroupID(UInt16(upTo(3))), offset: Offset(next())) }
 }
 
@@ -137,16 +147,43 @@ private let clientMessages: [Message] = [
             waiting: numbers.text(40))
     },
 ]
+private let consumerMessages: [Message] = [
+    Message("consume", { view throws(DecodeError) in try ConsumeRequest(view) }, { $0.encode() }) { numbers in
+        ConsumeRequest(
+            request: 5, name: numbers.text(9), client: numbers.text(9), last: numbers.commit(), held: numbers.many(3) { $0.place() },
+            start: numbers.start(), interest: numbers.interest())
+    },
+    Message("assigned", { view throws(DecodeError) in try ConsumerAssignment(view) }, { $0.encode() }) { numbers in
+        ConsumerAssignment(
+            epoch: 3, generation: 4, isSettled: Bool.random(using: &numbers),
+            lines: numbers.many(5) { .init(since: UInt32(truncatingIfNeeded: $0.next()), partitions: PartitionSet(bits: $0.next())) })
+    },
+    Message("confirm", { view throws(DecodeError) in try ConsumerConfirm(view) }, { $0.encode() }) { numbers in
+        ConsumerConfirm(request: 2, generation: 4, done: numbers.next(), places: numbers.many(5) { $0.place() })
+    },
+    Message("consumer order", { view throws(DecodeError) in try ConsumerOrder(view) }, { $0.encode() }) { numbers in
+        ConsumerOrder(request: 2, name: numbers.text(9), kind: Bool.random(using: &numbers) ? .remove : .reset(numbers.start()))
+    },
+    Message("consumer done", { view throws(DecodeError) in try ConsumerDone(view) }, { $0.encode() }) { ConsumerDone(request: UInt32(truncatingIfNeeded: $0.next())) },
+    Message("consumer change", { view throws(DecodeError) in try ConsumerChange(view) }, { $0.encode() }) { numbers in
+        let kinds: [ConsumerChange.Kind] = [
+            .join(last: numbers.commit(), client: numbers.text(9), start: numbers.start(), interest: numbers.interest()), .leave(numbers.commit()),
+            .commit(numbers.many(3) { $0.commit() }), .release(numbers.commit(), PartitionSet(bits: numbers.next())), .reset(numbers.start()), .remove,
+        ]
+        return ConsumerChange(numbers.text(9), kinds.randomElement(using: &numbers)!)
+    },
+]
+private let allMessages = peerMessages + clientMessages + consumerMessages
 
 @Suite struct MessageTests {
-    @Test(arguments: peerMessages + clientMessages) func whatIsSentIsRead(_ message: Message) throws {
+    @Test(arguments: allMessages) func whatIsSentIsRead(_ message: Message) throws {
         var numbers = SeededNumbers(seed: 11)
         for _ in 0..<100 {
             let (bytes, isSame) = message.make(&numbers)
             #expect(try bytes.withView { view throws(DecodeError) in try isSame(view) })
         }
     }
-    @Test(arguments: peerMessages + clientMessages) func everyTruncationAndEveryByteTooManyIsRefused(_ message: Message) {
+    @Test(arguments: allMessages) func everyTruncationAndEveryByteTooManyIsRefused(_ message: Message) {
         var numbers = SeededNumbers(seed: 12)
         for _ in 0..<8 {
             let (bytes, isSame) = message.make(&numbers)
@@ -161,7 +198,7 @@ private let clientMessages: [Message] = [
         }
     }
     /// Bytes set to 0xFF in fours, which makes a huge number of every count in turn: refused or taken, never a trap.
-    @Test(arguments: peerMessages + clientMessages) func forgedCountsAreRefusedOrHarmless(_ message: Message) {
+    @Test(arguments: allMessages) func forgedCountsAreRefusedOrHarmless(_ message: Message) {
         var numbers = SeededNumbers(seed: 13)
         for _ in 0..<20 {
             let (bytes, isSame) = message.make(&numbers)
@@ -178,9 +215,9 @@ private let clientMessages: [Message] = [
         ("declare", 4, Limits.declarations), ("declared", 4, Limits.declarations), ("subscribe", 13, Limits.patterns),
         ("subscribed", 4, Limits.groups), ("cluster", 12, Limits.members * 4), ("member row", 17, Limits.groups),
         ("summary", 9, Limits.members), ("restart step", 15, Limits.groups), ("member state", 16, Limits.members),
-        ("released", 14, Limits.members),
+        ("released", 14, Limits.members), ("assigned", 9, Partition.count), ("confirm", 16, Partition.count),
     ]) func aCountIsHeldAgainstItsLimitAndAgainstWhatIsThere(_ name: String, _ at: Int, _ limit: Int) throws {
-        let message = try #require((peerMessages + clientMessages).first { $0.name == name })
+        let message = try #require(allMessages.first { $0.name == name })
         var numbers = SeededNumbers(seed: 14)
         let isSame = message.make(&numbers).isSame
         func count(_ value: UInt32) -> DecodeError? {

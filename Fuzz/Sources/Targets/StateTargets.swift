@@ -94,7 +94,10 @@ package enum StateTargets {
     private static func mendTopics(_ bytes: inout [UInt8], _ start: Int) {
         guard bytes.count >= start + 20 else { return }
         bytes.store(UInt32(0x3154_5453), at: start)
-        let end = bytes.count - 4
+        // Two bytes of length for each name, and their bytes; what follows the checksum is not the topics'.
+        let names = bytes.withView { (count: Int($0.u32(start + 4)), bytes: $0.u64(start + 8)) }
+        guard names.bytes < bytes.count else { return }
+        let end = min(bytes.count - 4, start + 16 + 2 * names.count + Int(names.bytes))
         bytes.store(bytes.withView { $0[start..<end].crc32c() }, at: end)
     }
     private static func groupState(_ bytes: [UInt8]) {
@@ -105,7 +108,7 @@ package enum StateTargets {
                 let again = try state.encode().withView { v throws(DecodeError) in try GroupState(group: .durable, decoding: v) }
                 precondition(
                     state.topics == again.topics && state.publishers == again.publishers && state.end == again.end
-                        && state.heads == again.heads,
+                        && state.heads == again.heads && state.consumers == again.consumers,
                     "a checkpoint that comes back changed")
             } catch { touch(error) }
         }

@@ -7,7 +7,7 @@ package enum WireTargets {
     package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [
         ("batch", batch), ("entry", entry), ("frame", frame), ("headers", headers), ("state-row", stateRow),
         ("member-row", memberRow), ("summary", summary), ("restart-step", restartStep), ("member-state", memberState),
-        ("client", client), ("store", store),
+        ("client", client), ("store", store), ("consumers", consumers),
     ]
 
     // MARK: Batches and entries
@@ -197,6 +197,20 @@ package enum WireTargets {
                 let head = StorePage.head(request: page.request, group: page.group, cut: page.cut, next: page.next, names: page.names)
                 precondition(head.count + page.rows.count == body.count, "a page that comes back changed")
             } catch { touch(error) }
+        }
+    }
+
+    /// The first byte chooses the message.
+    package static func consumers(_ view: ByteView) {
+        guard view.count >= 1 else { return }
+        let body = view.from(1)
+        switch view.u8(0) % 6 {
+        case 0: roundTrip(body, { v throws(DecodeError) in try ConsumeRequest(v) }) { $0 += $1.encode() }
+        case 1: roundTrip(body, { v throws(DecodeError) in try ConsumerAssignment(v) }) { $0 += $1.encode() }
+        case 2: roundTrip(body, { v throws(DecodeError) in try ConsumerConfirm(v) }) { $0 += $1.encode() }
+        case 3: roundTrip(body, { v throws(DecodeError) in try ConsumerOrder(v) }) { $0 += $1.encode() }
+        case 4: roundTrip(body, { v throws(DecodeError) in try ConsumerDone(v) }) { $0 += $1.encode() }
+        default: roundTrip(body, { v throws(DecodeError) in try ConsumerChange(v) }) { $0 += $1.encode() }
         }
     }
 

@@ -22,8 +22,8 @@ enum Seeds {
         [
             ("batch", [batch(.records), batch(.declare), batch(.open)]), ("entry", [entry()]), ("frame", [frame()]),
             ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]),
-            ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("store", store()), ("ring", ring()),
-            ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open)]),
+            ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("store", store()), ("consumers", consumers()), ("ring", ring()),
+            ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open), [0] + consumerBatches()]),
             ("checkpoint", checkpoint()), ("pattern", patterns), ("filter", filters), ("watches", watches), ("topics-yaml", [Array(topics.utf8)]),
             ("node-yaml", [Array(node.utf8)]), ("csv", csv), ("json", json), ("hello", hello()), ("knock", [[UInt8](repeating: 0, count: 52)]),
         ]
@@ -160,6 +160,30 @@ enum Seeds {
             [3] + StorePlace(request: 4, group: .durable, offset: Offset(7)).encode(), [4] + StorePut.head(request: 5) + batch(.records),
             [5] + StorePage.head(request: 6, group: .durable, cut: Offset(9), next: StorePage.last, names: ["factory/1"]) + rows,
         ]
+    }
+
+    private static let commit = ConsumerCommit(
+        member: ConsumerID(7), epoch: 1, generation: 2, places: [PartitionPlace(PartitionSet(bits: 5), Offset(9)), PartitionPlace(.all, Offset(4))])
+    private static let interest = ConsumerInterest(patterns: ["a/#", "b..c"], exclusions: ["a/b"], filter: "value > 1")
+    private static let changes: [ConsumerChange] = [
+        ConsumerChange("g", .join(last: commit, client: "c-1", start: .offset(Offset(3)), interest: interest)),
+        ConsumerChange("g", .commit([commit, commit])), ConsumerChange("g", .release(commit, PartitionSet(bits: 5))),
+        ConsumerChange("g", .reset(.end)), ConsumerChange("g", .leave(commit)), ConsumerChange("g", .remove),
+    ]
+    private static func consumers() -> [[UInt8]] {
+        [
+            [0] + ConsumeRequest(request: 1, name: "g", client: "c-1", last: commit, held: commit.places, start: .beginning, interest: interest).encode(),
+            [1] + ConsumerAssignment(epoch: 1, generation: 2, isSettled: true, lines: [.init(since: 2, partitions: .all)]).encode(),
+            [2] + ConsumerConfirm(request: 1, generation: 2, done: 3, places: commit.places).encode(),
+            [3] + ConsumerOrder(request: 1, name: "g", kind: .reset(.end)).encode(), [4] + ConsumerDone(request: 1).encode(),
+        ] + changes.map { [5] + $0.encode() }
+    }
+    private static func consumerBatches() -> [UInt8] {
+        changes.flatMap { change in
+            var builder = BatchBuilder()
+            change.encode().withView { builder.append(topic: TopicID(0), time: 1, payload: $0) }
+            return builder.finish(publisher: PublisherID(0), epoch: 0, sequence: 0, group: .durable, kind: .consumers)
+        }
     }
 
     /// `STT1`, two names; alone and within a group's checkpoint with one head and one publisher.
