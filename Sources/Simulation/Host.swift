@@ -65,6 +65,8 @@ final class Host {
     var isSpoilt = false
     /// Sessions of operators, and whom they want to go.
     var operators: [SessionID: NodeID] = [:]
+    /// How often this life has cleaned its log.
+    var passes: UInt64 = 0
 
     init(index: Int, count: Int) {
         self.index = index
@@ -95,6 +97,7 @@ final class Host {
         ending = nil
         hasLeft = false
         operators = [:]
+        passes = 0
         isSpoilt = false
         stalledUntil = 0
         crashAfter = nil

@@ -39,6 +39,9 @@ package struct Report: Sendable, Equatable {
         /// Questions to the store that were answered; puts among them that were refused.
         package var stored = 0
         package var conflicts = 0
+        /// Times that a node has cleaned its log; questions that were refused because of it.
+        package var passes = 0
+        package var refused = 0
         /// Bits that turned over on a disk.
         package var rots = 0
         /// Nanoseconds of virtual time.

@@ -21,6 +21,7 @@ final class World {
     var stores: [StoreModel] = []
     var checker = Checker()
     var store = StoreChecker()
+    var clean: CleanChecker
     var network: SplitMix64
     var disk: SplitMix64
     var faults: SplitMix64
@@ -47,8 +48,9 @@ final class World {
         faults = SplitMix64(seed: seed, .faults)
         workload = SplitMix64(seed: seed, .workload)
         clocks = SplitMix64(seed: seed, .clocks)
-        topics = TopicsConfiguration.standard
+        topics = Self.topics(temper.keeping)
         let count = temper.nodes
+        clean = CleanChecker(temper.keeping, removesStay: temper.removesStay, hosts: count)
         blocked = Array(repeating: Array(repeating: false, count: count), count: count)
         hosts = (0..<count).map { Host(index: $0, count: count) }
         for host in hosts {
@@ -68,6 +70,17 @@ final class World {
         for index in 0..<temper.stores { stores.append(StoreModel(client: publishers.count + subscribers.count + index, seed: seed)) }
         for client in 0..<temper.publishers + temper.subscribers + temper.stores { queue.add(.client(client), at: now + 50 * Span.millisecond) }
         if temper.faultGap > 0 { queue.add(.fault, at: now + 300 * Span.millisecond) }
+    }
+
+    private static func topics(_ rules: [CleanChecker.Rule]) -> TopicsConfiguration {
+        let rules = rules.map { rule in
+            let pattern: TopicPattern
+            do { pattern = try TopicPattern(rule.prefix + "#") } catch { preconditionFailure("\(rule.prefix): \(error)") }
+            return TopicRule(
+                pattern: pattern, level: .durable,
+                keeping: Keeping(time: rule.time, bytes: rule.bytes, records: rule.records, compact: rule.compact))
+        }
+        return rules.isEmpty ? .standard : TopicsConfiguration(rules: rules, defaultLevel: .durable, admit: .all)
     }
 
     func say(_ line: @autoclosure () -> String) {
@@ -126,11 +139,14 @@ final class World {
             if now > limit || events > 3_000_000 { checker.fail("not level \(events > 3_000_000 ? "after 3,000,000 events" : "after 120 s") of quiet: \(missing.joined(separator: "; "))") }
         }
         guard checker.violation == nil else { return }
-        compareLogs()
+        if temper.cleans { for host in hosts { checkCleaned(host) } } else { compareLogs() }
+        fillFromWhatWasWritten()
         checker.finish()
-        for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker) }
+        let gone = mayBeGone()
+        for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker, gone: gone) }
         guard checker.violation == nil else { return }
-        if let wrong = store.finish(end: UInt64(checker.history.count)) ?? store.finishCuts(times: checker.history.map { $0?.time ?? 0 }) { checker.fail(wrong) }
+        let times = checker.history.map { $0?.time ?? 0 }
+        if let wrong = store.finish(end: UInt64(checker.history.count)) ?? store.finishCuts(times: times, gone: gone) { checker.fail(wrong) }
     }
 
     /// What keeps the world from being level.
@@ -152,7 +168,7 @@ final class World {
         for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
         for store in stores where !store.isSettled { missing.append("store client \(store.client) waits: \(store.description)") }
         let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
-        for subscriber in subscribers where !subscriber.isLevel(with: end, checker) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
+        for subscriber in subscribers where !subscriber.isLevel(with: end, self) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
         return missing
     }
 

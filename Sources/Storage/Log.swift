@@ -47,7 +47,7 @@ package struct Recovery: Sendable {
 /// cannot be appended to.
 package final class Log<D: Disk> {
     package let group: GroupID
-    let disk: D
+    package let disk: D
     let options: LogOptions
     let directory: String
 

@@ -53,11 +53,14 @@ extension Log {
     /// What segment `i`'s header has to say; of what only it knows, what it says.
     func expectedHeader(_ i: Int, _ read: SegmentHeader?) -> SegmentHeader {
         let start = segments[i].start
+        let own = segments[i].isCleaned ? read?.cleanedBytes ?? segments[i].bytes : 0
         if i > 0 {
+            // What a segment's length was when it was closed nobody knows once it has been rewritten.
+            let before = segments[i - 1].isCleaned ? read?.bytesBefore ?? segments[i - 1].bytes : segments[i - 1].bytes
             return SegmentHeader(
-                group: group, start: start, bytesBefore: segments[i - 1].bytes, firstBefore: segments[i - 1].start.number)
+                group: group, start: start, bytesBefore: before, firstBefore: segments[i - 1].start.number, cleanedBytes: own)
         }
         return SegmentHeader(
-            group: group, start: start, bytesBefore: read?.bytesBefore ?? 0, firstBefore: read?.firstBefore ?? .zero)
+            group: group, start: start, bytesBefore: read?.bytesBefore ?? 0, firstBefore: read?.firstBefore ?? .zero, cleanedBytes: own)
     }
 }
