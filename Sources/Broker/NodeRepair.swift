@@ -122,6 +122,11 @@ extension Node {
                 return rest()
             }
             missed(outcome.source, "has others: \(why)")
+            if let first = outcome.left.first, first != hole {
+                // What is missing is asked for anew, as one.
+                repair!.holes = outcome.left
+                repair!.missed = [:]
+            }
         } else {
             counters.entriesRepaired += outcome.count
             let from = outcome.source == me ? "" : " from \(outcome.source)"

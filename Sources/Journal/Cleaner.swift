@@ -208,12 +208,16 @@ struct Cleaner<D: Disk> {
         var hasLost = false
         for (at, offset) in records.reversed() {
             let record = RecordView(whole.from(at))
-            if survey.plan.visit(record, offset, header.timestamp) {
-                bytes += record.whole.count
-                hasKept = true
-            } else {
+            guard survey.plan.visit(record, offset, header.timestamp) else {
                 hasLost = true
                 survey.use.losers.insert(record.header.topic.raw)
+                continue
+            }
+            if survey.plan.mayGo(record, offset, header.timestamp) {
+                hasLost = true
+            } else {
+                bytes += record.whole.count
+                hasKept = true
             }
         }
         if hasKept { survey.oldest = header.timestamp }

@@ -10,7 +10,7 @@ extension Journal {
         var holes: [LogHole] = []
         for damage in durable.damage {
             let isInside = try durable.hasEntryBehind(damage)
-            holes.append(LogHole(file: damage.segment, bytes: damage.bytes, entries: damage.entries, what: damage.what, isInside: isInside, isCleaned: durable.isCleaned(damage)))
+            holes.append(LogHole(file: damage.segment, bytes: damage.bytes, entries: damage.entries, what: damage.what, isInside: isInside, isCleaned: durable.isRepairedWhole(damage)))
         }
         return holes
     }
@@ -43,6 +43,8 @@ extension Journal {
         } catch {
             guard case .corruptInput(let why) = error.kind else { throw error }
             outcome.refusal = why
+            // Several damages may have become one.
+            if !hole.entries.isEmpty { _ = try durable.inspect(hole.entries.lowerBound) }
         }
         outcome.left = try holes()
         let missing = outcome.left.filter { $0.file == hole.file && hole.entries.overlaps($0.entries) }.reduce(0) { $0 + $1.count }

@@ -131,8 +131,14 @@ struct KeepPlan {
         let isRemove = record.header.flags & RecordHeader.tombstone != 0
         guard isRemove, isLast(topic, offset.raw) else { return .stays }
         if planted(.removeGoneFirst) { return .goesAsHead }
-        let isOld = time.raw + min(removesStay, .max - time.raw) <= end.key.timestamp.raw
-        return isOld && !lingering.contains(topic.raw) ? .goesAsHead : .stays
+        return isOld(time) && !lingering.contains(topic.raw) ? .goesAsHead : .stays
+    }
+    private func isOld(_ time: Timestamp) -> Bool { time.raw + min(removesStay, .max - time.raw) <= end.key.timestamp.raw }
+
+    /// Whether a record that is kept is a remove that may go, if nothing older of its topic is left.
+    func mayGo(_ record: RecordView, _ offset: Offset, _ time: Timestamp) -> Bool {
+        record.header.flags & RecordHeader.tombstone != 0 && isOld(time) && rule(record.header.topic.index)?.compact ?? false
+            && isLast(record.header.topic, offset.raw)
     }
 
     /// From which offset on a topic's past is exact: a cut there or behind finds what it found before.

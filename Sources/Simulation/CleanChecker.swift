@@ -137,9 +137,9 @@ struct CleanChecker {
         return gone
     }
 
-    /// What is wrong with a log's bytes, all of its entries: nil, or words. `gone`: what may be missing; `delivered`: entries from there on may
-    /// be taken back yet.
-    func problem(_ log: [UInt8], gone: Set<UInt64>, delivered: UInt64) -> String? {
+    /// How many records are missing from a log's bytes, all of its entries, and what is wrong with them: nil, or words. `gone`: what may be
+    /// missing; `delivered`: records from there on may be taken back yet.
+    func judge(_ log: [UInt8], gone: Set<UInt64>, delivered: UInt64) -> (missing: Int, problem: String?) {
         var present: [UInt64: Int] = [:]
         var at = 0
         var number: UInt64 = 0
@@ -147,7 +147,7 @@ struct CleanChecker {
         func int(_ at: Int, _ width: Int) -> UInt64 { Self.int(log, at, width) }
         while at + 72 <= log.count {
             let isCleaned = log[at + 2] == UInt8(ascii: "C")
-            guard int(at + 16, 8) == number, int(at + 24, 8) == offset else { return "entry \(int(at + 16, 8)) stands where \(number) should" }
+            guard int(at + 16, 8) == number, int(at + 24, 8) == offset else { return (0, "entry \(int(at + 16, 8)) stands where \(number) should") }
             number += isCleaned ? int(at + 14, 2) + 1 : 1
             var batch = at + 72
             var place = offset
@@ -171,14 +171,17 @@ struct CleanChecker {
             offset += int(at + 52, 4)
             at += Int(int(at + 4, 4))
         }
+        var missing = 0
         for record in placed where record.offset < min(offset, delivered) {
             if let topic = present[record.offset] {
-                if topic != record.topic { return "offset \(record.offset) has topic \(topic), not \(record.topic)" }
-            } else if !gone.contains(record.offset) {
+                if topic != record.topic { return (missing, "offset \(record.offset) has topic \(topic), not \(record.topic)") }
+            } else {
+                missing += 1
+                guard !gone.contains(record.offset) else { continue }
                 let name = record.topic < names.count ? names[record.topic] : "?"
-                return "offset \(record.offset) of \(name), ordered at \(record.time), is gone; the rules keep it"
+                return (missing, "offset \(record.offset) of \(name), ordered at \(record.time), is gone; the rules keep it")
             }
         }
-        return nil
+        return (missing, nil)
     }
 }

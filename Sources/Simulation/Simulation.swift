@@ -39,8 +39,10 @@ package struct Report: Sendable, Equatable {
         /// Questions to the store that were answered; puts among them that were refused.
         package var stored = 0
         package var conflicts = 0
-        /// Times that a node has cleaned its log; questions that were refused because of it.
+        /// Times that a node has cleaned its log, to the end of a pass; questions that were refused because of it.
         package var passes = 0
+        /// Records that were gone from some log at the end.
+        package var gone = 0
         package var refused = 0
         /// Bits that turned over on a disk.
         package var rots = 0

@@ -146,7 +146,7 @@ final class World {
         for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker, gone: gone) }
         guard checker.violation == nil else { return }
         let times = checker.history.map { $0?.time ?? 0 }
-        if let wrong = store.finish(end: UInt64(checker.history.count)) ?? store.finishCuts(times: times, gone: gone) { checker.fail(wrong) }
+        if let wrong = store.finish(end: UInt64(checker.history.count), gone: gone) ?? store.finishCuts(times: times, gone: gone) { checker.fail(wrong) }
     }
 
     /// What keeps the world from being level.

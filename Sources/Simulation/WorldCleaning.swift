@@ -31,22 +31,15 @@ extension World {
         }
     }
 
-    /// The closed part of a host's log: its end, and the log's time there.
-    private func closedPart(_ host: Host) -> (end: UInt64, time: UInt64) {
-        guard let log = host.work?.durable, let open = log.spans.last, open.first > .zero else { return (0, 0) }
-        do throws(StorageError) {
-            return (open.firstOffset.raw, try log.header(of: EntryNumber(open.first.raw - 1))?.timestamp.raw ?? 0)
-        } catch { return (open.firstOffset.raw, .max / 2) }
-    }
-    /// What may be gone from some log by now.
+    /// What may be gone from some log by now: no log is cleaned beyond what was delivered.
     func mayBeGone() -> Set<UInt64> {
-        guard temper.cleans else { return [] }
-        let parts = hosts.map { closedPart($0) }
-        return clean.mayGo(below: parts.map(\.end).max() ?? 0, at: parts.map(\.time).max() ?? 0)
+        guard temper.cleans, let last = clean.placed.last else { return [] }
+        return clean.mayGo(below: last.offset + 1, at: last.time)
     }
 
     func checkCleaned(_ host: Host) {
-        guard checker.violation == nil, let log = host.work?.durable, log.damage.isEmpty, let delivered = host.node?.delivered(in: .durable) else { return }
+        guard checker.violation == nil, let log = host.work?.durable, log.damage.isEmpty, let delivered = host.node?.delivered(in: .durable)
+        else { return }
         var bytes: [UInt8] = []
         do throws(StorageError) {
             var next = log.first
@@ -55,10 +48,9 @@ extension World {
             guard isDamage(error) else { return checker.fail("\(host.id)'s log does not read back: \(error)") }
             return
         }
-        let part = closedPart(host)
-        if let problem = clean.problem(bytes, gone: clean.mayGo(below: part.end, at: part.time), delivered: delivered.offset.raw) {
-            checker.fail("\(host.id): \(problem)")
-        }
+        let (missing, problem) = clean.judge(bytes, gone: mayBeGone(), delivered: delivered.offset.raw)
+        counts.gone = max(counts.gone, missing)
+        if let problem { checker.fail("\(host.id): \(problem)") }
     }
 
     /// What nobody saw because it went before anyone came by is as it was written.

@@ -17,9 +17,9 @@ extension Log {
         return found
     }
 
-    /// Whether the damage lies in a closed segment that was cleaned.
-    package func isCleaned(_ hole: Damage) -> Bool {
-        segments.dropLast().contains { $0.isCleaned && path($0.name) == hole.segment }
+    /// Whether all of the damage's entries are put back at once, in a new file.
+    package func isRepairedWhole(_ hole: Damage) -> Bool {
+        segments.indices.dropLast().contains { path(segments[$0].name) == hole.segment && isRepairedWhole($0) }
     }
 
     /// Whether the entry is in a closed segment.
@@ -53,8 +53,10 @@ extension Log {
             if !disk.isVolatile { try stateFile.save(Self.underRepair, Array(segments[i].name.utf8)) }
             if hole.bytes == 0..<SegmentHeader.size {
                 try repairHeader(i, file)
-            } else if i < segments.count - 1, segments[i].isCleaned || hasCleaned(entries) {
+            } else if i < segments.count - 1, isRepairedWhole(i) || hasCleaned(entries) {
+                repairedWhole.insert(segments[i].start.number)
                 try remake(i, hole, with: entries, isChained: isChained)
+                repairedWhole.remove(segments[i].start.number)
             } else {
                 try putBack(entries, hole, i, file, isChained: isChained)
             }
