@@ -202,6 +202,51 @@ import Wire
         #expect(boundary > 20 && rewritten > 0, "\(boundary) boundaries, \(rewritten) bytes cleaned")
     }
 
+    /// Each closed segment is hit twice, or has its end cut off, and is put right from a log that was cleaned more or less.
+    @Test(arguments: [(true, false), (false, true), (true, true)], 1...4)
+    func aDamagedSegmentIsRepairedFromALogThatWasCleanedToAnotherDegree(cleaned: (Bool, Bool), seed: Int) throws {
+        var (first, second) = (Dice(UInt64(seed) + 40), Dice(UInt64(seed) + 40))
+        var kept = try KeptLog(Self.mixed, segmentBytes: 4096)
+        var other = try KeptLog(Self.mixed, segmentBytes: 4096)
+        try fill(&kept, &first, entries: 200)
+        try fill(&other, &second, entries: 200)
+        if cleaned.0, cleaned.1 { _ = try kept.clean() }
+        try fill(&kept, &first, entries: 100, from: 20)
+        try fill(&other, &second, entries: 100, from: 20)
+        if cleaned.0, !cleaned.1 { _ = try kept.clean() }
+        if cleaned.1 { _ = try other.clean() }
+        let log = kept.journal.durable
+        var dice = Dice(UInt64(seed))
+        let paths = try kept.disk.list("group-0").filter { $0.hasSuffix(".log") }.dropLast().map { "group-0/" + $0 }
+        var hits = 0
+        for path in paths {
+            let size = try #require(kept.disk.contents(path)).count
+            guard size > 200 else { continue }
+            for _ in 0..<2 { kept.disk.flip(path, at: 72 + dice.below(size - 72), bits: 1 << UInt8(dice.below(8))) }
+            hits += 1
+        }
+        #expect(try !log.verify().isEmpty)
+        var left = 10 * hits
+        while let hole = log.damage.first, left > 0 {
+            var entries: [UInt8] = []
+            var next = hole.entries.lowerBound
+            while next < hole.entries.upperBound { next = try other.journal.durable.read(from: next, below: hole.entries.upperBound, maximumBytes: 1 << 20, into: &entries).next }
+            do throws(StorageError) { try log.repair(hole, with: entries, isChained: true) } catch {
+                guard case .corruptInput = error.kind else { throw error }
+                _ = try log.inspect(hole.entries.lowerBound)
+            }
+            left -= 1
+        }
+        #expect(hits > 3 && log.damage.isEmpty, "\(log.damage)")
+        #expect(try log.verify().isEmpty)
+        // More may have come back than must be there; what must be is.
+        #expect(try problem(kept) == nil)
+        #expect(try replayed(kept).publishers == kept.state.publishers)
+        try kept.reopen()
+        #expect(kept.journal.durable.damage.isEmpty)
+        #expect(try problem(kept) == nil)
+    }
+
     @Test func aFullDiskLeavesTheLogAsItIs() throws {
         var dice = Dice(5)
         var kept = try KeptLog(Self.mixed, segmentBytes: 4096)
