@@ -27,6 +27,7 @@ struct CleanChecker {
     private struct Entry {
         var records: [Record] = []
         var names: [String] = []
+        var time: UInt64 = 0
     }
     let rules: [Rule]
     let removesStay: UInt64
@@ -34,6 +35,8 @@ struct CleanChecker {
     private var pending: [[UInt64: Entry]]
     private(set) var placed: [Record] = []
     private(set) var names: [String] = []
+    /// When the last entry was ordered, whether it has records or not: the log's time.
+    private(set) var time: UInt64 = 0
     private var next: UInt64 = 0
     private var cached: (end: UInt64, time: UInt64, gone: Set<UInt64>)?
 
@@ -60,6 +63,7 @@ struct CleanChecker {
         while next < end, let entry = pending[host][next] {
             placed += entry.records
             names += entry.names
+            time = entry.time
             next += 1
         }
         pending[host] = pending[host].filter { $0.key >= next }
@@ -70,6 +74,7 @@ struct CleanChecker {
     }
     private static func read(_ header: EntryHeader, _ body: [UInt8]) -> Entry {
         var entry = Entry()
+        entry.time = header.timestamp.raw
         var offset = header.baseOffset.raw
         var at = 0
         while at + 40 <= body.count {

@@ -34,7 +34,7 @@ extension World {
     /// What may be gone from some log by now: no log is cleaned beyond what was delivered.
     func mayBeGone() -> Set<UInt64> {
         guard temper.cleans, let last = clean.placed.last else { return [] }
-        return clean.mayGo(below: last.offset + 1, at: last.time)
+        return clean.mayGo(below: last.offset + 1, at: clean.time)
     }
 
     func checkCleaned(_ host: Host) {
