@@ -55,7 +55,7 @@ let package = Package(
         pure("Broker", ["Wire", "Topics", "Replication", "Membership", "Store", deque]),
 
         // A node's disk: the broker's jobs on the storage.
-        pure("Journal", ["Wire", "Storage", "Store", "Broker"]),
+        pure("Journal", ["Wire", "Topics", "Replication", "Storage", "Store", "Broker"]),
 
         // The broker's core in a simulated world: virtual time, faults, checkers.
         pure("Simulation", ["Wire", "Topics", "Storage", "Broker", "Journal", deque]),
@@ -85,7 +85,7 @@ let package = Package(
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "FoldingTests", dependencies: ["Folding", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem", "TestClock"], swiftSettings: settings),
-        .testTarget(name: "StoreTests", dependencies: ["Store", "Journal", "Broker", "Replication", "Storage", "Wire", "TestClock"], swiftSettings: settings),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "Journal", "Broker", "Topics", "Replication", "Storage", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
         // Real processes: brokers, publishers, subscribers, killed and started again.

@@ -15,6 +15,7 @@ import conditions
 import idle
 import many
 import report
+import retention
 from nats import Nats
 from processes import Failure
 from sample import measure
@@ -227,6 +228,25 @@ def run_many(options):
     return 0 if all(held for _, held in verdicts) else 1
 
 
+def run_retention(options):
+    ours = Squall(options.binaries, TEMPORARY)
+    if ours.missing() is not None:
+        raise Failure(f"{ours.label}: {ours.missing()} ({ours.remedy()})")
+    where = conditions.gather(ROOT, TEMPORARY, f"scripts/bench {' '.join(sys.argv[1:])}", [ours.version()])
+    results = Results(RESULTS, where["at"])
+    results.write("conditions", where)
+    samples = retention.run(ours, max(options.runs or 3, ROUNDS_LEAST["full"]), say)
+    for kept in samples.values():
+        for one in kept:
+            results.write("retention", one)
+    print(report.table(list(retention.rows(samples)), retention.HEADINGS, (0,)))
+    verdicts = list(retention.verdicts(samples))
+    for text, held in verdicts:
+        print(("within  " if held else "MISSED  ") + text)
+    print("\n".join(conditions.sentences(where)))
+    return 0 if all(held for _, held in verdicts) else 1
+
+
 def run_limits(options):
     del options
     figures = take_limits(0.6, 5)
@@ -236,7 +256,7 @@ def run_limits(options):
 
 def parse():
     parser = argparse.ArgumentParser(prog="scripts/bench", add_help=False)
-    parser.add_argument("command", choices=[*PLANS, "idle", "many", "limits"])
+    parser.add_argument("command", choices=[*PLANS, "idle", "many", "retention", "limits"])
     parser.add_argument("--runs", type=int)
     parser.add_argument("--write", nargs="?", const="")
     parser.add_argument("--binaries", default=os.environ.get("SQUALL_BIN") or os.path.join(ROOT, ".build", "release"))
@@ -260,7 +280,7 @@ def main():
             shutil.rmtree(os.path.join(TEMPORARY, left))
         started = time.monotonic()
         try:
-            status = {"idle": run_idle, "many": run_many, "limits": run_limits}.get(options.command, lambda o: run_plan(o.command, o))(options)
+            status = {"idle": run_idle, "many": run_many, "retention": run_retention, "limits": run_limits}.get(options.command, lambda o: run_plan(o.command, o))(options)
         except Failure as failure:
             say(f"bench: {failure}")
             return 1

@@ -37,6 +37,8 @@ class Squall:
         self.servers = None
         self.ports = []
         self.topics = 1  # that a publisher writes to in turn
+        self.rules = None  # another topics file
+        self.extra = ""  # further lines of the nodes' files
 
     def missing(self):
         """Why this system cannot run, in two words, or None."""
@@ -54,7 +56,7 @@ class Squall:
         self.servers = Servers(self.temporary, self.name)
         directory = self.servers.directory
         with open(os.path.join(directory, "topics.yaml"), "w", encoding="ascii") as file:
-            file.write(TOPICS)
+            file.write(self.rules or TOPICS)
         members = "".join(f"  - {{node: {n}, address: 127.0.0.1:{p}}}\n" for n, p in enumerate(self.ports, 1))
         for node, port in enumerate(self.ports, 1):
             data = os.path.join(directory, str(node))
@@ -62,7 +64,7 @@ class Squall:
             config = os.path.join(directory, f"node{node}.yaml")
             with open(config, "w", encoding="utf-8") as file:
                 file.write(f"node: {node}\ncluster: bench\nlisten: 127.0.0.1:{port}\ndata: {data}\n"
-                           f"members:\n{members}topics: topics.yaml\n")
+                           f"members:\n{members}topics: topics.yaml\n{self.extra}")
         self._run()
 
     def _run(self):

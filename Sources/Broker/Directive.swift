@@ -55,6 +55,8 @@ package enum DiskJob: Sendable {
     case repair(LogHole, from: NodeID, OwnedBytes)
     /// Read on through the closed segments; answered by `scrubbed`.
     case scrub(GroupID, bytes: Int)
+    /// Take away what is no longer kept, about so many bytes' work; entries from `below` on may still be taken back. Answered by `cleaned`.
+    case clean(GroupID, below: EntryNumber, bytes: Int)
     /// Values of topics; answered by `values`.
     case values(ValueQuery)
     /// Where the last records of some topics begin; answered by `tail`.
@@ -66,6 +68,7 @@ package struct PendingEntry: Sendable {
     package let body: ByteView
     /// Holds `body`'s memory where it is not a ring's.
     package let owner: OwnedBytes?
+    package init(header: EntryHeader, body: ByteView, owner: OwnedBytes?) { (self.header, self.body, self.owner) = (header, body, owner) }
 }
 
 package enum LogPlace: Equatable, Sendable {
@@ -113,6 +116,8 @@ package enum DiskResult: Sendable {
     case damaged([LogHole])
     case repaired(RepairOutcome)
     case scrubbed(isDone: Bool)
+    /// `isDone`: there is nothing more to be done for now.
+    case cleaned(CleanReport, isDone: Bool)
     case values(ValuePage)
     /// How far the search has come.
     case tail(TailQuery)

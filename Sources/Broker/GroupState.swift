@@ -14,6 +14,9 @@ package struct GroupState: Sendable {
     /// Consumer groups; only in the durable group.
     package var consumers = ConsumerTable()
     package var end = LogEnd()
+    /// It was brought here through entries that were cleaned, in whose midst publishers and heads may be older than they were; where
+    /// the log goes on behind all of those they are as they were.
+    package var hasHoles = false
 
     package init(group: GroupID) { self.group = group }
 
@@ -106,6 +109,8 @@ package struct GroupState: Sendable {
                 return .accepted
             } catch { return .gap }
         case .consumers: return judge(whole, of: key.sender, base, &undo)
+        // Only cleaning makes these, and they are replayed, not judged.
+        case .sparse, .state: return .gap
         }
     }
 
@@ -146,8 +151,49 @@ package struct GroupState: Sendable {
     /// Counts an entry of the log again: recovery, or a copy from another replica. False: it does not follow.
     package mutating func replay(_ entry: EntryHeader, _ body: ByteView) -> Bool {
         guard entry.number == end.number, entry.baseOffset == end.offset else { return false }
+        if entry.isCleaned { hasHoles = true }
+        guard !hasHoles else { return replayAccepted(entry, body) }
         let admission = admit(body, key: entry.key, view: entry.view)
         return admission.header?.chain == entry.chain && admission.header?.records == entry.records
+    }
+
+    /// The same behind a hole: all that the log has was accepted, and is not judged again. The chain of a hole is that of the last entry
+    /// that it stands for; the entry behind it bears it out.
+    private mutating func replayAccepted(_ entry: EntryHeader, _ body: ByteView) -> Bool {
+        guard entry.span > 1 || nextChain(end.chain, entry.key, entry.view) == entry.chain else { return false }
+        var offset = entry.baseOffset.raw
+        var cursor = BatchCursor(body)
+        while let (header, whole) = (try? cursor.next(verify: false)) ?? nil {
+            switch header.kind {
+            case .records, .sparse:
+                publishers.replay(header, at: entry.timestamp, offset: Offset(offset))
+                walkRecords(header, whole) { delta, record in
+                    let head = HeadTable.Head(offset: Offset(offset + UInt64(delta)), isRemoved: record.flags & RecordHeader.tombstone != 0)
+                    if record.topic.index < topics.count { heads.set(record.topic, head) }
+                }
+                offset += UInt64(header.count)
+            case .open: _ = publishers.open(header.publisher, at: entry.timestamp)
+            case .declare:
+                var records = RecordCursor(whole.from(BatchHeader.size))
+                guard let name = records.next()?.payload, (try? topics.declare(name)) != nil else { return false }
+            case .consumers:
+                var records = RecordCursor(whole.from(BatchHeader.size))
+                guard let record = records.next(), let change = try? ConsumerChange(record.payload) else { return false }
+                _ = consumers.apply(change, by: entry.sender, at: Offset(offset))
+            case .state:
+                let state = KeptState(whole.from(BatchHeader.size))
+                state.forEachLine { publishers.set($0.publisher, PublisherTable.Line($0)) }
+                state.forEachHead { head in
+                    if head.topic.index < topics.count { heads.set(head.topic, HeadTable.Head(offset: head.offset, isRemoved: head.isRemoved)) }
+                }
+            }
+        }
+        end.number = entry.endNumber
+        end.offset = entry.endOffset
+        end.key = entry.key
+        end.view = entry.view
+        end.chain = entry.chain
+        return true
     }
 
     package func encode() -> [UInt8] {
@@ -157,6 +203,7 @@ package struct GroupState: Sendable {
         publishers.encode(into: &bytes)
         topics.encode(into: &bytes)
         consumers.encode(into: &bytes)
+        if hasHoles { bytes.append(1) }
         return bytes
     }
     package init(group: GroupID, decoding view: ByteView) throws(DecodeError) {
@@ -168,9 +215,22 @@ package struct GroupState: Sendable {
         topics = try TopicTable(decoding: &decoder)
         // Checkpoints of before there were consumer groups end here.
         if decoder.left > 0 { consumers = try ConsumerTable(&decoder) }
+        if decoder.left > 0 {
+            guard try decoder.int(UInt8.self) == 1 else { throw .value(what: "flag of a checkpoint", value: 0) }
+            hasHoles = true
+        }
         try decoder.end()
         guard consumers.isEmpty || group == .durable else { throw .value(what: "consumer groups of \(group)", value: UInt64(consumers.count)) }
         guard heads.count <= topics.count else { throw .value(what: "heads of a checkpoint", value: UInt64(heads.count)) }
+    }
+
+    /// Heads and topics of a checkpoint: what says which records are to be kept.
+    package static func names(decoding view: ByteView) throws(DecodeError) -> (heads: HeadTable, topics: TopicTable) {
+        var decoder = Decoder(view, "checkpoint")
+        _ = try LogEnd(&decoder)
+        let heads = try HeadTable(&decoder)
+        _ = try PublisherTable(&decoder)
+        return (heads, try TopicTable(decoding: &decoder))
     }
 
     /// Only the heads of a checkpoint, which come first in it.
@@ -178,5 +238,11 @@ package struct GroupState: Sendable {
         var decoder = Decoder(view, "checkpoint")
         _ = try LogEnd(&decoder)
         return try HeadTable(&decoder)
+    }
+}
+
+extension PublisherTable.Line {
+    package init(_ kept: KeptState.Line) {
+        self.init(epoch: kept.epoch, last: kept.last, touched: kept.touched, offset: kept.offset, placed: kept.placed)
     }
 }

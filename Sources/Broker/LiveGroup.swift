@@ -75,6 +75,8 @@ package struct LiveGroup: Sendable {
         self.view = view.number
         matrix = ClockMatrix(view: view, me: me, base: base)
         self.state = state
+        // The log is whole up to where the view begins: publishers and heads are as they were.
+        self.state.hasHoles = false
         self.deliveredEnd = deliveredEnd
         self.deliveredTopics = deliveredTopics
         self.carriedOwn = carriedOwn

@@ -10,8 +10,13 @@ package struct LogHole: Equatable, Sendable, CustomStringConvertible {
     package let what: String
     /// What lies behind it tells what was in it; otherwise only a node that knows as new a view can be believed.
     package let isInside: Bool
+    /// The segment was cleaned: all that is missing is put back at once.
+    package let isCleaned: Bool
 
-    package init(file: String, bytes: Range<Int>, entries: Range<EntryNumber>, what: String, isInside: Bool) {
+    package init(
+        file: String, bytes: Range<Int>, entries: Range<EntryNumber>, what: String, isInside: Bool, isCleaned: Bool = false
+    ) {
+        self.isCleaned = isCleaned
         self.file = file
         self.bytes = bytes
         self.entries = entries
@@ -39,6 +44,8 @@ package struct LogRepair: Sendable {
     var holes: [LogHole]
     var step = Step.idle
     var piece: [UInt8] = []
+    /// Some of the piece was cleaned where it comes from.
+    var isPieceCleaned = false
     /// Who was asked for the first hole, and why it did not help.
     var missed: [NodeID: String] = [:]
     /// How often all have been asked in vain, and what the operator was told last.

@@ -26,6 +26,11 @@ package struct NodeSettings: Sendable {
     package var scrubBytes = 0
     package var scrubEvery: UInt64 = 400_000_000
     package var scrubRest: UInt64 = 3_600_000_000_000
+    /// Bytes a second that cleaning of the durable log reads and writes, 0: none; how much of it at a time, at most; the pause when there
+    /// is nothing to be done, nanoseconds.
+    package var cleanRate = 0
+    package var cleanBytes = 2 << 20
+    package var cleanRest: UInt64 = 1_000_000_000
     /// How long a total restart waits for stragglers once a quorum is there.
     package var restartWait: UInt64 = 1_000_000_000
     /// A member that holds the others up for this long is suspected.
@@ -85,8 +90,8 @@ package struct Node: Sendable {
     var declares: [UInt32: DeclareJob] = [:]
     var nextDeclare: UInt32 = 0
     var segmentUse: [Int]
-    /// Bytes of the largest record of each topic, per group.
-    var recordLimits: [[Int32]] = Array(repeating: [], count: GroupID.count)
+    /// What topics.yaml says of the topics that are there.
+    var quality: TopicQuality
     var welcomeParts: [NodeID: [UInt8]] = [:]
     /// Own frames that a cut kept, while the next view is being installed.
     var carriedOwn: [[OwnFrame]] = []
@@ -96,6 +101,8 @@ package struct Node: Sendable {
     var unorderedOffset = Offset(0)
     /// Monotonic time of the last event that told it.
     var lastSeen: UInt64 = 0
+    /// Wall-clock time of the last event that told it.
+    var wallSeen: UInt64 = 0
     /// What linked nodes said last of the view that they run in, or have installed.
     var peerViews: [NodeID: (view: View, isLive: Bool)] = [:]
     var isOver = false
@@ -113,6 +120,7 @@ package struct Node: Sendable {
     var copiers: [NodeID: CopyProgress] = [:]
     var isScrubbing = false
     var scrubAt: UInt64 = 0
+    var cleaning = CleaningPace()
     /// Since when no view runs here and nothing else goes on, and what the operator was told of it last.
     var waitingSince: UInt64?
     var waitingSaid = ""
@@ -130,6 +138,7 @@ package struct Node: Sendable {
         package var unorderedDropped: UInt64 = 0
         package var views: UInt64 = 0
         package var entriesRepaired: UInt64 = 0
+        package var cleaningPasses: UInt64 = 0
     }
 
     enum AfterRecovery { case nothing, apply, copy, restart, install(Proposal, live: Bool) }
@@ -151,6 +160,7 @@ package struct Node: Sendable {
         memberState = state
         self.states = states
         self.ring = OwnRing(ring)
+        quality = TopicQuality(settings.topics)
         clock = HybridClock(states.map(\.end.key.timestamp).max() ?? .zero)
         segmentUse = Array(repeating: 0, count: states.count)
         if holes.isEmpty { restart = Restart(me: me, mine: summary, wait: settings.restartWait) } else {
@@ -246,6 +256,7 @@ package struct Node: Sendable {
     package mutating func tick(now: Instant, into out: inout [Directive]) {
         guard !isOver else { return }
         lastSeen = now.monotonic
+        wallSeen = now.wall
         if restart != nil {
             var steps: [RestartDirective] = []
             restart?.tick(now: now.monotonic, into: &steps)
@@ -256,6 +267,7 @@ package struct Node: Sendable {
         stepReleases(into: &out)
         stepRepair(into: &out)
         tickScrub(into: &out)
+        clean(into: &out)
         tellWaiting(into: &out)
     }
 

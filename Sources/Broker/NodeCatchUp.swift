@@ -72,14 +72,15 @@ extension Node {
         var at = sessions[id]!.cursors[group.index].pageAt
         while at < page.view.count, let header = try? EntryHeader(page.view.from(at)), header.number < end {
             let body = page.view[at + EntryHeader.size..<at + header.length]
-            if header.number >= sessions[id]!.cursors[group.index].next, header.endOffset > sessions[id]!.cursors[group.index].firstOffset {
+            // One that was cleaned may stand for several, and begin before the next.
+            if header.endNumber > sessions[id]!.cursors[group.index].next, header.endOffset > sessions[id]!.cursors[group.index].firstOffset {
                 guard handPage(header, body, page, to: id, into: &out) else {
                     sessions[id]!.cursors[group.index].pageAt = at
                     return false
                 }
             }
-            if header.number >= sessions[id]!.cursors[group.index].next {
-                sessions[id]!.cursors[group.index].next = header.number.next
+            if header.endNumber > sessions[id]!.cursors[group.index].next {
+                sessions[id]!.cursors[group.index].next = header.endNumber
                 if group == .durable, let scan = sessions[id]!.share?.scan { sessions[id]!.share!.scan = max(scan, header.endOffset.raw) }
             }
             at += header.length
@@ -91,7 +92,16 @@ extension Node {
     private mutating func handPage(
         _ header: EntryHeader, _ body: ByteView, _ page: OwnedBytes, to id: SessionID, into out: inout [Directive]
     ) -> Bool {
-        guard let watcher = sessions[id]!.watcher else { return handAll(header, body, page, to: id, into: &out) }
+        let age = wallSeen - min(wallSeen, header.timestamp.raw)
+        let mayBeOver = quality.shortestLifespan.map { age > $0 } ?? false
+        if mayBeOver { learnQuality(of: header.group) }
+        guard let watcher = sessions[id]!.watcher else {
+            guard mayBeOver else { return handAll(header, body, page, to: id, into: &out) }
+            guard sendNames(to: id, group: header.group, into: &out) else { return false }
+            var runs: [RecordRun] = []
+            walkRuns(body, { quality.isOver($0, header.group, age: age) ? 0 : 1 }) { runs.append($1) }
+            return hand(header, body, page, runs, to: id, into: &out)
+        }
         let sets = watches.sets[header.group.index]
         var runs: [RecordRun] = []
         // A session's sets are few; the answer for the last one serves most records.
@@ -99,7 +109,7 @@ extension Node {
         walkRuns(body, { topic in
             let set = sets.set(of: topic)
             if set != last.set { last = (set, sets.contains(watcher, inSet: set)) }
-            return last.isWanted ? 1 : 0
+            return last.isWanted && !(mayBeOver && quality.isOver(topic, header.group, age: age)) ? 1 : 0
         }) { runs.append($1) }
         return hand(header, body, page, runs, to: id, into: &out)
     }

@@ -91,9 +91,9 @@ extension Node {
             refuse(id, .tooLarge, header, "a batch of \(bytes.count) bytes; this cluster takes \(ring.largestBatch)", request: asked, into: &out)
             return true
         }
-        learnLimits(of: header.group)
+        learnQuality(of: header.group)
         var tooLong: (topic: TopicID, length: Int, limit: Int)?
-        let limits = recordLimits[header.group.index]
+        let limits = quality.recordLimits(of: header.group)
         try checkRecords(body, count: header.count) { (topic, length) throws(DecodeError) in
             guard topic.index < limits.count else { throw .value(what: "topic id", value: UInt64(topic.raw)) }
             if length > limits[topic.index] { tooLong = (topic, length, Int(limits[topic.index])) }
@@ -104,7 +104,16 @@ extension Node {
             refuse(id, .tooLarge, header, why, request: asked, into: &out)
             return true
         }
-        guard put(bytes, records: header.count, group: header.group, now: now) else { return false }
+        if let topic = quality.spend(body, header.group, now: now.monotonic) {
+            let name = live!.groups[header.group.index].state.topics.name(of: topic) ?? ""
+            let why = "a record too many for topic \"\(name)\"; its max_rate is \(quality.rate(of: topic, header.group))"
+            refuse(id, .tooFast, header, why, request: asked, into: &out)
+            return true
+        }
+        guard put(bytes, records: header.count, group: header.group, now: now) else {
+            quality.giveBack(header.group)
+            return false
+        }
         if let asked {
             live!.tickets.append(.put(id, request: asked, last: header.lastSequence))
         } else {
@@ -115,14 +124,10 @@ extension Node {
         return true
     }
 
-    /// What topics.yaml says of each topic's largest record, looked up once for each topic.
-    private mutating func learnLimits(of group: GroupID) {
-        let topics = live!.groups[group.index].state.topics
-        if recordLimits[group.index].count > topics.count { recordLimits[group.index] = [] }
-        while recordLimits[group.index].count < topics.count {
-            let name = topics.name(of: TopicID(UInt32(recordLimits[group.index].count))) ?? ""
-            recordLimits[group.index].append(Int32(settings.topics.rule(for: name)?.maxRecord ?? Limits.record))
-        }
+    /// What topics.yaml says of each topic, looked up once for each.
+    mutating func learnQuality(of group: GroupID) {
+        guard let live else { return }
+        quality.learn(live.groups[group.index].state.topics, of: group)
     }
 
     private mutating func refuse(

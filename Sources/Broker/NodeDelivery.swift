@@ -114,8 +114,9 @@ extension Node {
         guard header.records > 0 else { return true }
         let first = sessions[id]!.cursors[header.group.index].firstOffset
         var runs = [RecordRun(at: 0, delta: 0, count: header.records)]
-        if header.baseOffset < first || header.group == .unordered {
-            // Records of an unordered topic may come before the topic is delivered here: without a name they are no use.
+        if header.baseOffset < first || header.group == .unordered || header.isCleaned {
+            // Records of an unordered topic may come before the topic is delivered here: without a name they are no use. Of an entry that
+            // was cleaned some may be gone.
             let named = watches.sets[header.group.index].count
             runs = []
             walkRuns(body, { $0 < named ? 1 : 0 }) { runs.append($1) }

@@ -88,18 +88,22 @@ extension Node {
         var wanted = number
         while at < entries.count, wanted < hole.entries.upperBound {
             let header = try checkEntry(entries.from(at))
-            guard header.number == wanted else { throw .value(what: "entry for a repair", value: header.number.raw) }
+            // One that was cleaned may stand for several.
+            guard header.number <= wanted, wanted < header.endNumber else { throw .value(what: "entry for a repair", value: header.number.raw) }
+            if self.repair!.piece.isEmpty { self.repair!.isPieceCleaned = false }
+            if header.isCleaned { self.repair!.isPieceCleaned = true }
             self.repair!.piece.append(view: entries[at..<at + header.length])
             at += header.length
-            wanted = wanted.next
+            wanted = header.endNumber
         }
+        let isWhole = hole.isCleaned || self.repair!.isPieceCleaned
         if at == 0 {
             // What came before is put in: less is missing then.
-            if !repair.piece.isEmpty { write(hole, from: node, into: &out) } else {
+            if !repair.piece.isEmpty, !isWhole { write(hole, from: node, into: &out) } else {
                 missed(node, "does not have them")
                 next(into: &out)
             }
-        } else if wanted < hole.entries.upperBound, self.repair!.piece.count < LogRepair.pieceBytes {
+        } else if wanted < hole.entries.upperBound, self.repair!.piece.count < (isWhole ? Int.max : LogRepair.pieceBytes) {
             ask(node, from: wanted, into: &out)
         } else {
             write(hole, from: node, into: &out)
@@ -118,6 +122,11 @@ extension Node {
                 return rest()
             }
             missed(outcome.source, "has others: \(why)")
+            if let first = outcome.left.first, first != hole {
+                // What is missing is asked for anew, as one.
+                repair!.holes = outcome.left
+                repair!.missed = [:]
+            }
         } else {
             counters.entriesRepaired += outcome.count
             let from = outcome.source == me ? "" : " from \(outcome.source)"

@@ -68,6 +68,7 @@ extension Node {
         case .damaged(let holes): damaged(holes, into: &out)
         case .repaired(let outcome): repaired(outcome, into: &out)
         case .scrubbed(let isDone): scrubbed(isDone: isDone)
+        case .cleaned(let report, let isDone): cleaned(report, isDone: isDone, now: now)
         case .values(let page): valuesRead(page, into: &out)
         case .tail(let query): tailRead(query, into: &out)
         case .spoilt(let why):
@@ -361,18 +362,29 @@ extension Node {
     /// Entries as they lie in the source's log: checked, counted, appended.
     private mutating func take(_ entries: ByteView, now: Instant, into out: inout [Directive]) throws(DecodeError) {
         var at = 0
+        var trimmed: [UInt8] = []
+        var first = 0
         let limit = copy?.target?.number
         while at < entries.count {
-            let header = try checkEntry(entries.from(at))
+            var header = try checkEntry(entries.from(at))
             if let limit, header.number >= limit { break }
             let body = entries[at + EntryHeader.size..<at + header.length]
+            at += header.length
+            let end = states[GroupID.durable.index].end
+            // The source has made one of many, with those that are here already among them.
+            if header.span > 1, header.number < end.number, header.endNumber > end.number, header.endOffset >= end.offset {
+                header = header.trimmed(from: end)
+                trimmed = header.entry(body)
+                first = at
+            }
             guard states[GroupID.durable.index].replay(header, body) else {
                 throw .value(what: "copied entry that does not follow this log", value: header.number.raw)
             }
-            at += header.length
         }
         if at > 0 {
-            out.append(.disk(.appendCopy(.durable, OwnedBytes(entries, parts: [0..<at]))))
+            trimmed.withView { head in
+                out.append(.disk(.appendCopy(.durable, OwnedBytes(head, entries[first..<at]))))
+            }
             noteAppended(at, to: .durable, into: &out)
             copy?.spend(at)
         }

@@ -110,6 +110,7 @@ extension Node {
     package mutating func finishTurn(now: Instant, into out: inout [Directive]) {
         guard !isOver else { return }
         lastSeen = now.monotonic
+        wallSeen = now.wall
         if live != nil, !live!.membership.isWedged && !live!.isFrozen || planted(.noFreeze) {
             sendAgain(now: now)
             stepConsumers(now: now)
@@ -130,6 +131,7 @@ extension Node {
         serveLagging(into: &out)
         stepReads(into: &out)
         sendAcknowledgements(into: &out)
+        clean(into: &out)
     }
 
     /// R1: stamped above everything sent, promised or seen.

@@ -65,7 +65,15 @@ extension Node {
         return "{\"group\":\(group),\"level\":\"\(id.level.name)\",\"topics\":\(state.topics.count),"
             + "\"publishers\":\(state.publishers.count),\"entries\":\(state.end.number.raw),\"records\":\(end.raw),"
             + "\"ordered\":\(at.ordered.raw),\"stable\":\(at.stable.raw),\"durable\":\(durable),"
-            + "\"delivered\":\(at.delivered.raw),\"frontier\":\(time)}"
+            + "\"delivered\":\(at.delivered.raw),\"frontier\":\(time)\(cleaningOf(id))}"
+    }
+
+    /// What is kept of a group's log, bytes, and when the oldest record of it was ordered; only what has a disk is cleaned.
+    private func cleaningOf(_ group: GroupID) -> String {
+        guard group == .durable else { return "" }
+        let report = cleaning.report
+        return ",\"kept_bytes\":\(report.kept),\"disk_bytes\":\(report.disk),\"cleaned_bytes\":\(report.cleaned),"
+            + "\"oldest\":\(report.oldest.map { "\($0.raw)" } ?? "null")"
     }
 
     private var damageLines: String {

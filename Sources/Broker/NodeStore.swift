@@ -165,8 +165,14 @@ extension Node {
     mutating func valuesRead(_ page: ValuePage, into out: inout [Directive]) {
         guard let live, let read = desk.reads[page.id], case .reading(let query, let next) = read.phase, case .values(let values) = read.question
         else { return }
-        guard page.taken > 0 || query.topics.isEmpty else { return out.append(.disk(.values(query))) }
         let topics = live.groups[values.group.index].state.topics
+        if let topic = page.cleaned {
+            let why = "what topic \"\(topics.name(of: topic) ?? "")\" was before offset \(page.cut.raw) is cleaned: retention, compact or history"
+                + " of topics.yaml have let it go; ask for a later time"
+            send(read.session, .refused, Refusal(.notAllowed, request: values.request, group: values.group, reason: why).encode(), into: &out)
+            return desk.remove(page.id)
+        }
+        guard page.taken > 0 || query.topics.isEmpty else { return out.append(.disk(.values(query))) }
         let head = StorePage.head(
             request: values.request, group: values.group, cut: page.cut, next: page.taken < query.topics.count ? query.topics[page.taken] : next,
             names: page.topics.map { topics.name(of: $0) ?? "" })
@@ -178,7 +184,8 @@ extension Node {
         let end = group.deliveredEnd
         let count = min(tail.count, end.offset.raw)
         var query = TailQuery(id: id, group: tail.group, wanted: [], left: Int(count), before: end.offset, below: end)
-        if read.interest.matchesEverything || count == 0 {
+        // Where records may be gone, offsets do not count them.
+        if read.interest.matchesEverything && !settings.topics.cleans || count == 0 {
             query.before = Offset(end.offset.raw - count)
             return place(id, query.before)
         }

@@ -19,6 +19,13 @@ func walkRuns(_ body: ByteView, _ way: (TopicID) -> Int, _ report: (Int, RecordR
     var delta = 0
     while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
         defer { base += whole.count }
+        if batch.kind == .sparse {
+            walkRecords(batch, whole) { its, at, record in
+                let way = way(record.topic)
+                if way != 0 { report(way, RecordRun(at: base + at, delta: delta + its, count: 1)) }
+            }
+            delta += batch.count
+        }
         guard batch.kind == .records else { continue }
         var current = (way: 0, run: RecordRun(at: 0, delta: 0, count: 0))
         var at = BatchHeader.size
@@ -98,7 +105,7 @@ enum Share: Equatable {
             self = .nothing
             return
         }
-        if wanted == header.records, header.baseOffset >= first {
+        if wanted == header.records, header.baseOffset >= first, !header.isCleaned {
             self = .whole
             return
         }

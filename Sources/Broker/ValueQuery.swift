@@ -38,7 +38,12 @@ package struct ValuePage: Sendable {
     package let topics: [TopicID]
     /// `VersionHeader` and record, topic after topic.
     package let rows: OwnedBytes
-    package init(id: UInt32, cut: Offset, taken: Int, topics: [TopicID] = [], rows: OwnedBytes = OwnedBytes(count: 0)) {
+    /// A topic of which what it was at the cut may be gone from the log: there is no answer.
+    package let cleaned: TopicID?
+    package init(
+        id: UInt32, cut: Offset, taken: Int, topics: [TopicID] = [], rows: OwnedBytes = OwnedBytes(count: 0), cleaned: TopicID? = nil
+    ) {
+        self.cleaned = cleaned
         self.id = id
         self.cut = cut
         self.taken = taken

@@ -294,7 +294,7 @@ extension Subscriber: AttachmentUser {
 
     func attached() {
         if receipts != nil {
-            groups[GroupID.durable.index].names = [:]
+            groups[GroupID.durable.index].names = []
             done = 0
             isJoined = false
             _ = attachment.send(.consume, receipts!.request(1).encode())

@@ -254,7 +254,7 @@ extension TopicStore: AttachmentUser {
             forget()
         case .tooLarge: fault = .tooLarge(refusal.reason)
         case .malformed: fault = .invalid(refusal.reason)
-        case .notAllowed, .conflict: fault = .refused(refusal.reason)
+        case .notAllowed, .conflict, .tooFast: fault = .refused(refusal.reason)
         }
     }
 }

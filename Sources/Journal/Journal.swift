@@ -1,6 +1,7 @@
 package import Broker
 package import Storage
 internal import Store
+package import Topics
 package import Wire
 
 /// A node's disk: does its jobs in order, writes what waits in one go, syncs once for all of it, answers.
@@ -20,6 +21,9 @@ package struct Journal<D: Disk> {
     var durableValues = ValueIndex()
     var orderedValues = ValueIndex(budget: 8 << 20)
     private var orderedLeft = OrderedLeft()
+    var cleaner: Cleaner<D>
+    /// From where on each topic's past is exact.
+    var marks: CleanMarks
     /// How far the node has been told. A roll and a cut sync by themselves, so the log's own mark does not tell.
     private var durableTold: EntryNumber = .zero
     private var orderedTold: EntryNumber = .zero
@@ -41,7 +45,11 @@ package struct Journal<D: Disk> {
         package let journal: Journal<D>
     }
 
-    private init(durable: Log<D>, ordered: Log<MemoryDisk>, options: LogOptions, states: StateFile<D>) {
+    private init(
+        durable: Log<D>, ordered: Log<MemoryDisk>, options: LogOptions, states: StateFile<D>, cleaner: Cleaner<D>, marks: CleanMarks
+    ) {
+        self.cleaner = cleaner
+        self.marks = marks
         self.durable = durable
         self.ordered = ordered
         orderedOptions = options
@@ -49,9 +57,11 @@ package struct Journal<D: Disk> {
     }
 
     /// Begins a life from the disk: its incarnation has risen. `members`: of the first view, where there is none yet; `verifies`:
-    /// the whole log is read. Throws what the disk does not allow, and damage that no other node's entries mend.
+    /// the whole log is read; `topics`: what is kept of the log; `removesStay`: nanoseconds for which a remove is kept in a compacted
+    /// topic. Throws what the disk does not allow, and damage that no other node's entries mend.
     package static func open(
-        _ disk: D, members: [NodeID], options: LogOptions, verifies: Bool = false
+        _ disk: D, members: [NodeID], options: LogOptions, verifies: Bool = false, topics: TopicsConfiguration = .standard,
+        removesStay: UInt64 = 86_400_000_000_000
     ) throws(StorageError) -> Opened {
         let files = StateFile(disk)
         var state = MemberState(incarnation: Incarnation(0), installed: View(ViewNumber(0), members))
@@ -71,7 +81,9 @@ package struct Journal<D: Disk> {
         volatile.segmentBytes = min(options.segmentBytes, orderedSegment)
         let (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: volatile)
         let states = [try stateOrEnd(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
-        let journal = Journal(durable: durable, ordered: ordered, options: volatile, states: files)
+        let journal = Journal(
+            durable: durable, ordered: ordered, options: volatile, states: files,
+            cleaner: Cleaner(topics: topics, removesStay: removesStay), marks: try marks(disk, durable))
         return Opened(holes: try journal.holes(), state: state, states: states, recovery: recovery, journal: journal)
     }
 
@@ -124,11 +136,13 @@ package struct Journal<D: Disk> {
         case .appendCopy(_, let bytes):
             var at = 0
             while at < bytes.view.count { at += try durable.stage(entry: bytes.view.from(at)).length }
+            try noteCopied(bytes.view)
             try durable.write()
         case .truncate(let group, let number):
             try flush()
+            if group == .durable { try cleaner.cancel(durable) }
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
-            if group == .durable { durableValues.cut(to: number) } else { orderedValues.cut(to: number) }
+            if group == .durable { durableValues.cut(to: durable.end.number) } else { orderedValues.cut(to: number) }
             durableTold = min(durableTold, durable.end.number)
             orderedTold = min(orderedTold, ordered.end.number)
             try unpark(into: &results)
@@ -157,10 +171,14 @@ package struct Journal<D: Disk> {
             try attempt(job, into: &results)
         case .repair(let hole, let source, let bytes):
             try flush()
+            try cleaner.cancel(durable)
             try repair(hole, from: source, bytes, into: &results)
         case .scrub(_, let bytes):
             try flush()
             try scrub(bytes: bytes, into: &results)
+        case .clean(_, let limit, let bytes):
+            try flush()
+            try clean(below: limit, bytes: bytes, into: &results)
         }
     }
 
@@ -191,7 +209,7 @@ package struct Journal<D: Disk> {
         case .values(let query):
             results.append(.values(
                 query.group == .durable
-                    ? try durableValues.values(query, durable) : try orderedValues.values(query, ordered, kept: orderedLeft)))
+                    ? try durableValues.values(query, durable) { marks.isExact($0, at: $1, isRuled: cleaner.isRuled($0)) } : try orderedValues.values(query, ordered, kept: orderedLeft)))
         case .tail(let query):
             results.append(.tail(query.group == .durable ? try durableValues.tail(query, durable) : try orderedValues.tail(query, ordered)))
         case .samples(let group, let gap): results.append(.samples(group, try samples(in: gap)))
@@ -235,7 +253,7 @@ package struct Journal<D: Disk> {
         while samples.count < Int(Self.sampleCount), back < durable.end.number.raw {
             let number = EntryNumber(durable.end.number.raw - back)
             guard number > durable.first else { break }
-            samples.append(ChainSample(number: number, chain: try chain(before: number)))
+            if let chain = try chain(before: number) { samples.append(ChainSample(number: number, chain: chain)) }
             back = back == 0 ? 1 : back * 2
         }
         return samples
@@ -246,7 +264,7 @@ package struct Journal<D: Disk> {
         let step = (gap.below.raw - gap.above.raw - 1) / Self.sampleCount + 1
         var samples: [ChainSample] = []
         for number in stride(from: gap.above.raw + step, to: gap.below.raw, by: Int(step)) where number > durable.first.raw && number <= durable.end.number.raw {
-            samples.append(ChainSample(number: EntryNumber(number), chain: try chain(before: EntryNumber(number))))
+            if let chain = try chain(before: EntryNumber(number)) { samples.append(ChainSample(number: EntryNumber(number), chain: chain)) }
         }
         return samples
     }
@@ -261,11 +279,12 @@ package struct Journal<D: Disk> {
         return durable.first
     }
 
-    /// The chain of the entry before `number`, which is read whole: a damaged one must not pass for another history.
-    private func chain(before number: EntryNumber) throws(StorageError) -> UInt64 {
+    /// The chain of the entry before `number`, which is read whole: a damaged one must not pass for another history. Nil in the midst of
+    /// a hole, whose chain is that of the last entry that it stands for.
+    private func chain(before number: EntryNumber) throws(StorageError) -> UInt64? {
         var bytes: [UInt8] = []
-        _ = try durable.read(from: EntryNumber(number.raw - 1), below: number, maximumBytes: 1, into: &bytes)
-        return bytes.withView { $0.u64(64) }
+        let read = try durable.read(from: EntryNumber(number.raw - 1), below: number, maximumBytes: 1, into: &bytes)
+        return read.next == number ? bytes.withView { $0.u64(64) } : nil
     }
 
     /// The group's state: the newest checkpoint and the entries behind it.

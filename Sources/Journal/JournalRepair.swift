@@ -10,7 +10,7 @@ extension Journal {
         var holes: [LogHole] = []
         for damage in durable.damage {
             let isInside = try durable.hasEntryBehind(damage)
-            holes.append(LogHole(file: damage.segment, bytes: damage.bytes, entries: damage.entries, what: damage.what, isInside: isInside))
+            holes.append(LogHole(file: damage.segment, bytes: damage.bytes, entries: damage.entries, what: damage.what, isInside: isInside, isCleaned: durable.isRepairedWhole(damage)))
         }
         return holes
     }
@@ -36,14 +36,20 @@ extension Journal {
         var outcome = RepairOutcome(hole: hole, source: source)
         let damage = durable.damage.first { $0.segment == hole.file && $0.bytes == hole.bytes && $0.entries == hole.entries }
         do throws(StorageError) {
-            if let damage { try durable.repair(damage, with: bytes.view.array, isChained: true) }
+            if let damage {
+                try noteCopied(bytes.view)
+                try durable.repair(damage, with: bytes.view.array, isChained: true)
+            }
         } catch {
             guard case .corruptInput(let why) = error.kind else { throw error }
             outcome.refusal = why
+            // Several damages may have become one.
+            if !hole.entries.isEmpty { _ = try durable.inspect(hole.entries.lowerBound) }
         }
         outcome.left = try holes()
         let missing = outcome.left.filter { $0.file == hole.file && hole.entries.overlaps($0.entries) }.reduce(0) { $0 + $1.count }
         outcome.count = hole.count - min(hole.count, missing)
+        durableValues.forget(holding: hole.entries.lowerBound)
         results.append(.repaired(outcome))
         if outcome.refusal == nil { try unpark(into: &results) }
     }

@@ -46,10 +46,19 @@ package struct ValueIndex: Sendable {
         bases = bases.filter { $0.key <= number }
     }
 
+    /// The segment that begins with `number` was rewritten.
+    package mutating func forget(_ number: EntryNumber) { runs[number] = nil }
+    /// The segment that entry `number` is in was repaired.
+    package mutating func forget(holding number: EntryNumber) { runs = runs.filter { $0.key > number || $0.value.next <= number } }
+
     // MARK: values
 
-    package mutating func values<D: Disk>(_ query: ValueQuery, _ log: Log<D>, kept: OrderedLeft = OrderedLeft()) throws(StorageError) -> ValuePage {
+    /// - isExact: whether a cut at an offset finds of a topic what it found before the log was cleaned.
+    package mutating func values<D: Disk>(
+        _ query: ValueQuery, _ log: Log<D>, kept: OrderedLeft = OrderedLeft(), isExact: (TopicID, Offset) -> Bool = { _, _ in true }
+    ) throws(StorageError) -> ValuePage {
         let cut = try place(query.cut, query.below, log)
+        if let topic = query.topics.first(where: { !isExact($0, cut) }) { return ValuePage(id: query.id, cut: cut, taken: 0, cleaned: topic) }
         uses += 1
         var spent = 0
         var heads: [HeadTable.Head?] = Array(repeating: nil, count: query.topics.count)
@@ -195,7 +204,7 @@ package struct ValueIndex: Sendable {
             if entry.map({ offset >= $0.endOffset || offset < $0.baseOffset }) ?? true {
                 guard let header = try log.entry(at: offset) else { continue }
                 bytes.removeAll(keepingCapacity: true)
-                _ = try log.read(from: header.number, below: header.number.next, maximumBytes: header.length, into: &bytes)
+                _ = try log.read(from: header.number, below: header.endNumber, maximumBytes: header.length, into: &bytes)
                 spent += bytes.count
                 entry = header
             }
@@ -224,19 +233,23 @@ package struct ValueIndex: Sendable {
 
 /// A row of a page: the version and the record as it lies in the log.
 enum ValueRow {
-    /// Of the record at `offset`, which `entry` holds; nil where its batches do not reach it.
+    /// Of the record at `offset`, which `entry` holds; nil where its batches do not reach it, or it is gone.
     static func make(of offset: Offset, _ entry: EntryHeader, _ body: ByteView) -> [UInt8]? {
         var left = Int(offset.raw - entry.baseOffset.raw)
         var batches = BatchCursor(body)
         while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
-            guard batch.kind == .records else { continue }
+            guard batch.kind.hasRecords else { continue }
             guard left < batch.count else {
                 left -= batch.count
                 continue
             }
-            var records = RecordCursor(whole.from(BatchHeader.size))
-            for _ in 0..<left { _ = records.next() }
-            return records.next().map { make(VersionHeader(offset: offset, timestamp: entry.timestamp, sender: entry.sender), $0.whole) }
+            var row: [UInt8]?
+            walkRecords(batch, whole) { delta, at, record in
+                guard delta == left else { return }
+                let version = VersionHeader(offset: offset, timestamp: entry.timestamp, sender: entry.sender)
+                row = make(version, whole[at..<at + record.length])
+            }
+            return row
         }
         return nil
     }

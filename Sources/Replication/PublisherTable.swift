@@ -38,9 +38,7 @@ package struct PublisherTable: Equatable, Sendable {
     /// Applies a batch of kind `open` ordered at `time`.
     package mutating func open(_ publisher: PublisherID, at time: Timestamp) -> Undo {
         var undo = Undo(lines: [(publisher, lines[publisher])])
-        if lines[publisher] == nil, lines.count >= Limits.publishers, let oldest = longestSilent() {
-            undo.lines.append((oldest, lines.removeValue(forKey: oldest)))
-        }
+        makeRoom(for: publisher, &undo)
         let before = lines[publisher]
         lines[publisher] = Line(
             epoch: (before?.epoch ?? 0) &+ 1, last: before?.last ?? 0, touched: time, offset: before?.offset ?? Offset(0),
@@ -57,6 +55,23 @@ package struct PublisherTable: Equatable, Sendable {
         guard batch.sequence == line.last + 1 || line.last == 0 || planted(.duplicateAccepted), batch.count > 0 else { return (.gap, nil) }
         lines[batch.publisher] = Line(epoch: line.epoch, last: batch.lastSequence, touched: time, offset: offset, placed: time)
         return (.accepted, Undo(lines: [(batch.publisher, line)]))
+    }
+
+    private mutating func makeRoom(for publisher: PublisherID, _ undo: inout Undo) {
+        guard lines[publisher] == nil, lines.count >= Limits.publishers, let oldest = longestSilent() else { return }
+        undo.lines.append((oldest, lines.removeValue(forKey: oldest)))
+    }
+
+    /// Counts a batch that was accepted when it was ordered: what came before it may be gone from the log.
+    package mutating func replay(_ batch: BatchHeader, at time: Timestamp, offset: Offset) {
+        set(batch.publisher, Line(epoch: batch.epoch, last: batch.lastSequence, touched: time, offset: offset, placed: time))
+    }
+
+    /// Puts a publisher where batches that are gone had brought it.
+    package mutating func set(_ publisher: PublisherID, _ line: Line) {
+        var undo = Undo(lines: [])
+        makeRoom(for: publisher, &undo)
+        lines[publisher] = line
     }
 
     package mutating func takeBack(_ undo: Undo) {

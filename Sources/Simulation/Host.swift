@@ -67,6 +67,8 @@ final class Host {
     var shown: UInt64 = .max
     /// Sessions of operators, and whom they want to go.
     var operators: [SessionID: NodeID] = [:]
+    /// How often this life has cleaned its log.
+    var passes: UInt64 = 0
 
     init(index: Int, count: Int) {
         self.index = index
@@ -97,6 +99,7 @@ final class Host {
         ending = nil
         hasLeft = false
         operators = [:]
+        passes = 0
         isSpoilt = false
         shown = .max
         stalledUntil = 0

@@ -173,6 +173,13 @@ final class StoreModel {
             world.say("store client \(client) is refused: \(refusal.code) \(refusal.reason)")
             switch refusal.code {
             case .unavailable, .fenced: leave(world)
+            case .notAllowed where world.temper.cleans && refusal.reason.contains("is cleaned"):
+                // What the topic was then is gone.
+                guard refusal.request == request, case .read(let time, _, _) = operation, time != nil || cut != nil else {
+                    return world.checker.fail("store client \(client) is refused what it did not ask for: \(refusal.reason)")
+                }
+                world.counts.refused += 1
+                operation = nil
             default: world.checker.fail("store client \(client) is refused: \(refusal.code), \(refusal.reason)")
             }
         default: world.checker.fail("store client \(client) got \(kind)")

@@ -10,6 +10,8 @@ final class SubscriberModel {
     private(set) var next: UInt64?
     private var names: [UInt32: String] = [:]
     private var received = 0
+    /// Offsets received, in worlds where some are gone before they can be.
+    private var seen: Set<UInt64> = []
     private var nextHost = 0
     private var judged: [String: Bool] = [:]
 
@@ -73,7 +75,7 @@ final class SubscriberModel {
             guard position.group == .durable else { return }
             if position.skipped > 0 { world.checker.fail("subscriber \(client) skips \(position.skipped) records") }
             let last = next ?? 0
-            if isAll, position.offset.raw > last { world.checker.fail("subscriber \(client) is told \(position.offset.raw), and has only \(last)") }
+            if isAll, position.offset.raw > last, !world.temper.cleans { world.checker.fail("subscriber \(client) is told \(position.offset.raw), and has only \(last)") }
             if !isAll, position.offset.raw < last { return }
             next = max(last, position.offset.raw)
         case .refused:
@@ -113,13 +115,14 @@ final class SubscriberModel {
     private func see(_ record: RecordView, _ offset: UInt64, _ time: Timestamp, _ sender: NodeID, _ world: World) {
         let wanted = next ?? 0
         if offset < wanted { return }
-        if isAll, offset != wanted { return world.checker.fail("subscriber \(client) waits for \(wanted) and receives \(offset)") }
+        if isAll, offset != wanted, !world.temper.cleans { return world.checker.fail("subscriber \(client) waits for \(wanted) and receives \(offset)") }
         guard let name = names[record.header.topic.raw] else {
             return world.checker.fail("subscriber \(client) receives topic \(record.header.topic.raw), which was not named")
         }
         if !isWanted(name) { return world.checker.fail("subscriber \(client) did not ask for \(name)") }
         next = offset + 1
         received += 1
+        if world.temper.cleans { seen.insert(offset) }
         world.counts.received += 1
         let payload = record.payload
         world.checker.saw(
@@ -134,9 +137,14 @@ final class SubscriberModel {
     }
 
     /// Has all that there is. Who filters hears of the end only where something of it is wanted.
-    func isLevel(with end: UInt64, _ checker: Checker) -> Bool {
+    func isLevel(with end: UInt64, _ world: World) -> Bool {
         guard !isAll else { return next ?? 0 == end }
-        return received == checker.offsets(below: end, isWanted)
+        guard world.temper.cleans else { return received == world.checker.offsets(below: end, isWanted) }
+        let gone = world.mayBeGone()
+        return !world.clean.placed.contains { record in
+            record.offset < end && !seen.contains(record.offset) && !gone.contains(record.offset) && record.topic < world.clean.names.count
+                && isWanted(world.clean.names[record.topic])
+        }
     }
 
     /// Whether the topic is meant: worked out once.
@@ -147,7 +155,15 @@ final class SubscriberModel {
         return wants
     }
 
-    func finish(_ checker: inout Checker) {
+    /// - gone: what cleaning may have taken before this subscriber came by.
+    func finish(_ checker: inout Checker, gone: Set<UInt64>) {
+        guard gone.isEmpty, seen.isEmpty else {
+            for (offset, record) in checker.history.prefix(Int(next ?? 0)).enumerated() {
+                guard let record, isWanted(record.topic), !seen.contains(UInt64(offset)), !gone.contains(UInt64(offset)) else { continue }
+                return checker.fail("subscriber \(client) did not receive offset \(offset) of \(record.topic), which the rules keep")
+            }
+            return
+        }
         let due = checker.offsets(below: next ?? 0, isWanted)
         if received != due { checker.fail("subscriber \(client) (\(wanted.patterns), not \(wanted.exclusions)) received \(received) of \(due) records") }
     }

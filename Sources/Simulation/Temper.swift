@@ -38,6 +38,13 @@ struct Temper {
     let hasPowerCuts: Bool
     /// Bytes a second that a node copies, at most.
     let copyRate: Int
+    /// What the rules keep, by the beginning of topics' names; empty: everything.
+    let keeping: [CleanChecker.Rule]
+    /// Nanoseconds for which removes stay in compacted topics.
+    let removesStay: UInt64
+    /// Bytes of a slice of cleaning.
+    let cleanBytes: Int
+    var cleans: Bool { !keeping.isEmpty }
 
     enum Fault {
         case kill, powerCut, crashAll, cutLink, partition, oneWay, stall, clockStep, clientHop, crashLeader
@@ -62,7 +69,12 @@ struct Temper {
         isDuel = duel.chance(8)
         let few = random.pick([2, 3, 3, 3, 4, 5, 5])
         ringBytes = random.pick([4, 16, 16, 64]) << 10
-        segmentBytes = random.pick([4, 16, 64]) << 10
+        var cleaning = SplitMix64(seed: seed, .cleaning)
+        keeping = cleaning.chance(35) ? Self.rules(&cleaning) : []
+        removesStay = cleaning.pick([50, 500, 5_000]) * Span.millisecond
+        cleanBytes = cleaning.pick([1, 4, 64]) << 10
+        let drawnSegment = random.pick([4, 16, 64]) << 10
+        segmentBytes = keeping.isEmpty ? drawnSegment : cleaning.pick([1, 2, 4, 8]) << 10
         clientBytes = 2 * ringBytes + (random.pick([1, 4, 64]) << 10)
         publishers = 1 + random.below(3)
         subscribers = 2 + random.below(2)
@@ -96,7 +108,24 @@ struct Temper {
         var store = SplitMix64(seed: seed, .store)
         stores = store.pick([0, 0, 1, 2, 3])
         var members = SplitMix64(seed: seed, .consumers)
-        consumers = members.chance(40) ? (0...members.below(4)).map { _ in members.pick([0, 0, 1]) } : []
+        // What a group is to have done with is counted record by record: not where records go.
+        consumers = members.chance(40) && keeping.isEmpty ? (0...members.below(4)).map { _ in members.pick([0, 0, 1]) } : []
         hasResets = members.chance(40)
+    }
+
+    private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {
+        var rules: [CleanChecker.Rule] = []
+        for prefix in ["t0/", "t1/", "t2/", "s/"] where random.chance(75) {
+            var rule = CleanChecker.Rule(prefix: prefix)
+            switch random.below(5) {
+            case 0: rule.time = random.pick([20, 200, 2_000]) * Span.millisecond
+            case 1: rule.records = random.pick([1, 5, 30])
+            case 2: rule.bytes = random.pick([200, 2_000])
+            case 3: (rule.time, rule.records) = (random.pick([20, 500]) * Span.millisecond, 20)
+            default: rule.compact = true
+            }
+            rules.append(rule)
+        }
+        return rules
     }
 }

@@ -23,6 +23,7 @@ final class World {
     var checker = Checker()
     var groups = GroupChecker()
     var store = StoreChecker()
+    var clean: CleanChecker
     var network: SplitMix64
     var disk: SplitMix64
     var faults: SplitMix64
@@ -53,8 +54,9 @@ final class World {
         faults = SplitMix64(seed: seed, .faults)
         workload = SplitMix64(seed: seed, .workload)
         clocks = SplitMix64(seed: seed, .clocks)
-        topics = TopicsConfiguration.standard
+        topics = Self.topics(temper.keeping)
         let count = temper.nodes
+        clean = CleanChecker(temper.keeping, removesStay: temper.removesStay, hosts: count)
         blocked = Array(repeating: Array(repeating: false, count: count), count: count)
         hosts = (0..<count).map { Host(index: $0, count: count) }
         for host in hosts {
@@ -77,6 +79,17 @@ final class World {
         }
         for client in 0..<temper.publishers + temper.subscribers + temper.stores + temper.consumers.count { queue.add(.client(client), at: now + 50 * Span.millisecond) }
         if temper.faultGap > 0 { queue.add(.fault, at: now + 300 * Span.millisecond) }
+    }
+
+    private static func topics(_ rules: [CleanChecker.Rule]) -> TopicsConfiguration {
+        let rules = rules.map { rule in
+            let pattern: TopicPattern
+            do { pattern = try TopicPattern(rule.prefix + "#") } catch { preconditionFailure("\(rule.prefix): \(error)") }
+            return TopicRule(
+                pattern: pattern, level: .durable,
+                keeping: Keeping(time: rule.time, bytes: rule.bytes, records: rule.records, compact: rule.compact))
+        }
+        return rules.isEmpty ? .standard : TopicsConfiguration(rules: rules, defaultLevel: .durable, admit: .all)
     }
 
     func say(_ line: @autoclosure () -> String) {
@@ -137,11 +150,14 @@ final class World {
             if now > limit || events > 3_000_000 { checker.fail("not level \(events > 3_000_000 ? "after 3,000,000 events" : "after 120 s") of quiet: \(missing.joined(separator: "; "))") }
         }
         guard checker.violation == nil else { return }
-        compareLogs()
+        if temper.cleans { for host in hosts { checkCleaned(host) } } else { compareLogs() }
+        fillFromWhatWasWritten()
         checker.finish()
-        for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker) }
+        let gone = mayBeGone()
+        for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker, gone: gone) }
         guard checker.violation == nil else { return }
-        if let wrong = store.finish(end: UInt64(checker.history.count)) ?? store.finishCuts(times: checker.history.map { $0?.time ?? 0 }) { checker.fail(wrong) }
+        let times = checker.history.map { $0?.time ?? 0 }
+        if let wrong = store.finish(end: UInt64(checker.history.count), gone: gone) ?? store.finishCuts(times: times, gone: gone) { checker.fail(wrong) }
     }
 
     /// What keeps the world from being level.
@@ -164,7 +180,7 @@ final class World {
         for store in stores where !store.isSettled { missing.append("store client \(store.client) waits: \(store.description)") }
         guard missing.isEmpty else { return missing }
         let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
-        for subscriber in subscribers where !subscriber.isLevel(with: end, checker) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
+        for subscriber in subscribers where !subscriber.isLevel(with: end, self) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
         let history = checker.history.map { $0?.topic }
         for group in Set(temper.consumers).sorted() {
             let name = ConsumerPlan.all[group].name

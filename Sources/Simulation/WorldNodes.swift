@@ -35,7 +35,7 @@ extension World {
             options.segmentBytes = temper.segmentBytes
             options.zeroAhead = 1 << 10
             options.indexBytes = 1 << 10
-            let opened = try Journal.open(host.files, members: hosts.map(\.id), options: options, verifies: host.mustVerify)
+            let opened = try Journal.open(host.files, members: hosts.map(\.id), options: options, verifies: host.mustVerify, topics: topics, removesStay: temper.removesStay)
             host.mustVerify = false
             host.files.operationsUntilPowerCut = nil
             let end = opened.states[0].end.number.raw
@@ -54,6 +54,11 @@ extension World {
             settings.holdUp = temper.holdUp
             settings.stuckAfter = temper.stuckAfter
             settings.copyRate = temper.copyRate
+            if temper.cleans {
+                settings.cleanRate = 4 << 20
+                settings.cleanBytes = temper.cleanBytes
+                settings.cleanRest = 50 * Span.millisecond
+            }
             settings.scrubBytes = 4 << 10
             settings.scrubEvery = 50 * Span.millisecond
             settings.scrubRest = 200 * Span.millisecond
@@ -204,6 +209,7 @@ extension World {
             changing(host)
         }
         checkDisk(host, saved: hasSaved)
+        noteCleaned(results, host)
         if lowest(jobs) < .max { checkCut(host) }
         if !results.isEmpty { tell(host, .disk(results)) }
         startJobs(host)
@@ -254,6 +260,7 @@ extension World {
         guard checker.violation == nil, let node = host.node?.inspect(.durable) else { return }
         checks += 1
         if checks.isMultiple(of: 32) { host.node!.checkWatches() }
+        if temper.cleans, let end = node.delivered { clean.delivered(host.index, below: end.number.raw) }
         let view = node.view
         if let origin = node.origin {
             if origin == node.end, checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host) }
@@ -264,7 +271,7 @@ extension World {
             guard !temper.consumers.isEmpty, end.number.raw != host.shown else { return }
             host.shown = end.number.raw
             for group in ConsumerPlan.all.indices {
-                guard let shown = node.consumers(in: ConsumerPlan.all[group].name) else { continue }
+                guard let shown = host.node!.consumers(in: ConsumerPlan.all[group].name) else { continue }
                 let wrong = groups.shows(group, entry: host.shown, places: shown.places, digest: shown.digest, at: "\(host.id)")
                 if let wrong { checker.fail(wrong) }
             }
@@ -365,7 +372,9 @@ extension World {
             for memory in host.retained { memory.store.write([UInt8](repeating: 0xEE, count: memory.view.count)) }
             host.retained = []
             for member in host.node!.view.members { if let link = host.links[Int(member.raw) - 1] { giveRow(host, link, at) } }
-        case .disk(let job): host.jobs.append(job)
+        case .disk(let job):
+            note(job, of: host)
+            host.jobs.append(job)
         case .closeSession(let id, _): if let link = host.sessions[id] { closeAtNode(link) }
         case .log(let line):
             say("\(host.id): \(line)")

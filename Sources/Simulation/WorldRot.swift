@@ -111,7 +111,7 @@ extension World {
         var next = UInt64(rot.path.split(separator: "/").last?.prefix(16) ?? "", radix: 16) ?? .max
         while at <= rot.position, let entry = entry(in: bytes, at), entry.number.raw == next {
             at += entry.length
-            next += 1
+            next += UInt64(entry.span)
         }
         return at > rot.position || at >= bytes.count || bytes[at...].allSatisfy { $0 == 0 }
     }

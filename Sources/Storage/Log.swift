@@ -47,7 +47,7 @@ package struct Recovery: Sendable {
 /// cannot be appended to.
 package final class Log<D: Disk> {
     package let group: GroupID
-    let disk: D
+    package let disk: D
     let options: LogOptions
     let directory: String
 
@@ -76,6 +76,8 @@ package final class Log<D: Disk> {
     /// Closed segments with an index, the longest unused first.
     var indexed: [EntryNumber] = []
     var scrubbing: ScrubPlace?
+    /// Segments, by their first entries, that can only be repaired as a whole: all of what is damaged in one is told as one.
+    var repairedWhole: Set<EntryNumber> = []
     /// The open segment ends at the tail and nothing lies behind it: appends may follow.
     var isTailReady = false
 

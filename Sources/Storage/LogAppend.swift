@@ -174,7 +174,7 @@ private struct Tally {
         do throws(DecodeError) {
             while let batch = try cursor.next(verify: true) {
                 batches += 1
-                if batch.header.kind == .records { records += batch.header.count }
+                if batch.header.kind.hasRecords { records += batch.header.count }
             }
         } catch { throw StorageError(.corruptInput(error.description), "append", path) }
         bytes += run.count

@@ -2,7 +2,7 @@ package import Wire
 
 /// How a log loses entries: at its end by a view change's cut, at its beginning by retention.
 extension Log {
-    /// Drops the entries from `number` on; durable when it returns. With damage, `number` is at or below the first damaged
+    /// Drops the entries from `number` on, and where one stands for several, with `number` among them, that one; durable when it returns. With damage, `number` is at or below the first damaged
     /// entry: it is the way out where nobody has the entries any more, or to fetch them all again.
     ///
     /// Each step is durable before the next, and each leaves a whole, longer log:
@@ -29,6 +29,7 @@ extension Log {
                 checkpoints.removeLast()
             }
             try removeSegments(above: number)
+            try reopenCleaned()
             try cutOpenSegment(to: number)
         }
         damage.removeAll { $0.entries.lowerBound >= number && $0.bytes != 0..<SegmentHeader.size || !isThere($0.segment) }
@@ -70,7 +71,7 @@ extension Log {
         }
         cursors.forget()
         staged.clear(at: end)
-        synced = min(synced, number)
+        synced = min(synced, end.number)
         (zeroed, reserved) = (openSegment.bytes, openSegment.bytes)
         if !planted(.cutLeavesTail) { try disk.truncate(file, to: openSegment.bytes) }
         try disk.sync(file)
@@ -83,9 +84,11 @@ extension Log {
     private func boundary(before number: EntryNumber) throws(StorageError) -> (LogEnd, Int) {
         guard number > openSegment.start.number else { return (openSegment.start, SegmentHeader.size) }
         let last = EntryNumber(number.raw - 1)
-        guard let found = try locate(segments.count - 1, from: { $0.number <= last }, until: { $0.number >= last }) else {
+        guard let found = try locate(segments.count - 1, from: { $0.number <= last }, until: { $0.endNumber > last }) else {
             throw StorageError(.outside("entry \(last.raw) is not to be found"), "truncate", directory)
         }
+        // In the midst of a hole there is no place to end.
+        if found.entry.endNumber > number { return try boundary(before: found.entry.number) }
         // What the log ends with from now on must be what it says.
         scratch.removeAll(keepingCapacity: true)
         _ = try disk.read(file, at: found.position, count: found.entry.length, into: &scratch)

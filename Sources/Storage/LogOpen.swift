@@ -91,7 +91,13 @@ extension Log {
             let header = bytes.withView { SegmentHeader($0) }
             let isGood = header.map { $0.group == group && $0.start.number == number && $0.start.offset == offset } ?? false
             if let header, isGood {
-                segment = Segment(start: header.start, bytes: max(SegmentHeader.size, try disk.size(file)), index: nil)
+                segment = Segment(start: header.start, bytes: max(SegmentHeader.size, try disk.size(file)), index: nil, isCleaned: header.cleanedBytes > 0)
+                if segment.isCleaned, segment.bytes != header.cleanedBytes, number != listing.segments.last?.number {
+                    let what = "\(segment.bytes) bytes long, not \(header.cleanedBytes) as when it was cleaned"
+                    let range = min(segment.bytes, header.cleanedBytes)..<max(segment.bytes, header.cleanedBytes)
+                    let next = listing.segments.first { $0.number > number }?.number ?? number
+                    damage.append(Damage(segment: path, bytes: range, entries: number..<next, what: what))
+                }
             } else {
                 let what = "the segment's header does not read back"
                 damage.append(Damage(segment: path, bytes: 0..<SegmentHeader.size, entries: number..<number, what: what))
@@ -119,7 +125,7 @@ extension Log {
         if header.firstBefore != before.start.number {
             damage.append(
                 Damage(segment: path, bytes: before.bytes..<before.bytes, entries: entries, what: "a segment behind it is missing"))
-        } else if header.bytesBefore != before.bytes {
+        } else if !before.isCleaned, header.bytesBefore != before.bytes {
             let what = "\(before.bytes) bytes long, not \(header.bytesBefore) as when it was closed"
             damage.append(
                 Damage(
@@ -149,6 +155,7 @@ extension Log {
         if scan.end > scan.position {
             torn = Recovery.TornTail(segment: path(segment.name), position: scan.position, bytes: scan.end - scan.position)
         }
+        try reopenCleaned()
         try writeAgain(from: min(floor, end.number))
         try disk.truncate(file, to: scan.position)
         try disk.sync(file)

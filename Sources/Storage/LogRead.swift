@@ -29,8 +29,8 @@ struct ReadCursors {
 
 extension Log {
     /// Appends whole entries from `number` on to `bytes`, as they lie on the disk, each checked; up to `maximumBytes`, but at
-    /// least one, and only those below `limit`. Returns how many and the next number; none at the end. Stops at a segment's
-    /// end: call again.
+    /// least one, and only those below `limit`. Returns how many they stand for and the next number; none at the end. Stops at a segment's
+    /// end: call again. Where cleaning has made one of many, the first may begin below `number`.
     ///
     /// Throws `.outside` below the first entry and `.damage` at an entry that does not read back.
     package func read(
@@ -42,7 +42,7 @@ extension Log {
         let file = try handle(i)
         var position = cursors.position(of: number) ?? 0
         if position == 0 {
-            guard let found = try locate(i, from: { $0.number <= number }, until: { $0.number >= number }) else {
+            guard let found = try locate(i, from: { $0.number <= number }, until: { $0.endNumber > number }) else {
                 throw missing(number, i)
             }
             position = found.position
@@ -55,9 +55,9 @@ extension Log {
         var next = number
         while at < bytes.count, next < limit {
             if at == start, left > 0 { left -= try readRest(of: start, at: position, file, left, &bytes) }
-            guard let length = check(bytes, at, next) else { break }
-            at += length
-            next = next.next
+            guard let entry = check(bytes, at, next, mayBeginBefore: at == start) else { break }
+            at += entry.length
+            next = entry.endNumber
         }
         bytes.removeLast(bytes.count - at)
         guard next > number else { throw unreadable(number, i, position) }
@@ -70,7 +70,7 @@ extension Log {
         try checkHealthy("read")
         try checkInside(number)
         guard number < end.number, let i = segmentIndex(of: number) else { return nil }
-        return try locate(i, from: { $0.number <= number }, until: { $0.number >= number })?.entry
+        return try locate(i, from: { $0.number <= number }, until: { $0.endNumber > number })?.entry
     }
 
     /// The entry that holds the record at `offset`; nil at the end. Throws `.outside` below the first record.
@@ -101,9 +101,9 @@ extension Log {
         var expected = segments[first].start.number
         for i in first..<segments.count {
             var walker = SegmentWalker(disk, try handle(i), from: SegmentHeader.size, end: segments[i].bytes)
-            if i == first, let found = try locate(i, from: { $0.number <= number }, until: { $0.number >= number }) {
+            if i == first, let found = try locate(i, from: { $0.number <= number }, until: { $0.endNumber > number }) {
                 walker.seek(found.position)
-                expected = number
+                expected = found.entry.number
             }
             let stop = i + 1 < segments.count ? segments[i + 1].start.number : end.number
             while expected < stop {
@@ -111,7 +111,7 @@ extension Log {
                     throw unreadable(expected, i, walker.position)
                 }
                 try walker.withCurrent { view throws(StorageError) in try body(entry, view.from(EntryHeader.size)) }
-                expected = entry.number.next
+                expected = entry.endNumber
             }
         }
     }
@@ -152,7 +152,7 @@ extension Log {
                 }
                 offset = entry.endOffset
                 if found(entry) { return (entry, walker.current.lowerBound) }
-                expected = entry.number.next
+                expected = entry.endNumber
             case .end:
                 if expected < stop { throw unreadable(expected, i, walker.position) }
                 return nil
@@ -196,12 +196,13 @@ extension Log {
         throw StorageError(.outside("entry \(number.raw) was dropped; the first is \(first.raw)"), "read", directory)
     }
 
-    /// The length of the entry at `at` if it is entry `number`, whole and sound.
-    private func check(_ bytes: [UInt8], _ at: Int, _ number: EntryNumber) -> Int? {
-        bytes.withView { view -> Int? in
+    /// The entry at `at` if it is entry `number`, or stands for it, whole and sound.
+    private func check(_ bytes: [UInt8], _ at: Int, _ number: EntryNumber, mayBeginBefore: Bool) -> EntryHeader? {
+        bytes.withView { view -> EntryHeader? in
             do throws(DecodeError) {
                 let entry = try checkEntry(view.from(at))
-                return entry.number == number && entry.group == group ? entry.length : nil
+                let isIt = entry.number == number || mayBeginBefore && entry.number < number && number < entry.endNumber
+                return isIt && entry.group == group ? entry : nil
             } catch { return nil }
         }
     }

@@ -17,6 +17,11 @@ extension Log {
         return found
     }
 
+    /// Whether all of the damage's entries are put back at once, in a new file.
+    package func isRepairedWhole(_ hole: Damage) -> Bool {
+        segments.indices.dropLast().contains { path(segments[$0].name) == hole.segment && isRepairedWhole($0) }
+    }
+
     /// Whether the entry is in a closed segment.
     package func isClosed(_ number: EntryNumber) -> Bool { number < openSegment.start.number }
 
@@ -33,6 +38,9 @@ extension Log {
     /// they are the same but for `synced`, and so just as long. Call it for the damages of a segment in order; all of a damage's
     /// entries at once, or piece by piece. Where a closed segment's length is wrong, its last entry's end says what is right.
     ///
+    /// A closed segment that was cleaned, or is given entries that were, is made anew: all of the damage's entries at once, then, and one that
+    /// stands for several may begin before them and end behind them.
+    ///
     /// `isChained`: each entry's chain follows from the one before, and the entry behind the damage from the last of them; so what
     /// is put back is what was there. Throws `.corruptInput`, and writes nothing, unless they are those entries.
     package func repair(_ hole: Damage, with entries: [UInt8], isChained: Bool = false) throws(StorageError) {
@@ -45,6 +53,10 @@ extension Log {
             if !disk.isVolatile { try stateFile.save(Self.underRepair, Array(segments[i].name.utf8)) }
             if hole.bytes == 0..<SegmentHeader.size {
                 try repairHeader(i, file)
+            } else if i < segments.count - 1, isRepairedWhole(i) || hasCleaned(entries) {
+                repairedWhole.insert(segments[i].start.number)
+                try remake(i, hole, with: entries, isChained: isChained)
+                repairedWhole.remove(segments[i].start.number)
             } else {
                 try putBack(entries, hole, i, file, isChained: isChained)
             }
@@ -146,9 +158,20 @@ extension Log {
             }
             start = scan.after
         }
-        segments[i] = Segment(start: start, bytes: segments[i].bytes, index: nil)
+        segments[i] = Segment(start: start, bytes: segments[i].bytes, index: nil, isCleaned: try wasCleaned(i))
         // The handle may have been exchanged for the neighbour's.
         try disk.write(try handle(i), at: 0, bytes: expectedHeader(i, nil).encoded)
+    }
+}
+
+extension Log {
+    /// Whether a segment whose header is lost had been rewritten: it is not as long as the one behind it says.
+    private func wasCleaned(_ i: Int) throws(StorageError) -> Bool {
+        guard i + 1 < segments.count else { return false }
+        scratch.removeAll(keepingCapacity: true)
+        _ = try disk.read(try handle(i + 1), at: 0, count: SegmentHeader.size, into: &scratch)
+        guard let next = scratch.withView({ SegmentHeader($0) }) else { return false }
+        return next.bytesBefore != segments[i].bytes
     }
 }
 

@@ -26,6 +26,8 @@ extension Log {
         guard let i = segmentIndex(of: first), segments[i].start.number == first, i > 0 else { return nil }
         return span(i - 1)
     }
+    /// All segments, oldest first.
+    package var spans: [LogSpan] { segments.indices.map { span($0) } }
     private func span(_ i: Int) -> LogSpan {
         let isOpen = i + 1 == segments.count
         return LogSpan(

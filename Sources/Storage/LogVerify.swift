@@ -28,7 +28,14 @@ extension Log {
         let next = isOpen ? end : segments[i + 1].start
         let size = isOpen ? segment.bytes : try disk.size(file)
         let scan = try SegmentScan.read(disk, file, start: segment.start, group: group, size: size, spacing: options.indexBytes)
-        let holes = scan.damage(segment: name, floor: next.number)
+        var holes = scan.damage(segment: name, floor: next.number)
+        if !isOpen, isRepairedWhole(i), let first = holes.first, let last = holes.last, holes.count > 1 {
+            holes = [
+                Damage(
+                    segment: name, bytes: first.bytes.lowerBound..<last.bytes.upperBound,
+                    entries: first.entries.lowerBound..<last.entries.upperBound, what: first.what)
+            ]
+        }
         found += holes
         let endsRight = scan.after.number == next.number && scan.after.offset == next.offset && scan.position == size
         if holes.isEmpty, !endsRight || size != segment.bytes {
@@ -38,6 +45,9 @@ extension Log {
         }
         return found
     }
+
+    /// Whether its entries may be longer or shorter elsewhere: what is damaged cannot be put back in its place.
+    func isRepairedWhole(_ i: Int) -> Bool { segments[i].isCleaned || repairedWhole.contains(segments[i].start.number) }
 
     /// Segment `i`'s header, where it does not say what it should.
     func headerDamage(_ i: Int) throws(StorageError) -> Damage? {
@@ -53,11 +63,14 @@ extension Log {
     /// What segment `i`'s header has to say; of what only it knows, what it says.
     func expectedHeader(_ i: Int, _ read: SegmentHeader?) -> SegmentHeader {
         let start = segments[i].start
+        let own = segments[i].isCleaned ? read?.cleanedBytes ?? segments[i].bytes : 0
         if i > 0 {
+            // What a segment's length was when it was closed nobody knows once it has been rewritten.
+            let before = segments[i - 1].isCleaned ? read?.bytesBefore ?? segments[i - 1].bytes : segments[i - 1].bytes
             return SegmentHeader(
-                group: group, start: start, bytesBefore: segments[i - 1].bytes, firstBefore: segments[i - 1].start.number)
+                group: group, start: start, bytesBefore: before, firstBefore: segments[i - 1].start.number, cleanedBytes: own)
         }
         return SegmentHeader(
-            group: group, start: start, bytesBefore: read?.bytesBefore ?? 0, firstBefore: read?.firstBefore ?? .zero)
+            group: group, start: start, bytesBefore: read?.bytesBefore ?? 0, firstBefore: read?.firstBefore ?? .zero, cleanedBytes: own)
     }
 }

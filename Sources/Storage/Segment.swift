@@ -3,7 +3,7 @@ internal import Wire
 extension LogEnd {
     /// Where the log stands after `entry`.
     init(after entry: EntryHeader) {
-        self.init(number: entry.number.next, offset: entry.endOffset, key: entry.key, view: entry.view, chain: entry.chain)
+        self.init(number: entry.endNumber, offset: entry.endOffset, key: entry.key, view: entry.view, chain: entry.chain)
     }
     init(number: EntryNumber, offset: Offset, key: OrderKey, view: ViewNumber = ViewNumber(0), chain: UInt64 = 0) {
         self.init()
@@ -31,22 +31,27 @@ extension LogEnd {
 /// The name is the first entry's number and its base offset. The header, written and synced before the name appears:
 ///
 ///      0        4        8      10     12       16               24               32
-///      | magic  | crc    |group |sender| 0      | first number   | base offset    | last timestamp |
+///      | magic  | crc    |group |sender| cleaned| first number   | base offset    | last timestamp |
 ///      40               48               56               64               72
 ///      | last view      | file before    | its first      | last chain     | entries…
 ///
 /// sender and the last timestamp, view and chain are those of the entry before the first; `file before` is the length in
-/// bytes of the closed segment before this one (0: none) and `its first` its first entry's number. `crc` is CRC-32C of bytes 8 ..< 72.
-struct SegmentHeader: Equatable {
-    static let size = 72
+/// bytes of the closed segment before this one (0: none) when that was closed, and `its first` its first entry's number. `cleaned`: this
+/// file's own length in units of 8 bytes, where it was rewritten after it had been closed (`LogClean.swift`); else 0. `crc` is CRC-32C of
+/// bytes 8 ..< 72.
+package struct SegmentHeader: Equatable {
+    package static let size = 72
     static let magic: UInt32 = 0x3147_4C53  // "SLG1"
 
     var group: GroupID
     var start: LogEnd
     var bytesBefore: Int
     var firstBefore: EntryNumber
+    /// Bytes of this file, where it was rewritten; else 0.
+    var cleanedBytes = 0
 
-    init(group: GroupID, start: LogEnd, bytesBefore: Int, firstBefore: EntryNumber) {
+    init(group: GroupID, start: LogEnd, bytesBefore: Int, firstBefore: EntryNumber, cleanedBytes: Int = 0) {
+        self.cleanedBytes = cleanedBytes
         self.group = group
         self.start = start
         self.bytesBefore = bytesBefore
@@ -61,6 +66,7 @@ struct SegmentHeader: Equatable {
         start = LogEnd(
             number: EntryNumber(view.u64(16)), offset: Offset(view.u64(24)),
             key: OrderKey(Timestamp(view.u64(32)), NodeID(view.u16(10))), view: ViewNumber(view.u64(40)), chain: view.u64(64))
+        cleanedBytes = Int(view.u32(12)) * 8
         bytesBefore = before
         firstBefore = EntryNumber(view.u64(56))
     }
@@ -72,7 +78,7 @@ struct SegmentHeader: Equatable {
         bytes.append(int: UInt32(0))
         bytes.append(int: group.raw)
         bytes.append(int: start.key.sender.raw)
-        bytes.append(int: UInt32(0))
+        bytes.append(int: UInt32(cleanedBytes / 8))
         bytes.append(int: start.number.raw)
         bytes.append(int: start.offset.raw)
         bytes.append(int: start.key.timestamp.raw)
@@ -93,6 +99,8 @@ struct Segment {
     var bytes: Int
     /// Points into it, or nil when forgotten: it can be built again.
     var index: SegmentIndex?
+    /// It was rewritten after it had been closed: its own header says how long it is.
+    var isCleaned = false
 
     var name: String { SegmentName.text(start.number, start.offset) + SegmentName.log }
 }

@@ -73,6 +73,12 @@ package struct HeadTable: Equatable, Sendable {
         }
     }
 
+    /// Sets a topic's last version, as a record that was accepted when it was ordered did.
+    package mutating func set(_ topic: TopicID, _ head: Head) {
+        while heads.count <= topic.index { heads.append(0) }
+        heads[topic.index] = head.raw
+    }
+
     private mutating func set(_ topic: TopicID, _ head: Head, _ start: Int, _ undo: inout [Undo]) {
         while heads.count <= topic.index { heads.append(0) }
         // A run of one topic needs one undo: the oldest of the batch counts.

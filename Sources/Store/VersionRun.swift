@@ -15,6 +15,8 @@ package struct VersionRun: Sendable {
     package private(set) var end: Offset
     private var blocks: [Block] = []
     private var loose: [UInt64] = []
+    /// Where the first of the loose ones lies.
+    private var looseFirst: UInt64 = 0
 
     private struct Block: Sendable {
         let first: UInt64
@@ -32,14 +34,25 @@ package struct VersionRun: Sendable {
     package var footprint: Int { blocks.reduce(loose.capacity * 8 + 64) { $0 + $1.words.count * 8 + 48 } }
     package var count: Int { blocks.reduce(loose.count) { $0 + $1.words.count } }
 
-    /// Takes in the next entry of the log; false where it does not follow, or is too far from the run's beginning.
+    /// Takes in the next entry of the log; false where it does not follow, or is too far from the run's beginning. Records that cleaning has
+    /// taken have their place and are not in.
     package mutating func append(_ entry: EntryHeader, _ body: ByteView) -> Bool {
         guard entry.baseOffset == end, entry.endOffset.raw - base.raw < UInt64(Self.longest) else { return false }
         var batches = BatchCursor(body)
         while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
             if batch.kind == .records { append(records: whole.from(BatchHeader.size), count: batch.count) }
+            if batch.kind == .sparse { append(sparse: batch, whole) }
         }
+        if entry.isCleaned, end < entry.endOffset { end = entry.endOffset }
         return end == entry.endOffset
+    }
+    private mutating func append(sparse batch: BatchHeader, _ whole: ByteView) {
+        let first = end.raw
+        walkRecords(batch, whole) { delta, record in
+            end = Offset(first + UInt64(delta))
+            append(record.topic, isRemoved: record.flags & RecordHeader.tombstone != 0)
+        }
+        end = Offset(first + UInt64(batch.count))
     }
     /// A record that is not whole, which no node takes in, has its place and no topic: offsets are those of the log.
     private mutating func append(records: ByteView, count: Int) {
@@ -55,10 +68,11 @@ package struct VersionRun: Sendable {
         }
     }
     package mutating func append(_ topic: TopicID, isRemoved: Bool) {
+        if loose.isEmpty { looseFirst = end.raw }
         loose.append(word(topic, end) | (isRemoved ? 1 : 0))
         end = Offset(end.raw + 1)
         guard loose.count == Self.blockSize else { return }
-        blocks.append(Block(first: end.raw - UInt64(loose.count), words: loose.sorted()))
+        blocks.append(Block(first: looseFirst, words: loose.sorted()))
         loose.removeAll(keepingCapacity: true)
     }
 
@@ -111,9 +125,9 @@ package struct VersionRun: Sendable {
     package func checkInvariants() {
         var next = base.raw
         for block in blocks {
-            precondition(block.first == next && block.words.count == Self.blockSize, "blocks follow one another")
-            next += UInt64(block.words.count)
+            precondition(block.first >= next && block.words.count == Self.blockSize, "blocks follow one another")
+            next = block.first + UInt64(block.words.count)
         }
-        precondition(next + UInt64(loose.count) == end.raw, "the run's end")
+        precondition(next + UInt64(loose.count) <= end.raw && (loose.isEmpty || looseFirst >= next), "the run's end")
     }
 }

@@ -71,9 +71,9 @@ struct Fields {
         }
     }
 
-    /// A whole number in decimal digits.
-    func integer(_ key: String, in range: ClosedRange<Int>, _ problems: inout Problems) -> Int? {
-        let expected = "a whole number, \(range.lowerBound) to \(range.upperBound)"
+    /// A whole number in decimal digits; `or` says in the diagnostics what else there is.
+    func integer(_ key: String, in range: ClosedRange<Int>, or: String = "", _ problems: inout Problems) -> Int? {
+        let expected = "a whole number, \(range.lowerBound) to \(range.upperBound)" + or
         guard let text = text(key, expected: expected, &problems) else { return nil }
         let digits = text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         guard digits, let value = Int(text), range.contains(value), text == "\(value)" else {

@@ -39,6 +39,8 @@ package struct NodeConfiguration: Hashable, Sendable {
     package var segment = 64 << 20
     /// Bytes a second that a node that catches up copies of another's log.
     package var copyRate = 64 << 20
+    /// Bytes a second that the cleaning of the log reads and writes.
+    package var cleanRate = 32 << 20
     package var heartbeat = Duration.milliseconds(200)
     /// Silence after which a member is suspected: at least `heartbeatsToSuspect` heartbeats.
     package var suspectAfter = Duration.seconds(1)
@@ -74,6 +76,7 @@ extension NodeConfiguration {
     static let suspectRange = 3_000_000...300_000_000_000
     static let restartRange = 0...3_600_000_000_000
     static let copyRateRange = (64 << 10)...(64 << 30)
+    static let cleanRateRange = (64 << 10)...(64 << 30)
     /// A member is suspected after no fewer lost heartbeats than this.
     static let heartbeatsToSuspect = 3
     /// Bytes of a file's path (Linux, PATH_MAX) and of a provider's name.
@@ -100,6 +103,7 @@ extension NodeConfiguration {
         Fields.Key("poll", example: "adaptive"),
         Fields.Key("restart_wait", example: "1s"),
         Fields.Key("copy_rate", example: "64MiB"),
+        Fields.Key("clean_rate", example: "32MiB"),
     ]
     private static let memberKeys = [
         Fields.Key("node", required: true, example: "1"), Fields.Key("address", required: true, example: "127.0.0.1:7420"),
@@ -148,6 +152,7 @@ extension NodeConfiguration {
         ring = Self.readRing(fields, &problems) ?? ring
         segment = fields.quantity("segment", .size, in: Self.segmentRange, &problems) ?? segment
         copyRate = fields.quantity("copy_rate", .size, in: Self.copyRateRange, &problems) ?? copyRate
+        cleanRate = fields.quantity("clean_rate", .size, in: Self.cleanRateRange, &problems) ?? cleanRate
         poll = fields.choice("poll", Poll.allCases.map { ($0.rawValue, $0) }, &problems) ?? poll
         if let wait = fields.quantity("restart_wait", .time, in: Self.restartRange, &problems) { restartWait = .nanoseconds(wait) }
         let beat = fields.quantity("heartbeat", .time, in: Self.heartbeatRange, &problems)

@@ -1,4 +1,5 @@
-/// Whole numbers with a unit: sizes (`B`, `KiB`, `MiB`, `GiB`) and times (`ns`, `us`, `ms`, `s`).
+/// Whole numbers with a unit: sizes (`B`, `KiB`, `MiB`, `GiB`), times (`ns`, `us`, `ms`, `s`), spans of time (`ms` to `d`), and rates
+/// (`/min`, `/s`).
 struct Quantity: Sendable {
     /// What it measures, with its article: "a size".
     let noun: String
@@ -25,6 +26,25 @@ struct Quantity: Sendable {
         slips: [
             "nsec": "ns", "usec": "us", "\u{B5}s": "us", "\u{3BC}s": "us", "msec": "ms", "sec": "s", "secs": "s", "second": "s",
             "seconds": "s",
+        ])
+
+    /// Nanoseconds, of what lasts: no months, whose length varies.
+    static let span = Quantity(
+        noun: "a time",
+        units: [
+            ("ms", 1_000_000), ("s", 1_000_000_000), ("min", 60_000_000_000), ("h", 3_600_000_000_000), ("d", 86_400_000_000_000),
+        ],
+        example: "7d", finer: "36h for 1.5d",
+        slips: [
+            "msec": "ms", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "m": "min", "mins": "min", "minute": "min",
+            "minutes": "min", "hour": "h", "hours": "h", "hr": "h", "day": "d", "days": "d",
+        ])
+    /// Records in a minute.
+    static let rate = Quantity(
+        noun: "a rate", units: [("/min", 1), ("/s", 60)], example: "100/s", finer: "90/min for 1.5/s",
+        slips: [
+            "/m": "/min", "/minute": "/min", "/sec": "/s", "/second": "/s", "hz": "/s", "per second": "/s", "per minute": "/min",
+            "rps": "/s", "s": "/s", "min": "/min",
         ])
 
     /// Why a text is no quantity: what is wrong with it, to follow the text, and what to do.

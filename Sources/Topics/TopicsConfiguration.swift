@@ -7,11 +7,23 @@ package struct TopicRule: Hashable, Sendable {
     package let level: Level
     /// Bytes of the largest record admitted, as it lies in a batch: header, key, headers and payload, padded.
     package let maxRecord: Int
+    /// Which records stay in the log.
+    package let keeping: Keeping
+    /// Nanoseconds after which a record is no longer delivered to who reads the log; nil: it always is.
+    package let lifespan: UInt64?
+    /// Records that one node takes of a topic in a minute; nil: any number.
+    package let maxRate: Int?
 
-    package init(pattern: TopicPattern?, level: Level, maxRecord: Int = Limits.record) {
+    package init(
+        pattern: TopicPattern?, level: Level, maxRecord: Int = Limits.record, keeping: Keeping = Keeping(), lifespan: UInt64? = nil,
+        maxRate: Int? = nil
+    ) {
         self.pattern = pattern
         self.level = level
         self.maxRecord = maxRecord
+        self.keeping = keeping
+        self.lifespan = lifespan
+        self.maxRate = maxRate
     }
 }
 
@@ -21,17 +33,25 @@ package struct TopicsConfiguration: Hashable, Sendable {
     package enum Admission: Sendable { case all, listed }
 
     package let rules: [TopicRule]
-    package let defaultLevel: Level
+    /// Holds for topics that no rule names.
+    package let defaults: TopicRule
     package let admit: Admission
 
     /// Without a file: every topic is admitted and durable.
     package static let standard = TopicsConfiguration(rules: [], defaultLevel: .durable, admit: .all)
 
-    package init(rules: [TopicRule], defaultLevel: Level, admit: Admission) {
+    package init(rules: [TopicRule], defaults: TopicRule, admit: Admission) {
         self.rules = rules
-        self.defaultLevel = defaultLevel
+        self.defaults = defaults
         self.admit = admit
     }
+    package init(rules: [TopicRule], defaultLevel: Level, admit: Admission) {
+        self.init(rules: rules, defaults: TopicRule(pattern: nil, level: defaultLevel), admit: admit)
+    }
+
+    package var defaultLevel: Level { defaults.level }
+    /// Whether some rule lets records of the log go.
+    package var cleans: Bool { !defaults.keeping.keepsAll || rules.contains { !$0.keeping.keepsAll } }
 
     /// The first rule whose pattern matches `name`, else the default, or nil where the topic is not admitted.
     package func rule(for name: String) -> TopicRule? { name.withBytes { rule(for: $0) } }
@@ -39,7 +59,7 @@ package struct TopicsConfiguration: Hashable, Sendable {
     /// The same for a name in UTF-8; time is linear in the rules.
     package func rule(for name: ByteView) -> TopicRule? {
         for rule in rules where rule.pattern.map({ $0.matches(name) }) ?? true { return rule }
-        return admit == .all ? TopicRule(pattern: nil, level: defaultLevel) : nil
+        return admit == .all ? defaults : nil
     }
 }
 
@@ -52,8 +72,8 @@ extension TopicsConfiguration {
         Fields.Key("pattern", required: true, example: "sensors/#"),
         Fields.Key("level", required: true, example: "durable"),
         Fields.Key("max_record", example: "64KiB"),
-    ]
-    private static let defaultKeys = [Fields.Key("level", example: "durable"), Fields.Key("admit", example: "all")]
+    ] + QualityKeys.keys
+    private static let defaultKeys = [Fields.Key("level", example: "durable"), Fields.Key("admit", example: "all")] + QualityKeys.keys
 
     private static let levels = Level.allCases.map { ($0.name, $0) }
     /// A record without contents, and the largest there is.
@@ -76,10 +96,12 @@ extension TopicsConfiguration {
     private static func read(_ fields: Fields, _ problems: inout Problems) -> TopicsConfiguration {
         var level = standard.defaultLevel
         var admit = standard.admit
+        var quality = QualityKeys()
         let items = fields.list("topics", expected: "a list of rules", limit: Limits.topicRules, &problems)
         if let node = fields.node("defaults"), let defaults = Fields(node, defaultKeys, what: "defaults", &problems) {
             level = Self.level(defaults, &problems) ?? level
             admit = defaults.choice("admit", [("all", .all), ("listed", .listed)], &problems) ?? admit
+            quality = QualityKeys(defaults, level: level, &problems)
             if admit == .listed, items?.isEmpty ?? !fields.has("topics") {
                 problems.add(
                     defaults.mark(of: "admit"), "admit: \"listed\" with no topics admits none", hint: "list topics, or write admit: all")
@@ -92,7 +114,7 @@ extension TopicsConfiguration {
             reach.add(pattern, mark, &problems)
             rules.append(rule)
         }
-        return TopicsConfiguration(rules: rules, defaultLevel: level, admit: admit)
+        return TopicsConfiguration(rules: rules, defaults: quality.rule(nil, level, Limits.record), admit: admit)
     }
 
     /// Finds rules that no topic can reach, all of theirs being matched by one rule before them.
@@ -124,11 +146,12 @@ extension TopicsConfiguration {
         guard let fields = Fields(item, ruleKeys, what: "rule", &problems) else { return nil }
         let level = Self.level(fields, &problems)
         let maxRecord = fields.quantity("max_record", .size, in: recordRange, &problems)
+        let quality = QualityKeys(fields, level: level, &problems)
         guard let text = fields.text("pattern", expected: "a topic pattern", &problems) else { return nil }
         let mark = fields.mark(of: "pattern")
         do throws(TopicError) {
             let pattern = try TopicPattern(text)
-            return (TopicRule(pattern: pattern, level: level ?? .durable, maxRecord: maxRecord ?? Limits.record), pattern, mark)
+            return (quality.rule(pattern, level ?? .durable, maxRecord ?? Limits.record), pattern, mark)
         } catch {
             problems.add(mark, "pattern: \(quoted(text)): \(error.problem)", hint: error.hint)
             return nil

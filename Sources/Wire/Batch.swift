@@ -8,6 +8,13 @@ package enum BatchKind: UInt8, Sendable {
     case open = 2
     /// A change of the consumer groups: one record whose payload is a `ConsumerChange`.
     case consumers = 3
+    /// What cleaning has left of a batch of records (`SparseCursor`). Only in entries that were cleaned.
+    case sparse = 4
+    /// What the batches that cleaning took away had changed (`KeptState`). Only in entries that were cleaned.
+    case state = 5
+
+    /// Its records have offsets.
+    package var hasRecords: Bool { self == .records || self == .sparse }
 }
 
 /// A batch: records laid out once by the client and carried unchanged to rings, disks and subscribers.
@@ -43,10 +50,12 @@ package struct BatchHeader: Equatable, Sendable {
         sequence = view.u64(16)
         epoch = view.u32(24)
         count = Int(view.u32(28))
-        guard count <= (length - Self.size) / RecordHeader.size else { throw .value(what: "batch count", value: UInt64(count)) }
         group = GroupID(view.u16(32))
         guard let kind = BatchKind(rawValue: view.u8(34)) else { throw .value(what: "batch kind", value: UInt64(view.u8(34))) }
         self.kind = kind
+        // A sparse one counts what it had.
+        let most = (kind == .sparse ? Limits.batch : length) - Self.size
+        guard count <= most / RecordHeader.size else { throw .value(what: "batch count", value: UInt64(count)) }
         guard view.u8(35) == 0, view.u32(36) == 0 else { throw .value(what: "batch reserved bytes", value: UInt64(view.u32(36))) }
     }
 

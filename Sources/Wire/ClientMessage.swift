@@ -175,6 +175,8 @@ package struct Refusal: Equatable, Sendable {
         case unavailable = 5
         /// A topic is not as a conditional record says.
         case conflict = 6
+        /// A topic has more records than its rule admits.
+        case tooFast = 7
     }
     package var code: Code
     package var request: UInt32

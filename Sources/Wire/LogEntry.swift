@@ -12,10 +12,17 @@
 /// is damage; what lies above and does not read back is a torn tail. `records` counts what subscribers count: batches of
 /// kind `records` only. `chain` is `nextChain` of the chain before and this entry: two logs whose chains are equal at an entry are
 /// equal up to it, that entry included.
+///
+/// What cleaning has made (`Cleaned.swift`) has another magic, and in the place of `batches` two numbers of 16 bits: the batches, and
+/// how many entries it stands for, less one. It stands for those from `number` on, and for `records` offsets from `base offset` on,
+/// whatever of them is left; key, view and chain are those of the last of them.
 package struct EntryHeader: Equatable, Sendable {
     package static let size = 72
     package static let magic: UInt32 = 0x3145_4C53  // "SLE1"
+    package static let cleanedMagic: UInt32 = 0x3143_4C53  // "SLC1"
     package static let crcStart = 12
+    /// Entries that one may stand for.
+    package static let longestSpan = 1 << 16
 
     package var length: Int
     package var batches: Int
@@ -28,6 +35,10 @@ package struct EntryHeader: Equatable, Sendable {
     package var records: Int
     package var synced: EntryNumber
     package var chain: UInt64
+    /// How many entries it stands for: 1, unless cleaning has made one of many.
+    package var span = 1
+    /// Records of it may be gone.
+    package var isCleaned = false
 
     package init(
         length: Int, batches: Int, number: EntryNumber, baseOffset: Offset, timestamp: Timestamp, view: ViewNumber,
@@ -49,17 +60,22 @@ package struct EntryHeader: Equatable, Sendable {
     package var key: OrderKey { OrderKey(timestamp, sender) }
     /// The offset after this entry's last record.
     package var endOffset: Offset { Offset(baseOffset.raw &+ UInt64(records)) }
+    /// The entry after the last one that this stands for.
+    package var endNumber: EntryNumber { EntryNumber(number.raw &+ UInt64(span)) }
 
     /// Reads the fields; checks magic and limits, not the checksum (`checkEntry` does).
     package init(_ view: ByteView) throws(DecodeError) {
         guard view.count >= Self.size else { throw .short(what: "log entry", needed: Self.size, got: view.count) }
-        guard view.u32(0) == Self.magic else { throw .value(what: "log entry magic", value: UInt64(view.u32(0))) }
+        isCleaned = view.u32(0) == Self.cleanedMagic
+        guard isCleaned || view.u32(0) == Self.magic else { throw .value(what: "log entry magic", value: UInt64(view.u32(0))) }
         length = Int(view.u32(4))
         guard length >= Self.size, length & 7 == 0 else { throw .value(what: "log entry length", value: UInt64(length)) }
         guard length <= Limits.entry else { throw .limit(what: "log entry length", value: UInt64(length), limit: UInt64(Limits.entry)) }
-        batches = Int(view.u32(12))
+        batches = isCleaned ? Int(view.u16(12)) : Int(view.u32(12))
+        span = isCleaned ? Int(view.u16(14)) + 1 : 1
         guard batches <= (length - Self.size) / BatchHeader.size else { throw .value(what: "log entry batches", value: UInt64(batches)) }
         number = EntryNumber(view.u64(16))
+        guard number.raw <= .max - UInt64(Self.longestSpan) else { throw .value(what: "log entry number", value: number.raw) }
         baseOffset = Offset(view.u64(24))
         timestamp = Timestamp(view.u64(32))
         self.view = ViewNumber(view.u64(40))
@@ -73,10 +89,10 @@ package struct EntryHeader: Equatable, Sendable {
     /// The header's 72 bytes; `batchesCRC` continues a checksum over the first 8 bytes of each batch.
     package func encode(into bytes: inout [UInt8], batchesCRC: (UInt32) -> UInt32) {
         let start = bytes.count
-        bytes.append(int: Self.magic)
+        bytes.append(int: isCleaned ? Self.cleanedMagic : Self.magic)
         bytes.append(int: UInt32(length))
         bytes.append(int: UInt32(0))
-        bytes.append(int: UInt32(batches))
+        bytes.append(int: isCleaned ? UInt32(batches) | UInt32(span - 1) << 16 : UInt32(batches))
         bytes.append(int: number.raw)
         bytes.append(int: baseOffset.raw)
         bytes.append(int: timestamp.raw)
@@ -139,8 +155,13 @@ package func checkEntry(_ view: ByteView) throws(DecodeError) -> EntryHeader {
     while let batch = try cursor.next(verify: true) {
         crc = batch.whole[0..<BatchHeader.crcStart].crc32c(crc)
         batches += 1
-        if batch.header.kind == .records { records += batch.header.count }
+        if batch.header.kind.hasRecords { records += batch.header.count }
+        try header.admit(batch.header.kind, batch.whole.from(BatchHeader.size), count: batch.header.count)
     }
-    guard crc == view.u32(8), batches == header.batches, records == header.records else { throw .checksum(what: "log entry") }
+    // Of a hole nothing is left that could be counted.
+    let isHole = header.isCleaned && records == 0
+    guard crc == view.u32(8), batches == header.batches, records == header.records || isHole, header.span == 1 || isHole else {
+        throw .checksum(what: "log entry")
+    }
     return header
 }

@@ -13,6 +13,12 @@
             at += part.count
         }
     }
+    /// Two views' bytes, one after the other.
+    package convenience init(_ first: ByteView, _ second: ByteView) {
+        self.init(count: first.count + second.count)
+        store.write(first, at: 0)
+        store.write(second, at: first.count)
+    }
     package convenience init(_ bytes: [UInt8]) {
         self.init(count: bytes.count)
         bytes.withView { store.write($0, at: 0) }

@@ -51,6 +51,14 @@
     case readAtOnce = "read-at-once"
     case asOfEarly = "as-of-early"
     case cutBehind = "cut-behind"
+    // Cleaning.
+    case cleanedTooEarly = "cleaned-too-early"
+    case lastNotKept = "last-not-kept"
+    case removeGoneFirst = "remove-gone-first"
+    case cleanedUnsynced = "cleaned-unsynced"
+    case cleanedNameUnsynced = "cleaned-name-unsynced"
+    case holeForgetsPublishers = "hole-forgets-publishers"
+    case cleanedReadAsThere = "cleaned-read-as-there"
     // Watches.
     case newTopicUnseen = "new-topic-unseen"
     case exclusionForgotten = "exclusion-forgotten"

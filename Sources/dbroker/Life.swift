@@ -96,7 +96,8 @@ struct Life {
     private func open(_ disk: RealDisk, verifies: Bool) throws(StorageError) -> Journal<RealDisk>.Opened {
         var options = LogOptions()
         options.segmentBytes = configuration.segment
-        let opened = try Journal<RealDisk>.open(disk, members: configuration.members.map(\.node), options: options, verifies: verifies)
+        let opened = try Journal<RealDisk>.open(
+            disk, members: configuration.members.map(\.node), options: options, verifies: verifies, topics: topics)
         report(opened.recovery)
         for hole in opened.holes { Console.say("\(configuration.node): damage: \(hole)") }
         return opened
@@ -118,6 +119,7 @@ struct Life {
         settings.restartWait = nanoseconds(configuration.restartWait)
         settings.copyRate = configuration.copyRate
         settings.consumerGrace = nanoseconds(configuration.suspectAfter)
+        settings.cleanRate = configuration.cleanRate
         return settings
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Tooling
 
 /// A node's answer to `status`, as far as people are shown it.
 struct StatusAnswer: Decodable {
@@ -25,6 +26,11 @@ struct StatusAnswer: Decodable {
         let stable: UInt64
         let durable: UInt64?
         let delivered: UInt64
+        let kept_bytes: UInt64?
+        let disk_bytes: UInt64?
+        let cleaned_bytes: UInt64?
+        /// Nanoseconds since 1970.
+        let oldest: UInt64?
     }
     struct Hole: Decodable {
         let place: String
@@ -74,6 +80,11 @@ enum StatusText {
         parts.append(table([["level", "topics", "publishers", "entries", "ordered", "stable", "durable", "delivered"]] + status.groups.map {
             [$0.level, "\($0.topics)", "\($0.publishers)", "\($0.entries)", "\($0.ordered)", "\($0.stable)", $0.durable.map { "\($0)" } ?? "-", "\($0.delivered)"]
         }))
+        for group in status.groups {
+            guard let kept = group.kept_bytes, let disk = group.disk_bytes, let cleaned = group.cleaned_bytes else { continue }
+            let oldest = group.oldest.map { ", the oldest record of \(TimeText.text(Int64(clamping: $0)))" } ?? ""
+            parts.append("\(group.level): \(size(kept)) kept, \(size(disk)) on disk, \(size(cleaned)) cleaned\(oldest)")
+        }
         if !status.damage.isEmpty {
             parts.append(status.damage.map { "damaged, being repaired: \($0.place)" }.joined(separator: "\n"))
         }

@@ -16,6 +16,9 @@ struct Status: Decodable {
         let entries: UInt64
         let records: UInt64
         let delivered: UInt64
+        let kept_bytes: Int?
+        let disk_bytes: Int?
+        let cleaned_bytes: Int?
     }
     let phase: String
     let view: View

@@ -22,6 +22,10 @@ import Wire
         #expect(topics.rule(for: "sensors/7/raw") == TopicRule(pattern: try TopicPattern("sensors/+/raw"), level: .unordered, maxRecord: 4096))
         #expect(topics.rule(for: "metrics")?.level == .ordered)
         #expect(topics.rule(for: "sensors/7/t")?.level == .durable)
+        #expect(topics.rule(for: "sensors/7/t")?.keeping == Keeping(time: 7 * 86_400_000_000_000, bytes: 1 << 30))
+        #expect(topics.rule(for: "settings/x")?.keeping == Keeping(compact: true))
+        #expect(topics.rule(for: "events/x")?.keeping == Keeping(records: 1000))
+        #expect(topics.rule(for: "presence/x")?.lifespan == 10_000_000_000 && topics.rule(for: "presence/x")?.maxRate == 6000)
         #expect(topics.rule(for: "anything")?.level == .durable)
     }
 
@@ -29,13 +33,15 @@ import Wire
         let topics = try TopicsConfiguration.parse(example("topics.yaml"), file: "topics.yaml")
         #expect(topics.rule(for: "metrics/cpu/live")?.level == .ordered)
         #expect(topics.rule(for: "sensors")?.maxRecord == 64 << 10)
+        #expect(topics.rule(for: "sensors")?.keeping == Keeping(time: 7 * 86_400_000_000_000, bytes: 1 << 30))
+        #expect(topics.rule(for: "settings/a")?.keeping == Keeping(compact: true))
         #expect(topics.admit == .all)
     }
 
     @Test func theNodeFileOfTheDocumentationShowsTheDefaults() throws {
         let text = try example("node.yaml")
         let node = try NodeConfiguration.parse(text, file: "node.yaml")
-        let optional = ["provider", "ring", "segment", "heartbeat", "suspect_after", "poll", "restart_wait", "copy_rate"]
+        let optional = ["provider", "ring", "segment", "heartbeat", "suspect_after", "poll", "restart_wait", "copy_rate", "clean_rate"]
         let short = text.split(separator: "\n").filter { line in !optional.contains { line.hasPrefix($0 + ":") } }
         #expect(short.count == text.split(separator: "\n").count - optional.count)
         #expect(try NodeConfiguration.parse(short.joined(separator: "\n"), file: "node.yaml") == node)

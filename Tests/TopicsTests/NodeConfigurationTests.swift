@@ -8,7 +8,7 @@ import Wire
         ("node", "1"), ("cluster", "demo"), ("listen", "127.0.0.1:7421"), ("data", "./data/1"),
         ("members", "\n  - {node: 1, address: 127.0.0.1:7421}\n  - {node: 2, address: 127.0.0.1:7422}"), ("topics", nil),
         ("secret_file", nil), ("provider", nil), ("ring", nil), ("segment", nil), ("heartbeat", nil), ("suspect_after", nil),
-        ("poll", nil), ("restart_wait", nil), ("copy_rate", nil),
+        ("poll", nil), ("restart_wait", nil), ("copy_rate", nil), ("clean_rate", nil),
     ]
 
     private func file(_ changes: [String: String?]) -> String {
@@ -117,7 +117,7 @@ import Wire
             "node": "2", "listen": "\"[::]:7422\"", "data": "/var/lib/squall", "topics": "topics.yaml", "secret_file": "../secret.key",
             "members": "[{node: 2, address: Node2.local:7422}, {node: 1, address: \"[fe80::1%eth0]:7421\"}]", "provider": "verbs;ofi_rxm",
             "ring": "64KiB", "segment": "4GiB", "heartbeat": "1500us", "suspect_after": "4500us",
-            "poll": "busy", "restart_wait": "0s", "copy_rate": "1GiB",
+            "poll": "busy", "restart_wait": "0s", "copy_rate": "1GiB", "clean_rate": "1MiB",
         ])
         let node = try NodeConfiguration.parse(text, file: "/etc/squall/node.yaml")
         #expect(node.node == NodeID(2) && node.listen.isWildcard)
@@ -154,13 +154,13 @@ import Wire
             """
         #expect(refused(text) == """
             node.yaml:1:1: unknown key "noed"; did you mean "node"? known keys here: node, cluster, listen, data, members, topics, \
-            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate
+            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate
             node.yaml:1:1: node file: missing key "data"; write for example data: ./data/1
             node.yaml:3:9: listen: "127.0.0.1" has no port; expected HOST:PORT; write 127.0.0.1:7420
             node.yaml:4:48: unknown key "adress"; did you mean "address"? known keys here: node, address
             node.yaml:5:7: ring: "5MiB" is not a power of two; write 4MiB or 8MiB
             node.yaml:6:1: unknown key "retention"; known keys here: node, cluster, listen, data, members, topics, \
-            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate
+            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate
             """)
     }
 

@@ -65,8 +65,8 @@ import Wire
     }
     @Test func anUnknownKindIsRefused() {
         var bytes = Self.batch
-        bytes.store(UInt8(4), at: 34)
-        #expect(refusal(bytes, Self.check) == .value(what: "batch kind", value: 4))
+        bytes.store(UInt8(6), at: 34)
+        #expect(refusal(bytes, Self.check) == .value(what: "batch kind", value: 6))
     }
 
     /// One record whose field at `at` is `value`; the batch's checksum is not looked at.

@@ -20,7 +20,7 @@ enum Seeds {
 
     private static func all() -> [(String, [[UInt8]])] {
         [
-            ("batch", [batch(.records), batch(.declare), batch(.open)]), ("entry", [entry()]), ("frame", [frame()]),
+            ("batch", [batch(.records), batch(.declare), batch(.open)]), ("entry", [entry(), cleaned(), hole()]), ("frame", [frame()]),
             ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]),
             ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("store", store()), ("consumers", consumers()), ("ring", ring()),
             ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open), [0] + consumerBatches()]),
@@ -58,6 +58,29 @@ enum Seeds {
             body.withView { $0[open.count..<open.count + 8].crc32c($0[0..<8].crc32c(crc)) }
         }
         return bytes + body
+    }
+    /// An entry of which a record is left, and one that stands for several.
+    private static func cleaned() -> [UInt8] {
+        let records = batch(.records)
+        var body: [UInt8] = []
+        body.append(int: UInt32(0))
+        body.append(int: UInt32(1))
+        body += records.withView { view in view[BatchHeader.size..<BatchHeader.size + RecordHeader(view.from(BatchHeader.size)).length].array }
+        return cleaned(
+            wholeBatch(.sparse, body, publisher: PublisherID(0xABCD), sequence: 1, epoch: 1, count: 3, group: .durable), records: 3, span: 1)
+    }
+    private static func hole() -> [UInt8] {
+        let line = KeptState.Line(
+            publisher: PublisherID(7), epoch: 1, last: 9, touched: Timestamp(17), offset: Offset(90), placed: Timestamp(17))
+        let head = KeptState.Head(topic: TopicID(1), isRemoved: true, offset: Offset(91))
+        return cleaned(KeptState.batch([line], [head], group: .durable), records: 40, span: 12)
+    }
+    private static func cleaned(_ body: [UInt8], records: Int, span: Int) -> [UInt8] {
+        var header = EntryHeader(
+            length: EntryHeader.size + body.count, batches: 1, number: EntryNumber(5), baseOffset: Offset(90), timestamp: Timestamp(17),
+            view: ViewNumber(2), sender: NodeID(3), group: .durable, records: records, synced: EntryNumber(4), chain: 99)
+        (header.span, header.isCleaned) = (span, true)
+        return body.withView { header.entry($0) }
     }
     private static func frame() -> [UInt8] {
         let body = batch(.records)

@@ -1,0 +1,105 @@
+"""Cleaning: what it costs publishers, and what is left on the disks."""
+
+import json
+import os
+import subprocess
+import time
+
+from processes import Failure
+from report import median
+from sample import measure
+
+SIZE = 100
+SEGMENT = 8 << 20
+KEPT = 16 << 20  # bytes of the one topic's records, by its rule
+WARM_UP_RECORDS = 20_000
+ROUND_SECONDS = 8.0
+SETTLE_SECONDS = 120
+
+THROUGHPUT_BAR = 0.85  # of the run that keeps everything
+DISK_BAR = 1.3  # of what is kept, and one open segment
+
+HEADINGS = ["three nodes, durable, 100 B", "records/s", "of all kept", "cpu s/M", "closed segments MiB each", "cleaned MiB each"]
+
+RULES = {
+    "all": 'topics:\n  - {pattern: "bench/#", level: durable}\n',
+    "cleaned": f'topics:\n  - {{pattern: "bench/#", level: durable, retention: {{bytes: {KEPT >> 20}MiB}}}}\n',
+}
+
+
+def status(system, port):
+    done = subprocess.run([system.broker, "status", "-b", f"127.0.0.1:{port}", "-J"], capture_output=True, text=True, timeout=10, check=True)
+    return json.loads(done.stdout)["groups"][0]
+
+
+def closed_bytes(system, node):
+    """Bytes of the node's closed segments: the newest one is open and reserved ahead."""
+    folder = os.path.join(system.servers.directory, str(node), "group-0")
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".log"))
+    return sum(os.path.getsize(os.path.join(folder, name)) for name in names[:-1])
+
+
+def settle(system):
+    """Waits until no node finds anything more to clean; closed bytes and cleaned bytes by node."""
+    end = time.monotonic() + SETTLE_SECONDS
+    last, since = None, time.monotonic()
+    while time.monotonic() < end:
+        now = [status(system, port)["cleaned_bytes"] for port in system.ports]
+        if now != last:
+            last, since = now, time.monotonic()
+        elif time.monotonic() - since > 5:
+            return [closed_bytes(system, node) for node in range(1, len(system.ports) + 1)], now
+        time.sleep(0.25)
+    raise Failure(f"cleaning does not end: {last}")
+
+
+def run_once(system, variant, records):
+    """One fresh cluster, a warm-up, one measured run of as many records, then what the disks hold."""
+    system.rules, system.extra = RULES[variant], f"segment: {SEGMENT >> 20}MiB\n"
+    try:
+        system.start()
+        measure(system, "warm", WARM_UP_RECORDS, SIZE)
+        one = measure(system, "run", records, SIZE)
+        one["variant"] = variant
+        one["closed_bytes"], one["cleaned_bytes"] = settle(system)
+        return one
+    finally:
+        system.rules, system.extra = None, ""
+        system.stop()
+
+
+def run(system, rounds, say):
+    """Interleaved rounds with and without a rule; the samples by variant."""
+    samples = {"all": [], "cleaned": []}
+    records = None
+    for number in range(1, rounds + 1):
+        for variant, kept in samples.items():
+            if records is None:
+                records = int(run_once(system, "all", 200_000)["records_per_second"] * ROUND_SECONDS)
+            one = run_once(system, variant, records)
+            if not one["whole"]:
+                raise Failure(f"{variant}: {one['lost']} of {records} records lost; {one['messages']}")
+            kept.append(one)
+            say(f"  round {number}, {variant:8} {one['records_per_second']:>10,.0f} rec/s, closed segments "
+                + " ".join(f"{b / 2**20:.1f}" for b in one["closed_bytes"]) + " MiB")
+    return samples
+
+
+def rows(samples):
+    base = median(samples["all"], "records_per_second")
+    names = {"all": "all is kept", "cleaned": f"retention: {{bytes: {KEPT >> 20}MiB}}"}
+    for variant, kept in samples.items():
+        rate = median(kept, "records_per_second")
+        yield [names[variant], f"{rate:,.0f}", f"{rate / base:.1%}", f"{median(kept, 'cpu_per_million'):.2f}",
+               " ".join(f"{b / 2**20:.1f}" for b in kept[-1]["closed_bytes"]), " ".join(f"{b / 2**20:.0f}" for b in kept[-1]["cleaned_bytes"])]
+
+
+def verdicts(samples):
+    """Each bar as (text, held)."""
+    share = median(samples["cleaned"], "records_per_second") / median(samples["all"], "records_per_second")
+    # Two topics: the warm-up's, which the rule does not touch, is some 2 MiB.
+    most = max(max(one["closed_bytes"]) for one in samples["cleaned"])
+    kept = KEPT + WARM_UP_RECORDS * 132
+    yield f"cleaning leaves {share:.1%} of the throughput (bar: {THROUGHPUT_BAR:.0%})", share >= THROUGHPUT_BAR
+    yield (f"closed segments take at most {most / 2**20:.1f} MiB, {most / kept:.2f} of the {kept / 2**20:.1f} MiB that are kept (bar: {DISK_BAR})",
+           most <= DISK_BAR * kept)

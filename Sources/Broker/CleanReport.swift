@@ -1,0 +1,16 @@
+package import Wire
+
+/// What cleaning has made of the durable log; bytes.
+package struct CleanReport: Equatable, Sendable {
+    /// What the rules keep, as of the last look at all of it, and the open segment.
+    package var kept = 0
+    /// Of all segments.
+    package var disk = 0
+    /// Taken away since this life began.
+    package var cleaned = 0
+    /// When the oldest record that is kept was ordered; nil: none is known.
+    package var oldest: Timestamp?
+    package var passes: UInt64 = 0
+
+    package init() {}
+}

@@ -1,0 +1,37 @@
+internal import Wire
+
+/// When the next slice of cleaning may begin: within a share of bytes and a share of the disk's time.
+struct CleaningPace: Sendable {
+    var isBusy = false
+    var nextAt: UInt64 = 0
+    var asked: UInt64 = 0
+    var bytes = 0
+    var report = CleanReport()
+    /// For each nanosecond that a slice took, so many go by before the next: at most a quarter of the disk's time is cleaning's.
+    static let pause: UInt64 = 3
+}
+
+/// The durable log loses what topics.yaml no longer keeps, in the background, while a view runs: of what is delivered, nothing is ever taken
+/// back. Each node cleans its own log.
+extension Node {
+    mutating func clean(into out: inout [Directive]) {
+        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, lastSeen >= cleaning.nextAt, let live,
+            live.groups[GroupID.durable.index].carried == nil
+        else { return }
+        let waited = min(lastSeen - min(lastSeen, cleaning.asked), 1_000_000_000)
+        let earned = Int(clamping: UInt64(settings.cleanRate) * (waited / 1000) / 1_000_000)
+        cleaning.bytes = min(settings.cleanBytes, max(earned, settings.cleanBytes / 8))
+        cleaning.isBusy = true
+        cleaning.asked = lastSeen
+        out.append(.disk(.clean(.durable, below: live.groups[GroupID.durable.index].deliveredEnd.number, bytes: cleaning.bytes)))
+    }
+
+    mutating func cleaned(_ report: CleanReport, isDone: Bool, now: Instant) {
+        if report.passes > cleaning.report.passes { counters.cleaningPasses = report.passes }
+        cleaning.report = report
+        cleaning.isBusy = false
+        let took = now.monotonic - min(now.monotonic, cleaning.asked)
+        let span = UInt64(cleaning.bytes) * 1_000_000_000 / UInt64(settings.cleanRate)
+        cleaning.nextAt = now.monotonic + (isDone ? settings.cleanRest : max(took * CleaningPace.pause, span - min(span, took)))
+    }
+}

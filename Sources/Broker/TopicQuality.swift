@@ -1,0 +1,102 @@
+internal import Topics
+internal import Wire
+
+/// What topics.yaml says of the topics of each group, looked up once for each: the largest record, the lifespan, how many records.
+///
+/// A rate is counted in parts of a record: a topic earns `rate` of them in a nanosecond, a record costs a minute's worth, and no more is saved
+/// than a second earns, or one record costs.
+struct TopicQuality: Sendable {
+    private struct Purse: Sendable {
+        /// Records in a minute, 0: any number.
+        let rate: Int64
+        var saved: Int64
+        var earned: UInt64 = 0
+        init(rate: Int64) {
+            self.rate = rate
+            saved = Self.most(rate)
+        }
+        static let record: Int64 = 60_000_000_000
+        static func most(_ rate: Int64) -> Int64 { max(rate * 1_000_000_000, record) }
+
+        mutating func earn(_ now: UInt64) {
+            let span = Int64(clamping: now - min(now, earned))
+            earned = now
+            let missing = Self.most(rate) - saved
+            saved += span > missing / rate ? missing : span * rate
+        }
+    }
+    private struct Group: Sendable {
+        /// Bytes of the largest record of each topic.
+        var records: [Int32] = []
+        /// Nanoseconds, 0: for ever. Empty where no rule has one.
+        var lifespans: [UInt64] = []
+        /// Empty where no rule has one.
+        var purses: [Purse] = []
+    }
+    private let topics: TopicsConfiguration
+    private var groups: [Group] = Array(repeating: Group(), count: GroupID.count)
+    private let hasRates: Bool
+    /// The shortest of all rules, nanoseconds; nil: none has one.
+    let shortestLifespan: UInt64?
+    /// What the last batch has spent.
+    private var spent: [Int] = []
+
+    init(_ topics: TopicsConfiguration) {
+        self.topics = topics
+        let rules = topics.rules + [topics.defaults]
+        hasRates = rules.contains { $0.maxRate != nil }
+        shortestLifespan = rules.compactMap(\.lifespan).min()
+    }
+
+    /// Looks up those that are new.
+    mutating func learn(_ table: TopicTable, of group: GroupID) {
+        // A cut may have taken topics back.
+        if groups[group.index].records.count > table.count { groups[group.index] = Group() }
+        while groups[group.index].records.count < table.count {
+            let rule = topics.rule(for: table.name(of: TopicID(UInt32(groups[group.index].records.count))) ?? "")
+            groups[group.index].records.append(Int32(rule?.maxRecord ?? Limits.record))
+            if shortestLifespan != nil { groups[group.index].lifespans.append(rule?.lifespan ?? 0) }
+            if hasRates { groups[group.index].purses.append(Purse(rate: Int64(rule?.maxRate ?? 0))) }
+        }
+    }
+
+    func recordLimits(of group: GroupID) -> [Int32] { groups[group.index].records }
+
+    /// Whether a record of `topic` is no longer delivered late at this age, nanoseconds.
+    func isOver(_ topic: TopicID, _ group: GroupID, age: UInt64) -> Bool {
+        let lifespans = groups[group.index].lifespans
+        return topic.index < lifespans.count && lifespans[topic.index] > 0 && age > lifespans[topic.index]
+    }
+
+    /// `100/s` or `30/min`.
+    func rate(of topic: TopicID, _ group: GroupID) -> String {
+        let rate = groups[group.index].purses[topic.index].rate
+        return rate % 60 == 0 ? "\(rate / 60)/s" : "\(rate)/min"
+    }
+
+    /// Counts a batch's records, which were found whole; nil, or the topic of which they are too many: then none is counted.
+    mutating func spend(_ records: ByteView, _ group: GroupID, now: UInt64) -> TopicID? {
+        guard hasRates else { return nil }
+        spent.removeAll(keepingCapacity: true)
+        var at = 0
+        while records.count - at >= RecordHeader.size {
+            let header = RecordHeader(records.from(at))
+            at += header.length
+            let topic = header.topic.index
+            guard groups[group.index].purses[topic].rate > 0 else { continue }
+            groups[group.index].purses[topic].earn(now)
+            guard groups[group.index].purses[topic].saved >= Purse.record else {
+                giveBack(group)
+                return header.topic
+            }
+            groups[group.index].purses[topic].saved -= Purse.record
+            spent.append(topic)
+        }
+        return nil
+    }
+    /// The batch that was counted last was not taken.
+    mutating func giveBack(_ group: GroupID) {
+        for topic in spent { groups[group.index].purses[topic].saved += Purse.record }
+        spent.removeAll(keepingCapacity: true)
+    }
+}

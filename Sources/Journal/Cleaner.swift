@@ -1,0 +1,320 @@
+internal import Broker
+internal import Replication
+internal import Storage
+internal import Store
+internal import Topics
+internal import Wire
+
+/// Cleans the durable log in the background: what the rules no longer keep goes, a slice of work at a time.
+///
+///      idle ── a segment was closed, and the log has grown by an eighth ──▶ surveying, newest segment first: what is kept
+///        ▲                                                                        │ marks are written
+///        └────────── the last one is in its place ── rewriting, oldest first ◀────┘
+///
+/// A segment of which four fifths or more are kept stays as it is. The open one is never touched. What a pass does not finish in one life
+/// the next one begins anew.
+struct Cleaner<D: Disk> {
+    private enum Phase {
+        case idle
+        case surveying(Survey)
+        case rewriting(Rewriting)
+    }
+    private struct Survey {
+        var plan: KeepPlan
+        let publishers: PublisherTable
+        /// Segments still to be looked at; the last is the next.
+        var spans: [LogSpan]
+        /// The segment under way: parts still to be looked at, and where the last of them ends.
+        var parts: [EntryNumber] = []
+        var end: EntryNumber = .zero
+        var use = Use()
+        /// To be rewritten, newest first.
+        var found: [LogSpan] = []
+        /// Segments of which nothing is kept.
+        var empty: Set<EntryNumber> = []
+        var kept = 0
+        var oldest: Timestamp?
+    }
+    /// What is kept of a segment.
+    private struct Use {
+        /// Bytes that it comes to when it is rewritten.
+        var bytes = SegmentHeader.size
+        var isEmpty = true
+        var endsInHole = false
+        var losers: Set<UInt32> = []
+    }
+    private struct Rewriting {
+        let plan: KeepPlan
+        let publishers: PublisherTable
+        /// The last is the next.
+        var spans: [LogSpan]
+        let empty: Set<EntryNumber>
+        var draft: SegmentDraft<D>?
+        var cleaner: EntryCleaner?
+    }
+
+    private let topics: TopicsConfiguration
+    private let removesStay: UInt64
+    private var phase = Phase.idle
+    /// Distinct rules that let something go, and by topic which one holds: its place plus one, 0 is none.
+    private var rules: [Keeping] = []
+    private var ruleOf: [UInt16] = []
+    /// Where the last pass ended.
+    private var last: EntryNumber = .zero
+    private(set) var report = CleanReport()
+
+    /// Bytes read at a time, at most.
+    private static var piece: Int { 256 << 10 }
+    /// A segment is rewritten where less than this share of it stays.
+    private static var share: (of: Int, at: Int) { (5, 4) }
+
+    init(topics: TopicsConfiguration, removesStay: UInt64) { (self.topics, self.removesStay) = (topics, removesStay) }
+
+    /// Whether a rule may let records of the topic go, as far as is known.
+    func isRuled(_ topic: TopicID) -> Bool { topic.index < ruleOf.count ? ruleOf[topic.index] > 0 : topics.cleans }
+
+    /// The log is changed by others: what was begun is given up.
+    mutating func cancel(_ log: Log<D>) throws(StorageError) {
+        if case .rewriting(let rewriting) = phase, let draft = rewriting.draft { try log.discard(draft) }
+        phase = .idle
+    }
+
+    /// Reads and writes about `bytes`; entries from `limit` on may still be taken back. True: there is nothing to be done for now.
+    /// `marks` have to be saved before anything goes: by `save`. Segments that were rewritten are told to `changed`.
+    mutating func step(
+        _ log: Log<D>, below limit: EntryNumber, bytes: Int, marks: inout CleanMarks, save: (CleanMarks) throws(StorageError) -> Void,
+        changed: (EntryNumber) -> Void
+    ) throws(StorageError) -> Bool {
+        report.disk = log.bytes
+        guard topics.cleans else {
+            report.kept = log.bytes
+            if report.oldest == nil { report.oldest = try log.header(of: log.first)?.timestamp }
+            return true
+        }
+        var left = bytes
+        while left > 0 {
+            switch phase {
+            case .idle:
+                guard try begin(log, below: limit) else { return true }
+                left -= Self.piece
+            case .surveying(var survey):
+                // Out of its place, so that it is changed where it is.
+                phase = .idle
+                if try look(log, &survey, &left) { phase = .surveying(survey) } else {
+                    marks.raise(by: survey.plan)
+                    try save(marks)
+                    report.kept = survey.kept + log.openBytes
+                    report.oldest = survey.oldest
+                    phase = .rewriting(
+                        Rewriting(plan: survey.plan, publishers: survey.publishers, spans: survey.found, empty: survey.empty))
+                }
+            case .rewriting(var rewriting):
+                phase = .idle
+                if try rewrite(log, &rewriting, &left, changed) { phase = .rewriting(rewriting) } else {
+                    try log.dropCheckpoints { !rewriting.empty.contains($0) }
+                    report.passes += 1
+                    report.disk = log.bytes
+                    return true
+                }
+            }
+        }
+        return false
+    }
+
+    // MARK: what is kept
+
+    private mutating func begin(_ log: Log<D>, below limit: EntryNumber) throws(StorageError) -> Bool {
+        let spans = log.closedSpans(below: limit)
+        guard let newest = spans.last, newest.end > last else { return false }
+        func size(_ spans: [LogSpan]) -> Int { spans.reduce(0) { $0 + (log.segmentBytes(from: $1.first) ?? 0) } }
+        guard size(spans.filter { $0.first >= last }) * 8 >= size(spans) else { return false }
+        guard let (place, bytes) = try log.checkpoint(atOrBelow: newest.end), place.number > last else { return false }
+        let state: GroupState
+        do throws(DecodeError) {
+            state = try bytes.withView { view throws(DecodeError) in try GroupState(group: log.group, decoding: view) }
+        } catch { throw StorageError(.corruptInput("checkpoint: \(error)"), "clean", "group-\(log.group.raw)") }
+        // In the midst of what was copied from a log that was cleaned the heads may be older than they were.
+        guard state.end.number == place.number, !state.hasHoles else { return false }
+        learn(state.topics)
+        last = place.number
+        let plan = KeepPlan(end: state.end, heads: state.heads, ruleOf: ruleOf, rules: rules, removesStay: removesStay)
+        phase = .surveying(
+            Survey(plan: plan, publishers: state.publishers, spans: spans.filter { $0.end <= place.number }))
+        return true
+    }
+
+    private mutating func learn(_ table: TopicTable) {
+        if ruleOf.count > table.count { ruleOf = [] }
+        table.forEach(from: TopicID(UInt32(ruleOf.count))) { (_, name) in
+            guard let keeping = topics.rule(for: name)?.keeping, !keeping.keepsAll else { return ruleOf.append(0) }
+            if !rules.contains(keeping) { rules.append(keeping) }
+            ruleOf.append(UInt16(rules.firstIndex(of: keeping)! + 1))
+        }
+    }
+
+    /// Looks on, from the newest record to the oldest. False: all have been looked at.
+    private func look(_ log: Log<D>, _ survey: inout Survey, _ left: inout Int) throws(StorageError) -> Bool {
+        while left > 0 {
+            guard let span = survey.spans.last else { return false }
+            if survey.parts.isEmpty {
+                survey.parts = try log.parts(of: span, bytes: Self.piece)
+                survey.end = span.end
+                survey.use = Use()
+            }
+            let from = survey.parts.removeLast()
+            var entries: [UInt8] = []
+            var next = from
+            while next < survey.end {
+                let read = try log.read(from: next, below: survey.end, maximumBytes: Self.piece, into: &entries)
+                guard read.next > next else { break }
+                next = read.next
+            }
+            survey.end = from
+            left -= entries.count
+            entries.withView { Self.look($0, &survey) }
+            if survey.parts.isEmpty { Self.settle(span, log.segmentBytes(from: span.first) ?? 0, &survey) }
+        }
+        return true
+    }
+
+    private static func look(_ entries: ByteView, _ survey: inout Survey) {
+        var places: [Int] = []
+        var at = 0
+        while at < entries.count, let header = try? EntryHeader(entries.from(at)) {
+            places.append(at)
+            at += header.length
+        }
+        for at in places.reversed() {
+            guard let header = try? EntryHeader(entries.from(at)) else { continue }
+            look(header, entries[at..<at + header.length], &survey)
+        }
+    }
+
+    private static func look(_ header: EntryHeader, _ whole: ByteView, _ survey: inout Survey) {
+        var records: [(at: Int, offset: Offset)] = []
+        var offset = header.baseOffset
+        var base = EntryHeader.size
+        var bytes = EntryHeader.size
+        var stays = false
+        var batches = BatchCursor(whole.from(EntryHeader.size))
+        while let (batch, view) = (try? batches.next(verify: false)) ?? nil {
+            walkRecords(batch, view) { delta, at, _ in records.append((base + at, Offset(offset.raw + UInt64(delta)))) }
+            if batch.kind.hasRecords { offset = Offset(offset.raw + UInt64(batch.count)) }
+            let staysWhole = batch.kind == .declare || batch.kind == .consumers
+            bytes += staysWhole ? view.count : BatchHeader.size
+            stays = stays || staysWhole
+            base += view.count
+        }
+        var hasKept = false
+        var hasLost = false
+        for (at, offset) in records.reversed() {
+            let record = RecordView(whole.from(at))
+            guard survey.plan.visit(record, offset, header.timestamp) else {
+                hasLost = true
+                survey.use.losers.insert(record.header.topic.raw)
+                continue
+            }
+            if survey.plan.mayGo(record, offset, header.timestamp) {
+                hasLost = true
+            } else {
+                bytes += record.whole.count
+                hasKept = true
+            }
+        }
+        if hasKept { survey.oldest = header.timestamp }
+        if stays || hasKept {
+            survey.use.isEmpty = survey.use.isEmpty && !hasKept
+            survey.use.bytes += hasLost ? bytes + SparseCursor.prefix : whole.count
+            survey.use.endsInHole = false
+        } else if header.isCleaned {
+            survey.use.bytes += survey.use.endsInHole ? 0 : whole.count
+            survey.use.endsInHole = true
+        } else {
+            // A publisher's line, and once for all that lie side by side what holds them.
+            survey.use.bytes += survey.use.endsInHole ? 0 : EntryHeader.size + BatchHeader.size + 56
+            survey.use.endsInHole = true
+        }
+    }
+
+    /// All of a segment has been looked at.
+    private static func settle(_ span: LogSpan, _ bytes: Int, _ survey: inout Survey) {
+        survey.spans.removeLast()
+        if survey.use.isEmpty { survey.empty.insert(span.first) }
+        if survey.use.bytes * share.of < bytes * share.at {
+            survey.found.append(span)
+            survey.kept += survey.use.bytes
+        } else {
+            survey.plan.linger(survey.use.losers)
+            survey.kept += min(bytes, survey.use.bytes)
+        }
+    }
+
+    // MARK: rewriting
+
+    /// False: all that are to be rewritten are.
+    private mutating func rewrite(
+        _ log: Log<D>, _ rewriting: inout Rewriting, _ left: inout Int, _ changed: (EntryNumber) -> Void
+    ) throws(StorageError) -> Bool {
+        while left > 0 {
+            if rewriting.draft == nil {
+                guard let span = rewriting.spans.popLast() else { return false }
+                guard let draft = try log.beginDraft(of: span) else { continue }
+                rewriting.draft = draft
+                rewriting.cleaner = try cleaner(log, span, rewriting)
+            }
+            guard let draft = rewriting.draft, var cleaner = rewriting.cleaner else { continue }
+            rewriting.cleaner = nil
+            do throws(StorageError) {
+                let isDone = try rewrite(log, draft, &cleaner, rewriting.plan, &left)
+                rewriting.cleaner = cleaner
+                guard isDone else { continue }
+                let before = log.segmentBytes(from: draft.span.first) ?? 0
+                if try log.finish(draft) {
+                    changed(draft.span.first)
+                    report.cleaned += max(0, before - (log.segmentBytes(from: draft.span.first) ?? 0))
+                }
+                rewriting.draft = nil
+            } catch {
+                try log.discard(draft)
+                rewriting.draft = nil
+                // Without room for the draft the segment stays as it is; a later pass comes by.
+                guard error.isFull else { throw error }
+            }
+        }
+        return true
+    }
+
+    private func cleaner(_ log: Log<D>, _ span: LogSpan, _ rewriting: Rewriting) throws(StorageError) -> EntryCleaner {
+        var publishers: PublisherTable? = span.first == .zero ? PublisherTable() : nil
+        if let bytes = try log.checkpoint(at: span.first), !bytes.isEmpty {
+            publishers = bytes.withView { try? GroupState(group: log.group, decoding: $0) }?.publishers
+        }
+        let (today, heads) = (rewriting.publishers, rewriting.plan)
+        return EntryCleaner(
+            group: log.group, publishers: publishers, isRemembered: { today.line(of: $0) != nil }, isHead: { heads.isHead($0) })
+    }
+
+    /// A piece of a segment. True: it was the last.
+    private func rewrite(
+        _ log: Log<D>, _ draft: SegmentDraft<D>, _ cleaner: inout EntryCleaner, _ plan: KeepPlan, _ left: inout Int
+    ) throws(StorageError) -> Bool {
+        var entries: [UInt8] = []
+        var out: [UInt8] = []
+        // A hole that grows is not in the draft yet.
+        let from = max(draft.place.number, cleaner.next ?? draft.place.number)
+        let next = from < draft.span.end ? try log.read(from: from, below: draft.span.end, maximumBytes: Self.piece, into: &entries).next : from
+        entries.withView { view in
+            var at = 0
+            while at < view.count, let header = try? EntryHeader(view.from(at)) {
+                cleaner.take(header, view[at..<at + header.length], plan.fate, into: &out)
+                at += header.length
+            }
+        }
+        if next >= draft.span.end { cleaner.finish(into: &out) }
+        try log.append(out, to: draft)
+        left -= entries.count + out.count + 1
+        if next >= draft.span.end { return true }
+        precondition(next > from, "a closed segment's entries follow one another")
+        return false
+    }
+}

@@ -1,0 +1,54 @@
+internal import Broker
+internal import Storage
+internal import Wire
+
+/// What is no longer kept goes from the durable log, a slice at a time.
+extension Journal {
+    private var logFiles: StateFile<D> { StateFile(durable.disk, directory: "group-0") }
+
+    /// From where on the past is exact, as saved; where that is lost nothing before the log's end is taken to be.
+    static func marks(_ disk: D, _ log: Log<D>) throws(StorageError) -> CleanMarks {
+        var marks: CleanMarks?
+        do throws(StorageError) {
+            guard let bytes = try StateFile(disk, directory: "group-0").load(CleanMarks.name) else { return CleanMarks() }
+            marks = CleanMarks(bytes)
+        } catch { guard case .damage = error.kind else { throw error } }
+        if let marks { return marks }
+        var lost = CleanMarks()
+        lost.copied = log.end.offset.raw
+        return lost
+    }
+
+    mutating func clean(below limit: EntryNumber, bytes: Int, into results: inout [DiskResult]) throws(StorageError) {
+        var marks = marks
+        var changed: [EntryNumber] = []
+        let files = logFiles
+        var isDone = true
+        do throws(StorageError) {
+            isDone = try cleaner.step(
+                durable, below: limit, bytes: bytes, marks: &marks,
+                save: { marks throws(StorageError) in try files.save(CleanMarks.name, marks.encoded) }, changed: { changed.append($0) })
+        } catch {
+            guard case .damage(let damage) = error.kind, durable.isClosed(damage.entries.lowerBound) else { throw error }
+            guard try !durable.inspect(damage.entries.lowerBound).isEmpty else { throw error }
+            try cleaner.cancel(durable)
+            results.append(.damaged(try holes()))
+        }
+        self.marks = marks
+        for segment in changed { durableValues.forget(segment) }
+        results.append(.cleaned(cleaner.report, isDone: isDone))
+    }
+
+    /// Entries of another's log, of which some may be gone: what lies below them is exact only there.
+    mutating func noteCopied(_ entries: ByteView) throws(StorageError) {
+        var at = 0
+        var copied = marks.copied
+        while at < entries.count, let header = try? EntryHeader(entries.from(at)) {
+            if header.isCleaned { copied = max(copied, header.endOffset.raw) }
+            at += header.length
+        }
+        guard copied > marks.copied else { return }
+        marks.copied = copied
+        try logFiles.save(CleanMarks.name, marks.encoded)
+    }
+}
