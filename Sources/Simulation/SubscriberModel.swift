@@ -65,7 +65,7 @@ final class SubscriberModel {
             guard new.group == .durable else { return }
             for (id, name) in new.names {
                 world.checker.declared(name, id.raw)
-                if !wanted.matches(name) { world.checker.fail("subscriber \(client) is told of \(name), for which it did not ask") }
+                if !isWanted(name) { world.checker.fail("subscriber \(client) is told of \(name), for which it did not ask") }
                 names[id.raw] = name
             }
         case .entry: try entry(view, world)

@@ -66,7 +66,7 @@ struct Temper {
         var random = SplitMix64(seed: seed, .temper)
         // A world in which one of five goes down at a time, and each change of the view is fallen upon: two leaders meet nowhere else as often.
         var duel = SplitMix64(seed: seed, .duel)
-        isDuel = duel.chance(8)
+        isDuel = duel.chance(6)
         let few = random.pick([2, 3, 3, 3, 4, 5, 5])
         ringBytes = random.pick([4, 16, 16, 64]) << 10
         var cleaning = SplitMix64(seed: seed, .cleaning)

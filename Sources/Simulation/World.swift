@@ -144,7 +144,7 @@ final class World {
             happen(event)
             events += 1
             guard now >= check else { continue }
-            check = now + 20 * Span.millisecond
+            check = now + 60 * Span.millisecond
             let missing = unsettled
             if missing.isEmpty { break }
             if now > limit || events > 3_000_000 { checker.fail("not level \(events > 3_000_000 ? "after 3,000,000 events" : "after 120 s") of quiet: \(missing.joined(separator: "; "))") }
