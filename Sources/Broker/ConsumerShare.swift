@@ -47,7 +47,7 @@ struct ConsumerShare: Sendable {
     private var handed: UInt64 = 0
     private var done: UInt64 = 0
     /// The member has done with records that have not been proposed.
-    private(set) var isDirty = false
+    var isDirty = false
     /// Monotonic time of the member's last sign of progress.
     private(set) var movedAt: UInt64 = 0
     /// When places are proposed though the member has nothing in hand: others' records have gone by.
@@ -135,14 +135,17 @@ struct ConsumerShare: Sendable {
     }
 
     /// What has come to be done with since the last time; nil where that is nothing.
-    mutating func nextCommit(_ position: UInt64) -> ConsumerCommit? {
+    func nextCommit(_ position: UInt64) -> ConsumerCommit? {
         var risen = PartitionSet()
         for partition in owned where place(partition, position) > lines[partition].told { risen.insert(partition) }
-        isDirty = false
         guard !risen.isEmpty else { return nil }
-        let places = PartitionPlace.gather(risen) { place($0, position) }
-        for partition in risen { lines[partition].told = place(partition, position) }
-        return ConsumerCommit(member: member, epoch: epoch, generation: generation, places: places)
+        return ConsumerCommit(
+            member: member, epoch: epoch, generation: generation, places: PartitionPlace.gather(risen) { place($0, position) })
+    }
+    /// It was proposed.
+    mutating func told(_ commit: ConsumerCommit) {
+        for place in commit.places { for partition in place.partitions { lines[partition].told = place.offset.raw } }
+        isDirty = false
     }
 
     // MARK: what it owns

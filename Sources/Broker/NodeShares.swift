@@ -108,22 +108,27 @@ extension Node {
         }
     }
 
-    /// One commit for each group with members here, at most every `commitEvery`.
+    /// One commit for each group with members here, at most every `commitEvery`. What finds no room in the ring is due once more.
     private mutating func commitPlaces(now: Instant) {
         var names: [String] = []
-        var commits: [String: [ConsumerCommit]] = [:]
+        var commits: [String: [(id: SessionID, commit: ConsumerCommit)]] = [:]
         for id in consumers.members where sessions[id]!.share!.phase == .serving && !consumers.committing.contains(sessions[id]!.share!.name) {
-            guard sessions[id]!.share!.isDirty || now.monotonic >= sessions[id]!.share!.idleAt else { continue }
-            sessions[id]!.share!.idleAt = now.monotonic + ConsumerDesk.idleEvery
-            guard let commit = sessions[id]!.share!.nextCommit(position(of: id)) else { continue }
-            let name = sessions[id]!.share!.name
-            if commits[name] == nil { names.append(name) }
-            commits[name, default: []].append(commit)
+            let share = sessions[id]!.share!
+            guard share.isDirty || now.monotonic >= share.idleAt else { continue }
+            guard let commit = share.nextCommit(position(of: id)) else {
+                (sessions[id]!.share!.isDirty, sessions[id]!.share!.idleAt) = (false, now.monotonic + ConsumerDesk.idleEvery)
+                continue
+            }
+            if commits[share.name] == nil { names.append(share.name) }
+            commits[share.name, default: []].append((id, commit))
         }
         for name in names {
-            // Without room in the ring what was done with is said by a later one: places are whole, not steps.
-            guard propose(ConsumerChange(name, .commit(commits[name]!)), .commit(name), now: now) else { continue }
+            guard propose(ConsumerChange(name, .commit(commits[name]!.map(\.commit))), .commit(name), now: now) else { continue }
             consumers.committing.insert(name)
+            for (id, commit) in commits[name]! {
+                sessions[id]!.share!.told(commit)
+                sessions[id]!.share!.idleAt = now.monotonic + ConsumerDesk.idleEvery
+            }
         }
     }
 

@@ -89,6 +89,7 @@ final class ConsumerModel {
         }
         queue.removeFirst(count)
         let places = PartitionPlace.gather(risen) { confirmed[$0] }
+        world.say("consumer \(client) has done with \(count), \(queue.count) left; says \(places.map { "\($0.partitions.count) at \($0.offset.raw)" })")
         world.toNode(link, .confirm, ConsumerConfirm(generation: generation, done: done, places: places).encode())
     }
 
@@ -103,6 +104,7 @@ final class ConsumerModel {
     private func askReset(_ world: World) {
         guard let link else { return }
         askedAt = world.now
+        world.say("consumer \(client) asks that its group be set back")
         world.groups.mayReset(group)
         let order = ConsumerOrder(request: 7, name: plan.name, kind: .reset(.offset(Offset(plan.start))))
         world.toNode(link, .consumerOrder, order.encode())
@@ -125,6 +127,7 @@ final class ConsumerModel {
 
     func leave(_ world: World) {
         guard let link else { return }
+        world.say("consumer \(client) leaves its link")
         world.closeAtClient(link)
         lost(link, world)
     }
@@ -199,6 +202,7 @@ final class ConsumerModel {
         if assignment.generation < generation { world.checker.fail("consumer \(client) is in generation \(generation) and told of \(assignment.generation)") }
         epoch = assignment.epoch
         generation = assignment.generation
+        world.say("consumer \(client) is told of generation \(generation): \(assignment.lines.map { "\($0.partitions.count) since \($0.since)" })")
         var now = [UInt32](repeating: 0, count: Partition.count)
         for line in assignment.lines { for partition in line.partitions { now[partition] = line.since } }
         for partition in now.indices where now[partition] != owned[partition] {
@@ -243,6 +247,8 @@ final class ConsumerModel {
             return world.checker.fail("consumer \(client) receives \(offset) of partition \(partition) behind \(handed[partition])")
         }
         handed[partition] = offset + 1
+        // What crosses its last word is another's by then.
+        guard case .member = state else { return }
         guard offset >= received[partition] else {
             done += 1
             return

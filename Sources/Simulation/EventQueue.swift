@@ -20,6 +20,8 @@ struct EventQueue {
         case fault
         /// One more fault, on the heels of a change of view.
         case strike(near: Int)
+        /// The first leader of a duel has begun its view.
+        case fall(host: Int, life: Int)
         /// The host's disk has room again, and is as fast as ever.
         case relief(host: Int)
     }

@@ -70,7 +70,7 @@ struct Temper {
         let few = random.pick([2, 3, 3, 3, 4, 5, 5])
         ringBytes = random.pick([4, 16, 16, 64]) << 10
         var cleaning = SplitMix64(seed: seed, .cleaning)
-        keeping = cleaning.chance(35) ? Self.rules(&cleaning) : []
+        keeping = !isDuel && cleaning.chance(35) ? Self.rules(&cleaning) : []
         removesStay = cleaning.pick([50, 500, 5_000]) * Span.millisecond
         cleanBytes = cleaning.pick([1, 4, 64]) << 10
         let drawnSegment = random.pick([4, 16, 64]) << 10
@@ -82,8 +82,9 @@ struct Temper {
         publishGap = isDuel ? 20 * Span.millisecond : publishing
         // Three records fit into the largest batch that the ring takes.
         recordBytes = min(random.pick([16, 64, 400]), ringBytes / 14)
-        networkMost = random.pick([100, 1_000, 20_000]) * Span.microsecond
-        diskMost = random.pick([200, 2_000, 50_000]) * Span.microsecond
+        let most = (network: random.pick([100, 1_000, 20_000] as [UInt64]), disk: random.pick([200, 2_000, 50_000] as [UInt64]))
+        networkMost = (isDuel ? 200 : most.network) * Span.microsecond
+        diskMost = (isDuel ? 500 : most.disk) * Span.microsecond
         let gap = random.pick([0, 10, 20, 50, 50, 100, 100, 200, 500]) * Span.millisecond
         var drawn = Fault.first.filter { _ in random.chance(40) }
         if drawn.isEmpty { drawn = [.kill] }
@@ -91,8 +92,9 @@ struct Temper {
         onTheHeels = isDuel ? 0 : heels
         let change = random.pick([0, 20, 60])
         onChange = isDuel ? 100 : change
-        faultGap = isDuel ? 200 * Span.millisecond : gap
-        downMost = random.pick([50, 300, 3_000]) * Span.millisecond
+        faultGap = isDuel ? 60 * Span.millisecond : gap
+        let down = random.pick([50, 300, 3_000] as [UInt64])
+        downMost = (isDuel ? 50 : down) * Span.millisecond
         restartWait = random.pick([20, 200]) * Span.millisecond
         holdUp = random.pick([500, 3_000]) * Span.millisecond
         stuckAfter = random.pick([200, 1_000]) * Span.millisecond
@@ -106,10 +108,10 @@ struct Temper {
         nodes = isDuel ? 5 : random.chance(6) ? 6 + random.below(2) : few
         // By a stream of its own: worlds without them stay as they were.
         var store = SplitMix64(seed: seed, .store)
-        stores = store.pick([0, 0, 1, 2, 3])
+        stores = isDuel ? 0 : store.pick([0, 0, 1, 2, 3])
         var members = SplitMix64(seed: seed, .consumers)
         // What a group is to have done with is counted record by record: not where records go.
-        consumers = members.chance(40) && keeping.isEmpty ? (0...members.below(4)).map { _ in members.pick([0, 0, 1]) } : []
+        consumers = !isDuel && members.chance(40) && keeping.isEmpty ? (0...members.below(4)).map { _ in members.pick([0, 0, 1]) } : []
         hasResets = members.chance(40)
     }
 

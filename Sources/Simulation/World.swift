@@ -36,6 +36,7 @@ final class World {
     var isHealing = false
     /// Until then no other fault takes the place of one that was set on a view change.
     var ambushedUntil: UInt64 = 0
+    var duel: Duel?
     var digest: UInt64 = 0
     var counts = Report.Counts()
     /// Turns after which a node was checked.
@@ -61,7 +62,7 @@ final class World {
         hosts = (0..<count).map { Host(index: $0, count: count) }
         for host in hosts {
             host.wallOffset = Int64(clocks.below(20_000)) * 1_000_000 - 10_000_000_000
-            queue.add(.boot(host: host.index), at: now + network.scale(1, 100 * Span.millisecond))
+            queue.add(.boot(host: host.index), at: now + network.scale(1, (temper.isDuel ? 5 : 100) * Span.millisecond))
         }
         for index in 0..<temper.publishers {
             publishers.append(PublisherModel(client: index, topics: (0...workload.below(3)).map { "t\($0)/\(index % 2)" }))
@@ -78,7 +79,7 @@ final class World {
             consumers.append(ConsumerModel(client: publishers.count + subscribers.count + stores.count + index, group: group, seed: seed))
         }
         for client in 0..<temper.publishers + temper.subscribers + temper.stores + temper.consumers.count { queue.add(.client(client), at: now + 50 * Span.millisecond) }
-        if temper.faultGap > 0 { queue.add(.fault, at: now + 300 * Span.millisecond) }
+        if temper.faultGap > 0 { queue.add(.fault, at: now + (temper.isDuel ? 80 : 300) * Span.millisecond) }
     }
 
     private static func topics(_ rules: [CleanChecker.Rule]) -> TopicsConfiguration {
@@ -105,6 +106,7 @@ final class World {
 
     func run() -> Report {
         var left = plan.steps * (temper.isDuel ? 2 : 1)
+        say("\(hosts.count) nodes, faults \(temper.faults)\(temper.isDuel ? ", leaders in duels" : "")")
         // What was set on a view change is seen through, for as many events again at most.
         while left > 0 || now < ambushedUntil && left > -plan.steps, checker.violation == nil, let (time, event) = queue.next() {
             now = time
@@ -269,6 +271,7 @@ final class World {
             guard now >= ambushedUntil else { return }
             counts.faults += 1
             strike(counts.faults, near: hosts[near])
+        case .fall(let index, let life): fall(hosts[index], life)
         case .relief(let index): relieve(hosts[index])
         }
     }

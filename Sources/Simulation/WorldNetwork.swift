@@ -6,6 +6,11 @@ internal import Wire
 extension World {
     private func delay() -> UInt64 { network.scale(2 * Span.microsecond, temper.networkMost) }
 
+    private func lag(from: Int, to: Int) -> UInt64 {
+        guard let duel, now < duel.until, !isHealing else { return 0 }
+        return duel.lag(from, to)
+    }
+
     // MARK: between nodes
 
     /// The higher of two ids connects to the lower.
@@ -51,7 +56,7 @@ extension World {
         let end = 1 - link.end(of: host.index)
         guard link.isUp[1 - end] else { return }
         link.queue[end].append(item)
-        link.lastArrival[end] = max(link.lastArrival[end], now + delay())
+        link.lastArrival[end] = max(link.lastArrival[end], now + delay() + lag(from: host.index, to: link.hosts[end]))
         queue.add(.arrive(link: link.id, end: end), at: link.lastArrival[end])
     }
 

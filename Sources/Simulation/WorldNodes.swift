@@ -263,7 +263,7 @@ extension World {
         if temper.cleans, let end = node.delivered { clean.delivered(host.index, below: end.number.raw) }
         let view = node.view
         if let origin = node.origin {
-            if origin == node.end, checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host) }
+            if origin == node.end, checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host, hasBegun: true) }
         } else if let end = node.delivered, end.number.raw > 0 {
             var peaks: [NodeID: UInt64] = [:]
             for other in hosts { peaks[other.id] = other.peak }
