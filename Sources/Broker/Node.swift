@@ -127,6 +127,9 @@ package struct Node: Sendable {
     /// Questions about the values of topics.
     var desk = StoreDesk()
     var consumers = ConsumerDesk()
+    /// When this node has something to do for consumers though nothing happens, monotonic nanoseconds; .max: nothing. Stored, as all that
+    /// the loop asks each turn: a computed property of so large a value would be handed a copy of it.
+    package internal(set) var consumersDue = UInt64.max
     package var counters = Counters()
 
     package struct Counters: Equatable, Sendable {

@@ -4,9 +4,9 @@ package import Wire
 
 /// Rows and frames: R1–R5 at the level of the node.
 extension Node {
-    /// This node's row as the other members are to see it.
-    package mutating func encodeRow(into bytes: inout [UInt8]) {
-        guard var live else { return }
+    /// This node's row as the other members are to see it; who they are.
+    package mutating func encodeRow(into bytes: inout [UInt8]) -> [NodeID] {
+        guard var live else { return [] }
         let me = live.me
         var row = live.rows[me]
         row.installed = true
@@ -23,6 +23,7 @@ extension Node {
         }
         row.encode(into: &bytes)
         self.live?.toldConsumed = live.toldConsumed
+        return live.view.members
     }
 
     /// Another node's newest row, and its data ring as it is mirrored here.
@@ -132,6 +133,7 @@ extension Node {
         stepReads(into: &out)
         sendAcknowledgements(into: &out)
         clean(into: &out)
+        setConsumersDue()
     }
 
     /// R1: stamped above everything sent, promised or seen.

@@ -83,10 +83,9 @@ extension Node {
         putOutLost(now: now)
     }
 
-    /// When this node has something to do for consumers though nothing happens, monotonic nanoseconds; nil: nothing.
-    package var consumersDue: UInt64? {
-        guard isOpen else { return nil }
-        return consumers.members.contains { sessions[$0]!.share!.isDirty } ? consumers.commitAt : nil
+    mutating func setConsumersDue() {
+        let isDue = isOpen && consumers.members.contains { sessions[$0]!.share!.isDirty }
+        consumersDue = isDue ? consumers.commitAt : .max
     }
 
     private mutating func putOut(_ name: String, _ last: ConsumerCommit, now: Instant) -> Bool {

@@ -110,8 +110,7 @@ struct Temper {
         var store = SplitMix64(seed: seed, .store)
         stores = isDuel ? 0 : store.pick([0, 0, 1, 2, 3])
         var members = SplitMix64(seed: seed, .consumers)
-        // What a group is to have done with is counted record by record: not where records go.
-        consumers = !isDuel && members.chance(40) && keeping.isEmpty ? (0...members.below(4)).map { _ in members.pick([0, 0, 1]) } : []
+        consumers = !isDuel && members.chance(40) ? (0...members.below(4)).map { _ in members.pick([0, 0, 1]) } : []
         hasResets = members.chance(40)
     }
 

@@ -186,7 +186,11 @@ final class World {
         let history = checker.history.map { $0?.topic }
         for group in Set(temper.consumers).sorted() {
             let name = ConsumerPlan.all[group].name
-            let open = groups.open(group, history)
+            var open = groups.open(group, history)
+            if temper.cleans, !open.isEmpty {
+                let gone = mayBeGone()
+                open.removeAll { gone.contains($0) }
+            }
             let members = consumers.filter { $0.group == group }.map { "\($0.client): \($0.description)" }
             if !open.isEmpty { missing.append("group \(name) has not done with \(open.count) records, from \(open[0]) on; members \(members)") }
             for host in hosts {

@@ -365,8 +365,8 @@ extension World {
             send(link, from: host, .data(from: from, to: to, network.chance(50) ? copy(host.ring, from, to) : nil))
         case .row:
             var bytes: [UInt8] = []
-            host.node!.encodeRow(into: &bytes)
-            for member in host.node!.view.members { if let link = host.links[Int(member.raw) - 1] { send(link, from: host, .row(bytes)) } }
+            let members = host.node!.encodeRow(into: &bytes)
+            for member in members { if let link = host.links[Int(member.raw) - 1] { send(link, from: host, .row(bytes)) } }
         case .rereadRows:
             // What is let go is spoilt, so that a late reader shows.
             for memory in host.retained { memory.store.write([UInt8](repeating: 0xEE, count: memory.view.count)) }

@@ -89,7 +89,7 @@ final class Serve {
         while ending == nil {
             turn()
             guard ending == nil else { break }
-            transport.sleep(until: min(nextTick, node.consumersDue ?? .max), mode: mode, into: &events)
+            transport.sleep(until: min(nextTick, node.consumersDue), mode: mode, into: &events)
         }
         return ending ?? .stopped
     }
@@ -306,8 +306,7 @@ final class Serve {
             if let link = peers[id]?.link { transport.postData(link, from: from, to: to) }
         case .row:
             rowBytes.removeAll(keepingCapacity: true)
-            node.encodeRow(into: &rowBytes)
-            for member in node.view.members {
+            for member in node.encodeRow(into: &rowBytes) {
                 if let link = peers[member]?.link { rowBytes.withView { transport.setRow(link, $0) } }
             }
         case .rereadRows:
