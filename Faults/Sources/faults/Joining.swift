@@ -77,6 +77,9 @@ struct Joining {
         let live = monotonic()
         cluster.watch.pass(1000)
         guard let pause = meter.longestGap(from: joins, to: monotonic()) else { throw .broken("no acknowledgements while the node joined") }
+        for gap in meter.longestGaps(from: joins, to: monotonic(), count: 8) {
+            say("    \(text(Double(gap.ended - gap.began) / 1e6)) ms at \(text(Double(gap.began) / 1e9 - Double(joins) / 1e9)) s of \(text(Double(live - joins) / 1e9))")
+        }
         try meter.finish()
         let records = try count("m/\(round)", at: fresh, cluster)
         // Gone with all it had: the next one is as fresh.

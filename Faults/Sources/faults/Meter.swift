@@ -58,6 +58,12 @@ final class Meter {
         return best
     }
 
+    /// The longest times without one, longest first.
+    func longestGaps(from: UInt64, to: UInt64, count: Int) -> [(began: UInt64, ended: UInt64)] {
+        let gaps = zip(times, times.dropFirst()).filter { $1 > from && $0 < to }.map { (began: $0, ended: $1) }
+        return Array(gaps.sorted { $0.ended - $0.began > $1.ended - $1.began }.prefix(count))
+    }
+
     /// Times between two acknowledgements, milliseconds.
     func gaps(from: UInt64, to: UInt64) -> [Double] {
         zip(times, times.dropFirst()).filter { $0 >= from && $1 <= to }.map { Double($1 - $0) / 1e6 }
