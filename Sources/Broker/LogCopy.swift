@@ -35,7 +35,7 @@ package struct LogCopy: Sendable {
         self.target = target
     }
 
-    static let chunk = 512 << 10
+    static let chunk = 256 << 10
 
     /// Takes the source's word on the last samples; what lies between the latest that it shares and the first that it does not.
     mutating func matched(_ number: EntryNumber) -> ChainGap? {
@@ -44,11 +44,11 @@ package struct LogCopy: Sendable {
         return ChainGap(above: shared, below: differs)
     }
 
-    /// Whether another chunk may be asked for: `rate` bytes are earned in a second, at most a tenth of that at once.
+    /// Whether another chunk may be asked for: `rate` bytes are earned in a second, at most a twentieth of that at once.
     mutating func mayFetch(_ rate: Int, now: UInt64) -> Bool {
         let span = min(now - min(now, earned), 100_000_000)
         earned = now
-        budget = min(budget + Int64(UInt64(rate) * (span / 1000) / 1_000_000), Int64(rate / 10))
+        budget = min(budget + Int64(UInt64(rate) * (span / 1000) / 1_000_000), Int64(rate / 20))
         return budget >= 0
     }
     mutating func spend(_ count: Int) {

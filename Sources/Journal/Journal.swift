@@ -16,7 +16,7 @@ package struct Journal<D: Disk> {
     var parked: [DiskJob] = []
     package private(set) var ordered: Log<MemoryDisk>
     private let orderedOptions: LogOptions
-    private let states: StateFile<D>
+    private let states: TwinFile<D>
     /// Versions of topics, made when they are asked for.
     var durableValues = ValueIndex()
     var orderedValues = ValueIndex(budget: 8 << 20)
@@ -27,13 +27,20 @@ package struct Journal<D: Disk> {
     /// How far the node has been told. A roll and a cut sync by themselves, so the log's own mark does not tell.
     private var durableTold: EntryNumber = .zero
     private var orderedTold: EntryNumber = .zero
+    /// Bytes of copied entries that were written and not synced; nothing else was since.
+    private var copied = 0
 
     /// Memory that the ordered group's history may take.
     static var orderedBytes: Int { 16 << 20 }
     static var orderedSegment: Int { 1 << 20 }
     /// Bytes that are written before all jobs of a turn have been staged.
     static var writeAt: Int { 1 << 20 }
-    static var stateName: String { "member" }
+    /// So many bytes of copied entries are synced at once: nobody counts on them before a view does, and each sync holds up whoever
+    /// shares the disk.
+    static var copyAhead: Int { 16 << 20 }
+    package static var stateName: String { "member" }
+    /// Of the member state's file, what a power cut can take nothing of.
+    package var stateBytes: Range<Int> { states.syncedBytes }
 
     /// A life's beginning: what the disk says, and the journal to go on with.
     package struct Opened {
@@ -46,7 +53,7 @@ package struct Journal<D: Disk> {
     }
 
     private init(
-        durable: Log<D>, ordered: Log<MemoryDisk>, options: LogOptions, states: StateFile<D>, cleaner: Cleaner<D>, marks: CleanMarks
+        durable: Log<D>, ordered: Log<MemoryDisk>, options: LogOptions, states: TwinFile<D>, cleaner: Cleaner<D>, marks: CleanMarks
     ) {
         self.cleaner = cleaner
         self.marks = marks
@@ -63,15 +70,15 @@ package struct Journal<D: Disk> {
         _ disk: D, members: [NodeID], options: LogOptions, verifies: Bool = false, topics: TopicsConfiguration = .standard,
         removesStay: UInt64 = 86_400_000_000_000
     ) throws(StorageError) -> Opened {
-        let files = StateFile(disk)
+        let files = TwinFile(disk, stateName, leastBytes: options.stateBytes)
         var state = MemberState(incarnation: Incarnation(0), installed: View(ViewNumber(0), members))
-        if let bytes = try files.load(stateName) {
+        if let bytes = try files.load() {
             do throws(DecodeError) {
                 state = try bytes.withView { view throws(DecodeError) in try MemberState(view) }
             } catch { throw StorageError(.corruptInput("\(error)"), "load", stateName) }
         }
         state.incarnation = Incarnation(state.incarnation.raw + 1)
-        try files.save(stateName, state.encode())
+        try files.save(state.encode())
         let (durable, recovery) = try Log<D>.open(disk, group: .durable, options: options)
         if verifies || !recovery.damage.isEmpty { _ = try durable.verify() }
         if let damage = durable.damage.first(where: { $0.bytes.isEmpty && $0.segment == "group-0" }) {
@@ -107,12 +114,13 @@ package struct Journal<D: Disk> {
 
     package mutating func work(_ jobs: [DiskJob], into results: inout [DiskResult]) throws(StorageError) {
         for job in jobs { try work(job, into: &results) }
-        try settle(into: &results)
+        if copied == 0 || copied > Self.copyAhead { try settle(into: &results) }
     }
 
     /// Writes what is staged and syncs once for everything since the last time.
     private mutating func settle(into results: inout [DiskResult]) throws(StorageError) {
         if durable.stagedCount > 0 { try durable.write() }
+        copied = 0
         let synced = try durable.sync()
         if synced != durableTold {
             durableTold = synced
@@ -137,7 +145,9 @@ package struct Journal<D: Disk> {
             var at = 0
             while at < bytes.view.count { at += try durable.stage(entry: bytes.view.from(at)).length }
             try noteCopied(bytes.view)
+            if copied > 0 || durableTold == durable.end.number { copied += at }
             try durable.write()
+            durable.startWriting(at)
         case .truncate(let group, let number):
             try flush()
             if group == .durable { try cleaner.cancel(durable) }
@@ -161,7 +171,7 @@ package struct Journal<D: Disk> {
             }
         case .save(let bytes, let token):
             if !planted(.installedBeforeLog) { try settle(into: &results) }
-            try states.save(Self.stateName, bytes)
+            try states.save(bytes)
             results.append(.saved(token))
         case .recover:
             try settle(into: &results)
@@ -182,7 +192,8 @@ package struct Journal<D: Disk> {
         }
     }
 
-    private func append(_ entries: [PendingEntry], to group: GroupID) throws(StorageError) {
+    private mutating func append(_ entries: [PendingEntry], to group: GroupID) throws(StorageError) {
+        copied = 0
         if group == .durable {
             for entry in entries { try durable.stage(entry.header, entry.body) }
             if durable.stagedBytes > Self.writeAt { try durable.write() }

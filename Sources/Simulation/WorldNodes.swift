@@ -35,6 +35,7 @@ extension World {
             options.segmentBytes = temper.segmentBytes
             options.zeroAhead = 1 << 10
             options.indexBytes = 1 << 10
+            options.stateBytes = 512
             let opened = try Journal.open(host.files, members: hosts.map(\.id), options: options, verifies: host.mustVerify, topics: topics, removesStay: temper.removesStay)
             host.mustVerify = false
             host.files.operationsUntilPowerCut = nil
@@ -170,8 +171,9 @@ extension World {
         let loose = host.files.unsynced(in: "group-0", below: [open: log.openBytes]).filter { $0.hasSuffix(".log") }
         if !loose.isEmpty { checker.fail("\(host.id) says that \(log.synced.raw) entries are on its disk; not synced: \(loose.joined(separator: ", "))") }
         guard saved else { return }
-        let state = host.files.unsynced(in: "").filter { $0.hasSuffix("member") }
-        if !state.isEmpty { checker.fail("\(host.id) says that its state is saved; not synced: \(state.joined(separator: ", "))") }
+        let name = Journal<MemoryDisk>.stateName
+        let names = host.files.unsynced(in: "", below: [name: 0]).filter { $0.hasSuffix(name) }
+        if host.files.isUnsynced(name, in: host.work!.stateBytes) || !names.isEmpty { checker.fail("\(host.id) says that its state is saved; it is not synced") }
     }
 
     /// Nothing of what a cut took back lies behind the log's end, where a recovery would take it for the log's.

@@ -23,6 +23,8 @@ package protocol Disk: AnyObject {
     func write(_ file: File, at position: Int, parts: [ByteView]) throws(StorageError)
     /// Appends up to `count` bytes from `position` to `bytes`; returns how many, fewer only at the file's end. pread(2)
     func read(_ file: File, at position: Int, count: Int, into bytes: inout [UInt8]) throws(StorageError) -> Int
+    /// Begins to write what was changed, so that a later sync has less to do; promises nothing. sync_file_range(2)
+    func startWriting(_ file: File, at position: Int, count: Int)
     /// fdatasync(2)
     func sync(_ file: File) throws(StorageError)
     /// fsync(2) of a directory.

@@ -11,6 +11,8 @@ package struct LogOptions: Sendable {
     /// Reserved space is overwritten with zeros so far ahead of the tail. A sync of bytes that are new to a reserved file has
     /// to change the file's extents: 64 KiB took 400 µs at the median, 215 µs where zeros had been written before.
     package var zeroAhead = 256 << 10
+    /// Room for the member state, at least; what needs more makes the file anew.
+    package var stateBytes = 256 << 10
     /// Closed segments whose index is kept; others build theirs again when they are asked for.
     package var indexes = 64
 

@@ -83,6 +83,12 @@ extension Log {
         openSegment.bytes = after
     }
 
+    /// Begins to bring the last `bytes` of the log to the disk, and does not wait for it.
+    package func startWriting(_ bytes: Int) {
+        let count = min(bytes, openSegment.bytes)
+        disk.startWriting(file, at: openSegment.bytes - count, count: count)
+    }
+
     /// Puts everything written on the disk; how many entries are there now. One fdatasync for all since the last.
     @discardableResult
     package func sync() throws(StorageError) -> EntryNumber {

@@ -123,6 +123,8 @@ package final class MemoryDisk: Disk {
         return end - position
     }
 
+    package func startWriting(_ file: File, at position: Int, count: Int) {}
+
     package func sync(_ file: File) throws(StorageError) {
         try failingSync("fdatasync", file)
         // A sync that the power cut interrupts has synced nothing: `step` would let it happen.
@@ -179,6 +181,10 @@ package final class MemoryDisk: Disk {
         }
         for change in nameChanges where change.directory == directory { found += change.names.map { "the name \($0.path)" } }
         return found
+    }
+    /// Whether a power cut could still take back some of a file's bytes.
+    package func isUnsynced(_ path: String, in bytes: Range<Int>) -> Bool {
+        names[path]?.changes.contains { !$0.new.isEmpty && $0.start < bytes.upperBound && $0.end > bytes.lowerBound } ?? true
     }
     /// Bytes of all files.
     package var used: Int { names.values.reduce(0) { $0 + $1.bytes.count } }

@@ -161,6 +161,10 @@ package final class RealDisk: Disk, Sendable {
         return got
     }
 
+    package func startWriting(_ file: File, at position: Int, count: Int) {
+        squall_start_writing(file.descriptor, off_t(position), off_t(count))
+    }
+
     package func sync(_ file: File) throws(StorageError) {
         while fdatasync(file.descriptor) != 0 {
             guard errno == EINTR else { throw failure("fdatasync", file.path) }

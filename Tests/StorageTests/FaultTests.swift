@@ -128,6 +128,67 @@ import Wire
         }
     }
 
+    @Test func aTwinFileIsReplacedAsAWholeOrNotAtAll() throws {
+        for seed in 0..<scaled(2000) {
+            var random = Seeded(UInt64(seed))
+            let disk = MemoryDisk()
+            var file = TwinFile(disk, "member", leastBytes: 512)
+            var told: [UInt8]?
+            var asked: [UInt8]?
+            for life in 0..<4 {
+                disk.operationsUntilPowerCut = random.below(14)
+                if random.chance(30) { disk.syncsUntilError = random.below(6) }
+                do throws(StorageError) {
+                    if life > 0 {
+                        let found = try file.load()
+                        #expect(found == told || found == asked, "seed \(seed)")
+                        told = found
+                    }
+                    for _ in 0..<4 {
+                        asked = [UInt8](repeating: UInt8(random.below(256)), count: random.below(random.chance(20) ? 3000 : 400))
+                        try file.save(asked!)
+                        told = asked
+                    }
+                } catch { #expect(error.kind == .system(5)) }
+                // A process that ends leaves what it wrote to whoever comes next; a power cut does not.
+                if disk.operationsUntilPowerCut == 0 || random.chance(50) { disk.crash(using: &random) }
+                (disk.operationsUntilPowerCut, disk.syncsUntilError) = (nil, nil)
+                file = TwinFile(disk, "member", leastBytes: 512)
+            }
+            let found = try file.load()
+            #expect(found == told || found == asked, "seed \(seed)")
+        }
+    }
+
+    @Test func aTwinFilesCopyThatRotsHasATwin() throws {
+        let scratch = try Scratch()
+        let disk = try RealDisk(root: scratch.path)
+        #expect(try TwinFile(disk, "member").load() == nil)
+        let blob = (0..<100).map { UInt8($0) }
+        for saves in 1...3 {
+            let file = TwinFile(disk, "member", leastBytes: 512)
+            _ = try file.load()
+            for _ in 0..<saves { try file.save(blob) }
+            let good = try scratch.read("member")
+            for i in good.indices {
+                var bad = good
+                bad[i] ^= 4
+                try scratch.write("member", bad)
+                #expect(try TwinFile(disk, "member").load() == blob)
+            }
+            try scratch.write("member", good)
+        }
+        var bad = try scratch.read("member")
+        (bad[30], bad[512 + 30]) = (bad[30] ^ 1, bad[512 + 30] ^ 1)
+        try scratch.write("member", bad)
+        let error = #expect(throws: StorageError.self) { _ = try TwinFile(disk, "member").load() }
+        #expect(error?.description.contains("neither of two copies reads back") == true)
+        for size in [0, 1, 47, 300] {
+            try scratch.write("member", Array(bad.prefix(size)))
+            #expect(throws: StorageError.self) { _ = try TwinFile(disk, "member").load() }
+        }
+    }
+
     @Test func aStateFileTellsEveryFlippedByte() throws {
         let scratch = try Scratch()
         let states = StateFile(try RealDisk(root: scratch.path))

@@ -14,5 +14,8 @@
 /* CRC-32C (Castagnoli) of `length` bytes, continued from `crc` (0 to begin). */
 uint32_t squall_crc32c(uint32_t crc, const void *bytes, size_t length);
 
+/* sync_file_range(2): begins to write what has been changed, and does not wait. */
+void squall_start_writing(int file, off_t offset, off_t length);
+
 /* fallocate(2) that changes the file's size; 0 or -1 with errno. */
 int squall_fallocate(int file, off_t offset, off_t length);
