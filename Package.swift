@@ -87,7 +87,7 @@ let package = Package(
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem", "TestClock"], swiftSettings: settings),
         .testTarget(name: "StoreTests", dependencies: ["Store", "Journal", "Broker", "Topics", "Replication", "Storage", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
-        .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem"], swiftSettings: settings),
+        .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem", "TestClock"], swiftSettings: settings),
         // Real processes: brokers, publishers, subscribers, killed and started again.
         .testTarget(name: "ClusterTests", swiftSettings: settings),
         .testTarget(name: "ToolTests", dependencies: ["dbroker", "dpub", "dsub", "Tooling", "Client", "Folding", "Transport", "Wire"], swiftSettings: settings),

@@ -6,7 +6,7 @@ internal import Wire
 ///
 ///      looking ─ cluster ─▶ joining ─ subscribed ─▶ member ─ lost, refused ─▶ looking
 ///                                                     └─ last word ─ done ─▶ away ─▶ looking, as another
-final class ConsumerModel {
+final class ConsumerModel: ClientModel {
     private enum State { case looking, greeting, joining, member, leaving, away(until: UInt64) }
     private struct Receipt {
         let partition: Int
@@ -15,10 +15,11 @@ final class ConsumerModel {
         let offset: UInt64
     }
     let client: Int
+    let kind = "consumer"
     let group: Int
     private var random: SplitMix64
     private var state = State.looking
-    private var link: ClientLink?
+    private(set) var link: ClientLink?
     private var since: UInt64 = 0
     private var nextHost: Int
     /// Rises when it dies: another process, which knows of nothing.
@@ -137,14 +138,7 @@ final class ConsumerModel {
         state = .looking
     }
 
-    func received(_ kind: MessageKind, _ bytes: [UInt8], _ link: ClientLink, _ world: World) {
-        guard link === self.link else { return }
-        do throws(DecodeError) {
-            try bytes.withView { view throws(DecodeError) in try take(kind, view, link, world) }
-        } catch { world.checker.fail("consumer \(client) cannot understand \(kind): \(error)") }
-    }
-
-    private func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
         switch kind {
         case .cluster:
             let info = try ClusterInfo(view)

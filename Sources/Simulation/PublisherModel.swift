@@ -3,17 +3,18 @@ internal import Wire
 /// A publisher, small: declares, opens, sends numbered batches, keeps what is not acknowledged, fails over and sends it again.
 ///
 ///      looking ─ cluster ─▶ declaring ─ declared ─▶ opening ─ opened ─▶ open ─ lost, refused ─▶ looking
-final class PublisherModel {
+final class PublisherModel: ClientModel {
     private enum State { case looking, greeting, declaring, opening, open }
     private struct Batch {
         var bytes: [UInt8]
         let last: UInt64
     }
     let client: Int
+    let kind = "publisher"
     private let topics: [String]
     private var ids: [TopicID] = []
     private var state = State.looking
-    private var link: ClientLink?
+    private(set) var link: ClientLink?
     private var since: UInt64 = 0
     private var epoch: UInt32 = 0
     private var sequence: UInt64 = 0
@@ -99,14 +100,7 @@ final class PublisherModel {
         }
     }
 
-    func received(_ kind: MessageKind, _ bytes: [UInt8], _ link: ClientLink, _ world: World) {
-        guard link === self.link else { return }
-        do throws(DecodeError) {
-            try bytes.withView { view throws(DecodeError) in try take(kind, view, link, world) }
-        } catch { world.checker.fail("publisher \(client) cannot understand \(kind): \(error)") }
-    }
-
-    private func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
         switch kind {
         case .cluster:
             let info = try ClusterInfo(view)

@@ -4,17 +4,18 @@ internal import Wire
 /// again at another when a node is lost.
 ///
 ///      looking ─ cluster ─▶ declaring ─ declared ─▶ opening ─ opened ─▶ open ─ lost, refused, no answer ─▶ looking
-final class StoreModel {
+final class StoreModel: ClientModel {
     private enum State { case looking, greeting, declaring, opening, open }
     private enum Operation {
         case put(topic: Int, condition: StoreChecker.Condition, isRemove: Bool, known: UInt64?)
         case read(time: UInt64?, topics: [Int], known: [String: UInt64])
     }
     let client: Int
+    let kind = "store client"
     private var random: SplitMix64
     private var ids: [TopicID] = []
     private var state = State.looking
-    private var link: ClientLink?
+    private(set) var link: ClientLink?
     private var since: UInt64 = 0
     private var epoch: UInt32 = 0
     private var sequence: UInt64 = 0
@@ -131,14 +132,7 @@ final class StoreModel {
         isAsked = false
     }
 
-    func received(_ kind: MessageKind, _ bytes: [UInt8], _ link: ClientLink, _ world: World) {
-        guard link === self.link else { return }
-        do throws(DecodeError) {
-            try bytes.withView { view throws(DecodeError) in try take(kind, view, link, world) }
-        } catch { world.checker.fail("store client \(client) cannot understand \(kind): \(error)") }
-    }
-
-    private func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
         switch kind {
         case .cluster:
             let info = try ClusterInfo(view)

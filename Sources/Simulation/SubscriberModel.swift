@@ -1,10 +1,11 @@
 internal import Wire
 
 /// A subscriber, small: follows the durable group, goes on from where it was at another node.
-final class SubscriberModel {
+final class SubscriberModel: ClientModel {
     let client: Int
+    let kind = "subscriber"
     private let wanted: Wanted
-    private var link: ClientLink?
+    private(set) var link: ClientLink?
     private var isGreeting = false
     private var since: UInt64 = 0
     private(set) var next: UInt64?
@@ -40,14 +41,7 @@ final class SubscriberModel {
     }
     func lost(_ link: ClientLink, _ world: World) { if link === self.link { self.link = nil } }
 
-    func received(_ kind: MessageKind, _ bytes: [UInt8], _ link: ClientLink, _ world: World) {
-        guard link === self.link else { return }
-        do throws(DecodeError) {
-            try bytes.withView { view throws(DecodeError) in try take(kind, view, link, world) }
-        } catch { world.checker.fail("subscriber \(client) cannot understand \(kind): \(error)") }
-    }
-
-    private func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
         switch kind {
         case .cluster:
             let info = try ClusterInfo(view)

@@ -229,19 +229,13 @@ final class World {
         }
     }
 
-    enum Model {
-        case publisher(PublisherModel)
-        case subscriber(SubscriberModel)
-        case store(StoreModel)
-        case consumer(ConsumerModel)
-    }
     /// Who bears the number `client`.
-    func model(_ client: Int) -> Model {
-        if client < publishers.count { return .publisher(publishers[client]) }
+    func model(_ client: Int) -> any ClientModel {
+        if client < publishers.count { return publishers[client] }
         var index = client - publishers.count
-        if index < subscribers.count { return .subscriber(subscribers[index]) }
+        if index < subscribers.count { return subscribers[index] }
         index -= subscribers.count
-        return index < stores.count ? .store(stores[index]) : .consumer(consumers[index - stores.count])
+        return index < stores.count ? stores[index] : consumers[index - stores.count]
     }
 
     private func happen(_ event: EventQueue.Event) {
@@ -262,13 +256,7 @@ final class World {
         case .clientArrive(let link, let toNode):
             if let link = clientLinks[link] { if toNode { arriveAtNode(link) } else { arriveAtClient(link) } }
         case .clientDown(let link, let atNode): if let link = clientLinks[link] { if atNode { downAtNode(link) } else { downAtClient(link) } }
-        case .client(let client):
-            switch model(client) {
-            case .publisher(let publisher): publisher.due(self)
-            case .subscriber(let subscriber): subscriber.due(self)
-            case .store(let store): store.due(self)
-            case .consumer(let consumer): consumer.due(self)
-            }
+        case .client(let client): model(client).due(self)
         case .heal(let partition): if partition == partitions { unblock() }
         case .fault: fault()
         case .strike(let near):

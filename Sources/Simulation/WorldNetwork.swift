@@ -182,12 +182,7 @@ extension World {
         }
         if link.isUpAtNode { wake(hosts[link.host], after: 1 + network.next() % (20 * Span.microsecond)) }
         guard link.isUpAtClient else { return }
-        switch model(link.client) {
-        case .publisher(let publisher): publisher.received(kind, bytes, link, self)
-        case .subscriber(let subscriber): subscriber.received(kind, bytes, link, self)
-        case .store(let store): store.received(kind, bytes, link, self)
-        case .consumer(let consumer): consumer.received(kind, bytes, link, self)
-        }
+        model(link.client).received(kind, bytes, link, self)
     }
 
     func closeAtNode(_ link: ClientLink) {
@@ -210,12 +205,7 @@ extension World {
         guard link.isUpAtClient else { return }
         link.isUpAtClient = false
         clientLinks[link.id] = nil
-        switch model(link.client) {
-        case .publisher(let publisher): publisher.lost(link, self)
-        case .subscriber(let subscriber): subscriber.lost(link, self)
-        case .store(let store): store.lost(link, self)
-        case .consumer(let consumer): consumer.lost(link, self)
-        }
+        model(link.client).lost(link, self)
     }
 
     /// The node has given its word, whether or not the publisher hears it.

@@ -1,3 +1,4 @@
+import TestClock
 import Testing
 import Topics
 import Wire
@@ -139,7 +140,7 @@ import Wire
 
     @Test func aProgramAnswersWhatItsTreeSays() throws {
         var random = SeededNumbers(seed: 11)
-        for _ in 0..<2_000 {
+        for _ in 0..<scaled(2_000) {
             let tree = Tree.random(6, &random)
             guard tree.text.utf8.count <= Limits.filter else { continue }
             #expect(try admits(tree.text, #"{"n":3}"#) == tree.truth, "\(tree.text)")
@@ -148,7 +149,7 @@ import Wire
 
     @Test func numbersAreReadAsTheLibraryReadsThem() throws {
         var random = SeededNumbers(seed: 12)
-        for _ in 0..<20_000 {
+        for _ in 0..<scaled(20_000) {
             let digits = String(Int.random(in: 0...10_000_000_000, using: &random) >> Int.random(in: 0...30, using: &random))
             var text = (Bool.random(using: &random) ? "-" : "") + digits
             if Bool.random(using: &random) { text += "." + String(Int.random(in: 0...99_999, using: &random)) }

@@ -1,3 +1,4 @@
+import TestClock
 import Testing
 import Topics
 import Wire
@@ -119,7 +120,7 @@ import Wire
         var random = SeededNumbers(seed: seed)
         var matched = 0
         var tried = 0
-        while tried < 100_000 {
+        while tried < scaled(100_000) {
             let text = Self.text(["a", "b", "/", "/", "+", "#", "$", ".", ".", "ü"], &random)
             guard let pattern = parsed(text) else { continue }
             for _ in 0..<4 {
@@ -130,13 +131,13 @@ import Wire
                 tried += 1
             }
         }
-        #expect(matched > 2_000 && matched < tried - 2_000, "both answers must be met: \(matched) of \(tried)")
+        #expect(matched > scaled(2_000) && matched < tried - scaled(2_000), "both answers must be met: \(matched) of \(tried)")
     }
 
     @Test func aPatternThatCoversAnotherMatchesAllThatItMatches() {
         var random = SeededNumbers(seed: 4)
         var covers = 0
-        for _ in 0..<60_000 {
+        for _ in 0..<scaled(60_000) {
             let texts = (0..<2).map { _ in Self.text(["a", "b", "/", "/", "+", "#", "$", ".", "."], &random) }
             guard let wide = parsed(texts[0]), let narrow = parsed(texts[1]), wide.covers(narrow) else { continue }
             covers += 1
@@ -145,7 +146,7 @@ import Wire
                 #expect(!narrow.matches(name) || wide.matches(name), "\(wide) covers \(narrow) but not \(name)")
             }
         }
-        #expect(covers > 200)
+        #expect(covers > scaled(200))
     }
 
     @Test(arguments: [

@@ -1,3 +1,4 @@
+import TestClock
 import Testing
 import Topics
 import Wire
@@ -228,7 +229,7 @@ import Wire
         let bytes = Array(sound.utf8)
         var random = SeededNumbers(seed: 5)
         let pool = Array("\n\t :-#[]{}\"'&*!|>%@,?ab0\\\0".utf8)
-        for round in 0..<4_000 {
+        for round in 0..<scaled(4_000) {
             var damaged = bytes
             for _ in 0..<Int.random(in: 1...4, using: &random) {
                 damaged[Int.random(in: 0..<damaged.count, using: &random)] = pool.randomElement(using: &random)!
