@@ -107,8 +107,8 @@ package enum DiskResult: Sendable {
     case synced(GroupID, end: EntryNumber)
     case saved(SaveToken)
     case recovered(GroupState)
-    /// Whole entries; `first` is the first one's number (above what was asked where older ones are no longer kept).
-    case read(ReadToken, GroupID, first: EntryNumber, OwnedBytes)
+    /// Whole entries; `first` is the first one's number (above what was asked where older ones are no longer kept), `next` where to go on.
+    case read(ReadToken, GroupID, first: EntryNumber, next: EntryNumber, OwnedBytes)
     case located(ReadToken, GroupID, EntryNumber)
     case samples(GroupID, [ChainSample])
     case matched(NodeID, GroupID, EntryNumber)

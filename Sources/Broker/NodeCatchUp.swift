@@ -22,14 +22,22 @@ extension Node {
         }
     }
 
-    mutating func readDone(_ token: ReadToken, _ group: GroupID, _ first: EntryNumber, _ bytes: OwnedBytes, into out: inout [Directive]) {
+    mutating func readDone(
+        _ token: ReadToken, _ group: GroupID, _ first: EntryNumber, _ next: EntryNumber, _ bytes: OwnedBytes, into out: inout [Directive]
+    ) {
         switch token {
         case .peer(let node, let from): answerFetch(node, from: from, bytes: first == from ? bytes.view : .empty, into: &out)
         case .session(let id, let generation):
             guard sessions[id]?.generation == generation, sessions[id]!.isSubscribed else { return }
             sessions[id]!.cursors[group.index].isReading = false
+            let page = bytes.view.isEmpty ? nil : bytes
+            sessions[id]!.cursors[group.index].readTo = next
+            guard sessions[id]!.cursors[group.index].page == nil else {
+                sessions[id]!.cursors[group.index].ahead = page
+                return
+            }
             if first > sessions[id]!.cursors[group.index].next { sessions[id]!.cursors[group.index].next = first }
-            sessions[id]!.cursors[group.index].page = bytes.view.isEmpty ? nil : bytes
+            sessions[id]!.cursors[group.index].page = page
             sessions[id]!.cursors[group.index].pageAt = 0
         }
     }
@@ -38,11 +46,12 @@ extension Node {
     mutating func serveLagging(into out: inout [Directive]) {
         guard let groups = live?.groups.count, !lagging.isEmpty else { return }
         let listed = lagging
+        pageBytes = min(max(Limits.pages / listed.count, 64 << 10), 1 << 20)
         lagging.removeAll(keepingCapacity: true)
         for id in listed {
             sessions[id]!.isListed = false
             guard sessions[id]!.isSubscribed else { continue }
-            for group in 0..<groups where !sessions[id]!.cursors[group].isLive && !sessions[id]!.cursors[group].isReading {
+            for group in 0..<groups where !sessions[id]!.cursors[group].isLive {
                 serve(id, GroupID(UInt16(group)), into: &out)
             }
             if sessions[id]!.cursors[GroupID.unordered.index].skipped > 0 { tellPosition(id, .unordered, into: &out) }
@@ -51,19 +60,29 @@ extension Node {
     }
 
     private mutating func serve(_ id: SessionID, _ group: GroupID, into out: inout [Directive]) {
+        // Until the first page is there it is not known from where to go on.
+        guard !sessions[id]!.cursors[group.index].isReading || sessions[id]!.cursors[group.index].page != nil else { return }
         let end = live!.groups[group.index].deliveredEnd
         guard sendNames(to: id, group: group, into: &out) else { return }
-        guard emptyPage(id, group, below: end.number, into: &out) else { return }
+        let isHanded = emptyPages(id, group, below: end.number, into: &out)
+        guard !sessions[id]!.cursors[group.index].isReading else { return }
         let next = sessions[id]!.cursors[group.index].next
-        if next >= end.number || planted(.liveTooEarly) && end.number.raw - next.raw < 3 {
+        if isHanded, next >= end.number || planted(.liveTooEarly) && end.number.raw - next.raw < 3 {
             guard live!.groups[group.index].carried == nil else { return }
             if tellPosition(id, group, into: &out) { sessions[id]!.cursors[group.index].isLive = true }
             return
         }
-        guard sessions[id]!.space > 0 else { return }
+        // While one page is handed over the next is read.
+        guard !isHanded || sessions[id]!.space > 0, let read = sessions[id]!.cursors[group.index].nextRead(below: end.number) else { return }
         sessions[id]!.cursors[group.index].isReading = true
         let token = ReadToken.session(id, generation: sessions[id]!.generation)
-        out.append(.disk(.read(token, group, from: next, below: end.number, maximumBytes: 256 << 10)))
+        out.append(.disk(.read(token, group, from: read.from, below: read.below, maximumBytes: pageBytes)))
+    }
+
+    /// Hands over what has been read. False: some of it is left, the ring is full.
+    private mutating func emptyPages(_ id: SessionID, _ group: GroupID, below end: EntryNumber, into out: inout [Directive]) -> Bool {
+        repeat { guard emptyPage(id, group, below: end, into: &out) else { return false } } while sessions[id]!.cursors[group.index].turnPage()
+        return true
     }
 
     /// Hands the page over, entry by entry. False: some of it is left, the ring is full.
@@ -85,7 +104,6 @@ extension Node {
             }
             at += header.length
         }
-        sessions[id]!.cursors[group.index].page = nil
         return true
     }
 

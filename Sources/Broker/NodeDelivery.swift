@@ -49,6 +49,12 @@ extension Node {
         for id in watches.everything where sessions[id]!.cursors[group].isLive {
             if !handAll(header, body, owner, to: id, into: &out) { fallBehind(id, header) }
         }
+        offerPicks(header, body, owner, into: &out)
+        let limit = pageBytes
+        for id in lagging where sessions[id]!.isSubscribed { sessions[id]!.cursors[group].keep(header, body, limit: limit) }
+    }
+    private mutating func offerPicks(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, into out: inout [Directive]) {
+        let group = header.group.index
         guard header.records > 0, watches.sets[group].isWatched else { return }
         let picks = gather(header, body)
         for watcher in picks.touched {
@@ -68,8 +74,7 @@ extension Node {
     }
 
     private mutating func fallBehind(_ id: SessionID, _ header: EntryHeader) {
-        sessions[id]!.cursors[header.group.index].isLive = false
-        sessions[id]!.cursors[header.group.index].next = header.number
+        sessions[id]!.cursors[header.group.index].fallBehind(at: header.number)
         sessions[id]!.share?.scan = header.baseOffset.raw
         noteLagging(id)
     }

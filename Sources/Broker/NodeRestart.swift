@@ -57,7 +57,7 @@ extension Node {
         case .synced(let group, let end): wrote(group, below: end)
         case .saved(let token): saved(token, now: now, into: &out)
         case .recovered(let state): recovered(state, now: now, into: &out)
-        case .read(let token, let group, let first, let bytes): readDone(token, group, first, bytes, into: &out)
+        case .read(let token, let group, let first, let next, let bytes): readDone(token, group, first, next, bytes, into: &out)
         case .located(let token, let group, let entry): located(token, group, entry)
         case .samples(let group, let samples): sampled(group, samples, into: &out)
         case .matched(let node, let group, let number):

@@ -52,7 +52,7 @@ extension Node {
         if isBehind {
             // Whatever is being read for it is no longer wanted.
             sessions[id]!.generation &+= 1
-            sessions[id]!.cursors[durable].page = nil
+            sessions[id]!.cursors[durable].dropPages()
             sessions[id]!.cursors[durable].isLive = false
             sessions[id]!.cursors[durable].isReading = true
             sessions[id]!.cursors[durable].next = end.number

@@ -19,11 +19,65 @@ package struct Session: Sendable {
         var isLive = false
         /// A read or a locate is under way at the disk.
         var isReading = false
+        /// Entries that are being handed over, and those behind them, which were read meanwhile.
         var page: OwnedBytes?
         var pageAt = 0
+        var ahead: OwnedBytes?
+        /// The entry behind all that was read, while there is a page.
+        var readTo: EntryNumber = .zero
+        /// Entries that were delivered while it was behind, from `keptFrom` up to `keptTo`: what a page will end with need not be read.
+        private var kept: [UInt8] = []
+        private var keptFrom = EntryNumber(.max)
+        private var keptTo = EntryNumber(.max)
         var skipped: UInt64 = 0
 
         var isSettled: Bool { isLive && skipped == 0 }
+
+        /// It has no room for an entry: goes on with it, and with those that are kept from there on.
+        mutating func fallBehind(at number: EntryNumber) {
+            isLive = false
+            next = number
+            dropPages()
+            (keptFrom, keptTo) = (number, number)
+        }
+        /// An entry is delivered that it has to wait for; `limit`: bytes that may be kept for it.
+        mutating func keep(_ header: EntryHeader, _ body: ByteView, limit: Int) {
+            guard !isLive, header.number == keptTo || planted(.keptGap), kept.count + EntryHeader.size + body.count <= limit else { return }
+            header.encode(into: &kept) { $0 }
+            kept.append(view: body)
+            keptTo = header.endNumber
+        }
+        /// The page is handed over. False: there is no other.
+        mutating func turnPage() -> Bool {
+            page = ahead
+            pageAt = 0
+            ahead = nil
+            if page == nil, !kept.isEmpty, next == keptFrom {
+                page = OwnedBytes(kept)
+                kept = []
+                keptFrom = keptTo
+                readTo = keptTo
+            }
+            return page != nil
+        }
+        /// What is to be read now, below `end`; what is delivered from there on is kept. Nil: nothing.
+        mutating func nextRead(below end: EntryNumber) -> (from: EntryNumber, below: EntryNumber)? {
+            let from = page == nil ? next : readTo
+            // A stretch that was cleaned may reach beyond where the kept ones begin.
+            if kept.isEmpty || from > keptFrom {
+                kept = []
+                (keptFrom, keptTo) = (end, end)
+            }
+            guard ahead == nil, from < keptFrom else { return nil }
+            return (from, keptFrom)
+        }
+        mutating func dropPages() {
+            page = nil
+            pageAt = 0
+            ahead = nil
+            kept = []
+            (keptFrom, keptTo) = (EntryNumber(.max), EntryNumber(.max))
+        }
     }
 
     package let id: SessionID

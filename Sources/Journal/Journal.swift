@@ -245,8 +245,8 @@ package struct Journal<D: Disk> {
     ) throws(StorageError) -> DiskResult {
         let first = max(from, log.first)
         var bytes: [UInt8] = []
-        _ = try log.read(from: first, below: below, maximumBytes: maximum, into: &bytes)
-        return .read(token, group, first: first, OwnedBytes(bytes))
+        let next = try log.read(from: first, below: below, maximumBytes: maximum, into: &bytes).next
+        return .read(token, group, first: first, next: next, OwnedBytes(bytes))
     }
 
     private static func locate<E: Disk>(_ log: Log<E>, _ place: LogPlace) throws(StorageError) -> EntryNumber {

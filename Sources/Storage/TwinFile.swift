@@ -43,6 +43,7 @@ package final class TwinFile<D: Disk> {
         try disk.write(file, at: other * size, bytes: whole)
         if !planted(.stateUnsynced) { try disk.sync(file) }
         (current, sequence) = (other, sequence + 1)
+        if planted(.stateInPlace) { return }
         try disk.write(file, at: (1 - other) * size, bytes: whole)
     }
 

@@ -44,6 +44,8 @@ package enum Limits {
     package static let storePage = 256 << 10
     package static let storePageTopics = 4096
     package static let storePageNames = 64 << 10
+    /// Bytes of pages of the log that are read for the sessions that are behind, all of a node together; 64 KiB for each at least.
+    package static let pages = 32 << 20
     /// Clients of one node at a time.
     package static let sessions = 4096
     /// Consumer groups of a cluster, and members of one: at most 64 of them, the partitions, are served at a time, the others wait.

@@ -45,6 +45,7 @@
     case undoForgotten = "undo-forgotten"
     case onceLostInCheckpoint = "once-lost-in-checkpoint"
     case liveTooEarly = "live-too-early"
+    case keptGap = "kept-gap"
     // The store of versions.
     case conditionIgnored = "condition-ignored"
     case headsKept = "heads-kept"
