@@ -3,7 +3,7 @@
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT, TOP, ROW, FOOT = 860, 230, 90, 46, 26, 40
+WIDTH, LEFT, RIGHT, TOP, ROW, FOOT = 880, 250, 90, 46, 26, 40
 COLOURS = ["#1f6fb4", "#d1495b", "#3a7d44", "#e08e00", "#7a5195", "#00798c", "#8c564b", "#5f6b76", "#b5179e", "#2f4858", "#99a000"]
 PAPER, INK, GRID = "#ffffff", "#222222", "#dddddd"
 

@@ -1,6 +1,7 @@
 """Runs the benchmarks; see scripts/bench for the words of the command line."""
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -58,6 +59,18 @@ def begin(systems):
     return where, results
 
 
+@contextlib.contextmanager
+def turn():
+    """While this lasts nobody else who locks the same file (BENCH_LOCK) measures on this machine."""
+    path = os.environ.get("BENCH_LOCK")
+    if not path:
+        yield
+        return
+    with open(path, "a", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def limits_of(seconds):
     return Limits(os.path.join(OUTPUT, "limits"), TEMPORARY, seconds)
 
@@ -66,7 +79,8 @@ def measure_size(plan, size, ours, peers, results):
     """All rounds with records of one size: what was found, in text and Markdown."""
     limits = limits_of(plan["limit_seconds"])
     rounds = plans.Rounds(plan, size, limits, results)
-    rounds.run([s for s in [*ours, *peers] if s.missing() is None])
+    with turn():
+        rounds.run([s for s in [*ours, *peers] if s.missing() is None])
     found = {s.name: report.summary(s, rounds.samples[s.name], rounds.paced.get(s.name, []), limits.figures, size)
              for s in [*ours, *peers] if s.name in rounds.samples and s.name not in rounds.failed}
     for figure in limits.figures.values():
