@@ -94,7 +94,7 @@ def measure_size(plan, size, ours, peers, results):
     lines = list(report.rows(size, mine, [found.get(p.name, (p.label, p.level, reason(p))) for p in peers] or [("–", "durable", "–")]))
     shown = list(found.values())
     notes = report.promises(shown) + report.arithmetic(limits.figures, size, shown) + [
-        f"{plan['rounds']} runs each, medians; interleaved on fresh clusters, but RabbitMQ's in turn on one start; records a run: "
+        f"{plan['rounds']} runs each, medians; interleaved on fresh clusters" + (", but RabbitMQ's in turn on one start" if peers else "") + "; records a run: "
         + ", ".join(f"{one['label']} {one['records']:,}" for one in shown) + ".",
         "Processor time of anyone else on the machine meanwhile, at least: "
         + ", ".join(f"{one['label']} {one['foreign_cores']:.2f} cores" for one in shown) + "."]
