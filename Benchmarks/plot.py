@@ -76,7 +76,7 @@ def lines(title, unit, series, name_of):
     """One line for each (label, [(x, y), ...]) on two logarithmic axes; x is marked where there are values."""
     series = [(label, points) for label, points in series if points]
     xs = sorted({x for _, points in series for x, _ in points})
-    left, right, bottom = 60, WIDTH - LEFT, 420
+    left, right, bottom = 60, WIDTH - LEFT - 40, 420
     step = (right - left) / max(1, len(xs) - 1)
     place = {x: left + step * index for index, x in enumerate(xs)}
     scale = Scale([y for _, points in series for _, y in points], bottom, TOP)
