@@ -142,3 +142,26 @@ class Rounds:
             return one, paced
         finally:
             system.stop()
+
+
+def recall(path, name, plan):
+    """The rounds of the newest whole run of a plan, from the file of results, and where it ran; nothing is measured."""
+    with open(path, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    whole = [line["run"] for line in lines if line["kind"] == "summary"]
+    runs = [line for line in lines if line["kind"] == "conditions" and line["command"].split()[1:2] == [name] and line["run"] in whole]
+    if not runs:
+        raise Failure(f"no whole run of {name} is in {path}")
+    where = runs[-1]
+    several = {}
+    for line in lines:
+        if line["run"] != where["run"] or line["kind"] not in ("sample", "latency", "limit"):
+            continue
+        size = line["size_round"] if line["kind"] == "limit" else line["size"]
+        rounds = several.setdefault(size, Rounds(plan, size, Limits("", "", 0), None))
+        if line["kind"] == "limit":
+            rounds.limits.figures[line["figure"]] = line
+        else:
+            kept = rounds.samples if line["kind"] == "sample" else rounds.paced
+            kept.setdefault(line["system"], []).append(line)
+    return list(several.values()), where

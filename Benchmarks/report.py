@@ -33,7 +33,13 @@ def limit(limits, size, system):
 LATENCIES = [f"{what}_{share}_us" for what in ("acknowledge", "deliver") for share in ("p50", "p99", "p999")]
 
 
-def summary(system, samples, paced, limits, size):
+def whole(samples):
+    """Those that lost nothing; all of them when there is none."""
+    return [s for s in samples if s["whole"]] or samples
+
+
+def summary(system, taken, paced, limits, size):
+    samples = whole(taken)
     bound, name = limit(limits, size, system)
     rate = median(samples, "records_per_second")
     return {
@@ -42,8 +48,8 @@ def summary(system, samples, paced, limits, size):
         "records": samples[0]["records"], "records_per_second": rate, "spread": spread(samples, "records_per_second"),
         "cpu_per_million": median(samples, "cpu_per_million"), "deliver_p50_us": median(samples, "deliver_p50_us"),
         "limit_records_per_second": bound, "limit": name, "of_limit": rate / bound,
-        "foreign_cores": median(samples, "foreign_cores"), "lost": sum(s["lost"] for s in samples + paced),
-        "paced": {key: median(paced, key) for key in LATENCIES} if paced else None,
+        "foreign_cores": median(samples, "foreign_cores"), "taken": len(taken), "lost": [s["lost"] for s in taken + paced if not s["whole"]],
+        "paced": {key: median(whole(paced), key) for key in LATENCIES} if paced else None,
     }
 
 
@@ -136,6 +142,17 @@ LIMIT_TEXT = (0, 3)
 
 def promises(found):
     return [f"{one['label']}: an acknowledgement means {one['promise']}." for one in found]
+
+
+def losses(found):
+    """What the medians leave out: runs that lost records."""
+    for one in found:
+        if one["lost"]:
+            records = " and ".join(f"{count:,}" for count in one["lost"])
+            yield (f"{one['label']}: {len(one['lost'])} of {one['taken']} runs lost {records} records and "
+                   + ("count all the same." if one["samples"] == one["taken"] else "are left out of the medians.")
+                   + (" An ordered topic's records are kept in 16 MiB of memory: a subscriber further behind loses some."
+                      if one["system"] == "squall-ordered" else ""))
 
 
 def arithmetic(limits, size, found):

@@ -76,24 +76,28 @@ def limits_of(seconds):
 
 
 def measure_size(plan, size, ours, peers, results):
-    """All rounds with records of one size: what was found, in text and Markdown."""
+    """All rounds with records of one size."""
     limits = limits_of(plan["limit_seconds"])
     rounds = plans.Rounds(plan, size, limits, results)
     with turn():
         rounds.run([s for s in [*ours, *peers] if s.missing() is None])
-    found = {s.name: report.summary(s, rounds.samples[s.name], rounds.paced.get(s.name, []), limits.figures, size)
-             for s in [*ours, *peers] if s.name in rounds.samples and s.name not in rounds.failed}
     for figure in limits.figures.values():
         results.write("limit", {"size_round": size, **figure})
-    for one in found.values():
-        results.write("summary", one)
+    return rounds
+
+
+def set_out(plan, rounds, ours, peers):
+    """What was found with records of one size: summaries, lines of text, lines of Markdown."""
+    size, limits = rounds.size, rounds.limits.figures
+    found = {s.name: report.summary(s, rounds.samples[s.name], rounds.paced.get(s.name, []), limits, size)
+             for s in [*ours, *peers] if s.name in rounds.samples and s.name not in rounds.failed}
 
     def reason(peer):
         return peer.missing() or "failed"
     mine = {s.level: found[s.name] for s in ours if s.name in found}
     lines = list(report.rows(size, mine, [found.get(p.name, (p.label, p.level, reason(p))) for p in peers] or [("–", "durable", "–")]))
     shown = list(found.values())
-    notes = report.promises(shown) + report.arithmetic(limits.figures, size, shown) + [
+    notes = report.promises(shown) + list(report.losses(shown)) + report.arithmetic(limits, size, shown) + [
         f"{plan['rounds']} runs each, medians; interleaved on fresh clusters" + (", but RabbitMQ's in turn on one start" if peers else "") + "; records a run: "
         + ", ".join(f"{one['label']} {one['records']:,}" for one in shown) + ".",
         "Processor time of anyone else on the machine meanwhile, at least: "
@@ -101,9 +105,22 @@ def measure_size(plan, size, ours, peers, results):
     text = [report.table(lines), ""]
     if plan["rate"]:
         text += [f"at {plan['rate']} records a second:", report.table(report.latency_rows(shown), report.LATENCY_HEADINGS, report.LATENCY_TEXT), ""]
-    text += [report.table(report.limit_rows(limits.figures), report.LIMIT_HEADINGS, report.LIMIT_TEXT), "", *notes, ""]
-    samples = [s for kept in (rounds.samples, rounds.paced) for several in kept.values() for s in several]
-    return shown, samples, limits, text, publish.block(size, shown, lines, limits.figures, notes)
+    text += [report.table(report.limit_rows(limits), report.LIMIT_HEADINGS, report.LIMIT_TEXT), "", *notes, ""]
+    return shown, text, publish.block(size, shown, lines, limits, notes)
+
+
+def put_out(options, plan, several, ours, peers, where):
+    """Prints what was found with all sizes, and writes it when that is asked for; `several` are the rounds of each size."""
+    found_by_size, text, blocks = {}, [], []
+    for rounds in several:
+        found_by_size[rounds.size], words, block = set_out(plan, rounds, ours, peers)
+        text += words
+        blocks += block
+    print("\n".join(text + conditions.sentences(where)))
+    if options.write:
+        publish.write(options.write, options.command, blocks, found_by_size, where)
+        say(f"bench: wrote {options.write}")
+    return found_by_size
 
 
 def run_plan(options):
@@ -114,21 +131,20 @@ def run_plan(options):
     if options.sizes:
         plan["sizes"] = options.sizes
     ours, peers = plans.systems(plan, options.binaries, OUTPUT, TEMPORARY)
+    if options.again:
+        several, where = plans.recall(RESULTS, name, plan)
+        put_out(options, plan, several, ours, peers, where)
+        return 0
     for system in [*ours, *peers]:
         if system.missing() is not None:
             say(f"bench: {system.label}: {system.missing()} ({system.remedy()}); going on without it")
     where, results = begin([s for s in [*ours, *peers] if s.missing() is None])
-    found_by_size, samples, text, blocks = {}, [], [], []
-    for size in plan["sizes"]:
-        found_by_size[size], taken, limits, words, block = measure_size(plan, size, ours, peers, results)
-        samples += taken
-        text += words
-        blocks += block
-    print("\n".join(text + conditions.sentences(where)))
-    if options.write:
-        publish.write(options.write, name, blocks, found_by_size, where)
-        say(f"bench: wrote {options.write}")
-    return judge(name, samples, ours, limits)
+    several = [measure_size(plan, size, ours, peers, results) for size in plan["sizes"]]
+    for found in put_out(options, plan, several, ours, peers, where).values():
+        for one in found:
+            results.write("summary", one)
+    samples = [s for rounds in several for kept in (rounds.samples, rounds.paced) for taken in kept.values() for s in taken]
+    return judge(name, samples, ours, several[-1].limits)
 
 
 def judge(name, samples, ours, limits):
@@ -138,10 +154,11 @@ def judge(name, samples, ours, limits):
         say(f"bench: FAILED: ours was not measured: {ours[0].missing()}")
         status = 1
     mine = [s for s in samples if s["system"] in {one.name for one in ours}]
+    durable = [s for s in mine if s["system"] == ours[0].name]  # ordered topics may leave a slow subscriber behind
     for one in samples:
         if not one["whole"]:
             say(f"bench: {one['system']}: {one['lost']} of {one['records']} records lost or a client failed")
-    if any(not s["whole"] or s["duplicates"] for s in mine):
+    if any(not s["whole"] for s in durable) or any(s["duplicates"] for s in mine):
         say("bench: FAILED: ours lost or repeated records")
         status = 1
     if name == "smoke" and mine:
@@ -210,6 +227,7 @@ def parse():
     parser.add_argument("--runs", type=int)
     parser.add_argument("--sizes", type=lambda text: [int(word) for word in text.split(",")])
     parser.add_argument("--write", nargs="?", const="")
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--binaries", default=os.environ.get("SQUALL_BIN") or os.path.join(ROOT, ".build", "release"))
     options = parser.parse_args()
     if options.sizes and not all(16 <= size <= 1 << 20 for size in options.sizes):

@@ -190,7 +190,8 @@ struct Sub: ParsableCommand, Tool {
         let stride = Latencies.stride(of: load.records)
         let before = processorSeconds()
         var last = monotonic()
-        while tally.received < load.records {
+        // What is lost will not come: waiting for it would only spoil the time.
+        while tally.received + Int(tally.lost) < load.records {
             tally.now = monotonic()
             let progress = try subscriber.poll(upTo: 1) { record in
                 let payload = record.view.payload
