@@ -149,8 +149,8 @@ def losses(found):
     for one in found:
         if one["lost"]:
             records = " and ".join(f"{count:,}" for count in one["lost"])
-            yield (f"{one['label']}: {len(one['lost'])} of {one['taken']} runs lost {records} records and "
-                   + ("count all the same." if one["samples"] == one["taken"] else "are left out of the medians.")
+            yield (f"{one['label']}: {len(one['lost'])} of {one['taken']} runs, which lost {records} records, "
+                   + ("count all the same, there being no other." if one["samples"] == one["taken"] else "do not count in the medians.")
                    + (" An ordered topic's records are kept in 16 MiB of memory: a subscriber further behind loses some."
                       if one["system"] == "squall-ordered" else ""))
 
