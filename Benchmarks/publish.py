@@ -33,7 +33,7 @@ def charts(found_by_size):
                                        ("cpu", "cpu_per_million", "Brokers' processor seconds for a million records by size", "s")):
             series = [(label, [(size, one[key]) for size, found in found_by_size.items() for one in found
                                if one["label"] == label and one[key]]) for label in labels]
-            yield name, title, plot.lines(title, unit + ", both axes logarithmic", series, report.bytes_text)
+            yield name, title, plot.lines(title, unit + ", logarithmic", series, report.bytes_text)
     for size, found in found_by_size.items():
         for what, title in (("acknowledge", "Publish to acknowledge"), ("deliver", "Publish to subscriber")):
             entries = [(one["label"], [(one["paced"][f"{what}_{share}_us"] or 0) / 1000 for share in ("p50", "p99", "p999")])
