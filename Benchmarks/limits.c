@@ -27,6 +27,7 @@ enum {
     STREAM_BLOCK = 256 * 1024,           /* bytes per send and receive: past this, larger blocks gain nothing */
     FALLOCATED = 1024 * 1024 * 1024,     /* bytes of a file whose blocks are only reserved: never reached in a sample */
     REWRITTEN = 64 * 1024 * 1024,        /* bytes of a file that is written over again and again */
+    STREAMED = 64 * 1024 * 1024,         /* bytes for one sync when the disk's bandwidth is measured */
     COPY_LARGE = 64 * 1024 * 1024,       /* bytes: larger than most last-level caches' share of one core */
     COPY_SMALL = 128 * 1024,             /* bytes: source and target together fit in a level-2 cache */
 };
@@ -194,16 +195,23 @@ static void write_whole(int fd, const char *block, size_t size, off_t at)
     if (done != (ssize_t)size) fail("pwrite of %zu bytes: %s", size, done < 0 ? strerror(errno) : "short write");
 }
 
-/* Writes and syncs a second, each at the next offset of a file that already has its full length. */
-static double write_and_sync(const void *argument)
+/* A new file in the directory that nobody else sees and that goes with its descriptor. */
+static int open_unlinked(const char *directory)
 {
-    const struct sync_case *c = argument;
     char path[4096];
-    if (snprintf(path, sizeof path, "%s/limits.%ld", c->directory, (long)getpid()) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/limits.%ld", directory, (long)getpid()) >= (int)sizeof path)
         fail("the directory's name is too long");
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) fail("%s: %s", path, strerror(errno));
     if (unlink(path) < 0) fail("unlink %s: %s", path, strerror(errno));
+    return fd;
+}
+
+/* Writes and syncs a second, each at the next offset of a file that already has its full length. */
+static double write_and_sync(const void *argument)
+{
+    const struct sync_case *c = argument;
+    int fd = open_unlinked(c->directory);
     const off_t length = c->written_before ? REWRITTEN : FALLOCATED;
     int error = posix_fallocate(fd, 0, length);
     if (error != 0) fail("posix_fallocate: %s", strerror(error));
@@ -228,6 +236,29 @@ static double write_and_sync(const void *argument)
     free(block);
     close(fd);
     return (double)count / taken;
+}
+
+/* Bytes a second that reach the disk: 1 MiB writes into a file that has its full length, a sync for each 64 MiB. */
+static double disk_stream(const void *argument)
+{
+    const struct sync_case *c = argument;
+    int fd = open_unlinked(c->directory);
+    int error = posix_fallocate(fd, 0, FALLOCATED);
+    if (error != 0) fail("posix_fallocate: %s", strerror(error));
+    if (fsync(fd) < 0) fail("fsync: %s", strerror(errno));
+    char *block = allocate(c->block);
+    double start = now(), taken = 0, bytes = 0;
+    do {
+        for (off_t part = 0; part < STREAMED; part += (off_t)c->block) {
+            write_whole(fd, block, c->block, (off_t)bytes);
+            bytes += (double)c->block;
+        }
+        if (fdatasync(fd) < 0) fail("fdatasync: %s", strerror(errno));
+        taken = now() - start;
+    } while (taken < seconds_per_sample && bytes < FALLOCATED);
+    free(block);
+    close(fd);
+    return bytes / taken;
 }
 
 /* Bytes a second that one core copies between two buffers of the given size. */
@@ -286,6 +317,7 @@ int main(int argc, char **argv)
     figure("sync_1m", "syncs/s", "pwrite 1 MiB + fdatasync, fallocated file", write_and_sync, &cases[2]);
     figure("resync_4k", "syncs/s", "pwrite 4 KiB + fdatasync, blocks written before", write_and_sync, &cases[3]);
     figure("resync_64k", "syncs/s", "pwrite 64 KiB + fdatasync, blocks written before", write_and_sync, &cases[4]);
+    figure("disk_stream", "bytes/s", "pwrite 1 MiB, fdatasync every 64 MiB, fallocated file", disk_stream, &cases[2]);
     figure("copy_memory", "bytes/s", "memcpy of 64 MiB, out of cache", copy, &large);
     figure("copy_cache", "bytes/s", "memcpy of 128 KiB, in cache", copy, &small);
     return 0;

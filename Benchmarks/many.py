@@ -1,13 +1,15 @@
 """Many topics and many watches: what 100,000 of each cost against one topic and none, and how fast nodes start with them."""
 
-from processes import ClientProcess, Failure, resident_bytes
+from processes import ClientProcess, resident_bytes
 from report import median
 from sample import measure
 
+VARIANTS = ("one", "topics", "watches")
 COUNT = 100_000
 SESSIONS = 20
 SIZE = 100
 WARM_UP_RECORDS = 20_000
+LOOK_RECORDS = 100_000
 ROUND_SECONDS = 4.0
 WATCH_READY_SECONDS = 60
 
@@ -51,21 +53,8 @@ def run_once(system, variant, records):
         system.stop()
 
 
-def run(system, rounds, say):
-    """Interleaved rounds of one topic, many topics, many watches; the samples by variant."""
-    samples = {"one": [], "topics": [], "watches": []}
-    records = None
-    for number in range(1, rounds + 1):
-        for variant, kept in samples.items():
-            if records is None:
-                records = int(run_once(system, "one", 100_000)["records_per_second"] * ROUND_SECONDS)
-            one = run_once(system, variant, records)
-            if not one["whole"]:
-                raise Failure(f"{variant}: {one['lost']} of {records} records lost; {one['messages']}")
-            kept.append(one)
-            say(f"  round {number}, {variant:8} {one['records_per_second']:>10,.0f} rec/s, start {one['start_seconds']:.2f} s"
-                + "".join("; " + m for m in one["messages"]))
-    return samples
+def remark(one):
+    return f"start {one['start_seconds']:.2f} s"
 
 
 def rows(samples):
@@ -93,4 +82,3 @@ def verdicts(samples):
     yield f"{COUNT:,} watches leave {watches:.1%} of the throughput (bar: {WATCH_BAR:.0%})", watches >= WATCH_BAR
     yield f"a topic takes {each:.0f} bytes of a node (bar: {TOPIC_BAR})", each <= TOPIC_BAR
     yield f"three nodes with {COUNT:,} topics on disk are live after {start:.2f} s (bar: {START_BAR:g} s)", start < START_BAR
-

@@ -8,23 +8,27 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from processes import Failure, Servers, free_ports, wait_until
+from processes import Failure, Servers, free_ports, wait_until, window_for
 
 NODES = 3
 READY_SECONDS = 40
+WINDOW = 512  # records in flight; see README.md
 SYNC_OPTION_SINCE = (2, 10)  # `sync_interval` in the jetstream block; older servers reject it
 
 
 class Nats:
-    """One way to use NATS: "core" (no JetStream), "default" (JetStream as it comes) or "synced"."""
+    """One way to use NATS: "core" (no JetStream), "default" (JetStream as it comes), "synced" or "memory"."""
 
     def __init__(self, mode, peer, temporary):
         self.mode, self.peer, self.temporary = mode, peer, temporary
         self.server = os.environ.get("NATS_SERVER") or shutil.which("nats-server") or "/usr/sbin/nats-server"
-        self.name = {"core": "nats-core", "default": "jetstream", "synced": "jetstream-synced"}[mode]
-        self.label = {"core": "NATS core", "default": "JetStream R3", "synced": "JetStream R3, synced"}[mode]
+        self.name = {"core": "nats-core", "default": "jetstream", "synced": "jetstream-synced", "memory": "jetstream-memory"}[mode]
+        self.label = {"core": "NATS core", "default": "JetStream R3", "synced": "JetStream R3, synced",
+                      "memory": "JetStream R3, memory"}[mode]
+        self.level = "ordered" if mode in ("core", "memory") else "durable"
+        # Publisher to node 1, 1 to 2, 1 to 3 (with replicas), 2 to subscriber.
+        self.crossings, self.copies = 3 if mode == "core" else 4, NODES if self.level == "durable" else 0
         self.servers, self.clients, self.monitors = None, {}, []
-        self.window = 512  # records in flight; see README.md
         self.leaders = {}
 
     def missing(self):
@@ -42,6 +46,8 @@ class Nats:
     def promise(self):
         if self.mode == "core":
             return "nothing: reached the first server's socket"
+        if self.mode == "memory":
+            return "in the memory of 2 of 3 nodes"
         if self.mode == "default":
             return "written on 2 of 3 nodes; disks synced every 2 minutes"
         if self._has_sync_option():
@@ -117,7 +123,7 @@ class Nats:
         if self.mode == "core":
             return
         done = subprocess.run([self.peer, "create", "--url", self._url(1), "--stream", topic, "--subject", f"bench.{topic}",
-                               "--replicas", str(NODES)], capture_output=True, text=True, timeout=60, check=False)
+                               "--replicas", str(NODES)] + (["--memory"] if self.mode == "memory" else []), capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
             raise Failure(f"no stream: {done.stderr.strip()}\n{self.servers.last_words()}")
         self.leaders[topic] = int(json.loads(done.stdout)["leader"].removeprefix("n"))
@@ -125,9 +131,9 @@ class Nats:
     def forget(self, topic):
         """Nothing to delete: the directory goes with the cluster."""
 
-    def publisher(self, topic, records, size):
+    def publisher(self, topic, records, size, rate=0):
         return [self.peer, "pub", "--url", self._url(self.leaders[topic]), "--subject", f"bench.{topic}", "--records", str(records),
-                "--size", str(size)] + (["--jetstream", "--window", str(self.window)] if self.mode != "core" else [])
+                "--size", str(size), "--rate", str(rate)] + (["--jetstream", "--window", str(window_for(size, WINDOW))] if self.mode != "core" else [])
 
     def subscriber(self, topic, records):
         """At another node than the publisher's, as for every system here."""

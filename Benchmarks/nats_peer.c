@@ -1,75 +1,35 @@
 /*
  * The peer's side of a benchmark: a publisher and a subscriber for NATS by its own C library.
  *
- *   nats_peer create --url U --stream S --subject T --replicas R      makes the stream, waits for all replicas
- *   nats_peer pub    --url U --subject T --records N --size B [--jetstream --window W]
+ *   nats_peer create --url U --stream S --subject T --replicas R [--memory]   makes the stream, waits for all replicas
+ *   nats_peer pub    --url U --subject T --records N --size B [--jetstream --window W] [--rate R]
  *   nats_peer sub    --url U --subject T --records N [--jetstream --stream S]
  *
  * Each prints one JSON line. The subscriber first prints `ready` on standard error, once its subscription
  * stands. With --jetstream the publisher sends with at most W unacknowledged records and the subscriber is an
  * ordered consumer (no acknowledgements, the cheapest that JetStream has); without it both are core NATS.
- *
- * A record, B >= 16 bytes:
- *
- *   0        8                16           B
- *   | number | sent at, ns    | 'x' ...    |     little-endian; CLOCK_MONOTONIC, one machine for both ends
  */
 #define _GNU_SOURCE
+#include "peer.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <nats/nats.h>
 #include <semaphore.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum {
-    HEAD = 16,               /* bytes of a record that carry its number and its time */
-    RECORDS_MAX = 100000000, /* 4 bytes of latency are kept for each: 400 MB */
-    WAIT_MS = 30000,         /* longest silence before a side gives up */
-    POLL_MS = 10,            /* between two looks at a condition */
-};
+enum { POLL_MS = 10 }; /* between two looks at a condition */
 
-static struct {
-    const char *url, *stream, *subject;
-    int64_t records, size, window, replicas;
-    bool jetstream;
-} options = {.url = "nats://127.0.0.1:4222", .records = 100000, .size = 100, .window = 4096, .replicas = 3};
-
-/* What a side has seen. Written by the library's one delivery thread, read by main after `finished`. */
-static struct {
-    _Atomic int64_t seen, failed;
-    int64_t next, duplicates, gaps;
-    uint64_t finished_ns;
-    uint32_t *latency_us;
-    sem_t finished;
-} tally;
-
-static void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("nats_peer: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
+/* Set by the library's one delivery thread, which alone counts, once the last record came. */
+static sem_t finished;
 
 static void check(natsStatus s, const char *what)
 {
     if (s != NATS_OK) fail("%s: %s", what, natsStatus_GetText(s));
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void pause_ms(long ms)
@@ -78,40 +38,15 @@ static void pause_ms(long ms)
     nanosleep(&t, NULL);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Counts one record that came (subscriber) or was acknowledged (publisher); its time is in its own bytes. */
-static void count(uint64_t sent_ns)
-{
-    uint64_t at = now_ns();
-    int64_t index = atomic_load_explicit(&tally.seen, memory_order_relaxed);
-    if (index >= options.records) return;
-    tally.latency_us[index] = (uint32_t)((at - sent_ns) / 1000);
-    tally.finished_ns = at;
-    atomic_store_explicit(&tally.seen, index + 1, memory_order_release);
-}
-
-static void head_of(natsMsg *message, int64_t *number, uint64_t *sent_ns)
-{
-    if (natsMsg_GetDataLength(message) < HEAD) fail("a record of %d bytes came", natsMsg_GetDataLength(message));
-    memcpy(number, natsMsg_GetData(message), 8);
-    memcpy(sent_ns, natsMsg_GetData(message) + 8, 8);
-}
-
 static void acknowledged(jsCtx *js, natsMsg *message, jsPubAck *ack, jsPubAckErr *error, void *closure)
 {
     (void)js, (void)closure;
-    int64_t number;
     uint64_t sent_ns;
     if (ack == NULL || error != NULL) {
         if (atomic_fetch_add(&tally.failed, 1) == 0) fprintf(stderr, "nats_peer: not acknowledged: %s\n", error ? error->ErrText : "no reason");
     } else {
-        head_of(message, &number, &sent_ns);
-        count(sent_ns);
+        memcpy(&sent_ns, natsMsg_GetData(message) + sizeof(int64_t), sizeof sent_ns);
+        count_record(sent_ns);
     }
     natsMsg_Destroy(message);
 }
@@ -119,18 +54,9 @@ static void acknowledged(jsCtx *js, natsMsg *message, jsPubAck *ack, jsPubAckErr
 static void received(natsConnection *connection, natsSubscription *subscription, natsMsg *message, void *closure)
 {
     (void)connection, (void)subscription, (void)closure;
-    int64_t number;
-    uint64_t sent_ns;
-    head_of(message, &number, &sent_ns);
+    receive_record(natsMsg_GetData(message), (size_t)natsMsg_GetDataLength(message));
     natsMsg_Destroy(message);
-    if (number < tally.next) {
-        tally.duplicates++;
-        return;
-    }
-    if (number > tally.next) tally.gaps += number - tally.next;
-    tally.next = number + 1;
-    count(sent_ns);
-    if (tally.next == options.records) sem_post(&tally.finished);
+    if (tally.next == options.records) sem_post(&finished);
 }
 
 /* Answers the core publisher's question whether the subscription has reached its server. */
@@ -145,7 +71,13 @@ static void answer(natsConnection *connection, natsSubscription *subscription, n
 static natsConnection *connect_to_server(void)
 {
     natsConnection *connection = NULL;
-    check(natsConnection_ConnectTo(&connection, options.url), options.url);
+    natsOptions *o = NULL;
+    check(natsOptions_Create(&o), "natsOptions_Create");
+    check(natsOptions_SetURL(o, options.url), "natsOptions_SetURL");
+    /* At a rate each record goes at once; at full load the library gathers several for a write. */
+    check(natsOptions_SetSendAsap(o, options.rate != 0), "natsOptions_SetSendAsap");
+    check(natsConnection_Connect(&connection, o), options.url);
+    natsOptions_Destroy(o);
     return connection;
 }
 
@@ -182,7 +114,7 @@ static void create(void)
     c.Name = options.stream;
     c.Subjects = &options.subject;
     c.SubjectsLen = 1;
-    c.Storage = js_FileStorage;
+    c.Storage = options.memory ? js_MemoryStorage : js_FileStorage;
     c.Replicas = options.replicas;
     check(js_AddStream(NULL, js, &c, NULL, NULL), "create stream");
     for (int waited = 0;; waited += POLL_MS) {
@@ -202,25 +134,6 @@ static void create(void)
     natsConnection_Destroy(connection);
 }
 
-/* One JSON line of a side's tally; exit status 1 when something is missing. */
-static int report(const char *role, int64_t counted, uint64_t started_ns, uint64_t finished_ns, bool latencies)
-{
-    double seconds = (double)(finished_ns - started_ns) * 1e-9;
-    printf("{\"role\":\"%s\",\"records\":%" PRId64 ",\"counted\":%" PRId64 ",\"lost\":%" PRId64 ",\"failed\":%" PRId64
-           ",\"duplicates\":%" PRId64 ",\"gaps\":%" PRId64 ",\"size\":%" PRId64 ",\"window\":%" PRId64
-           ",\"seconds\":%.6f,\"records_per_second\":%.0f,\"started_ns\":%" PRIu64 ",\"finished_ns\":%" PRIu64,
-           role, options.records, counted, options.records - counted, atomic_load(&tally.failed), tally.duplicates, tally.gaps,
-           options.size, options.window, seconds, seconds > 0 ? (double)counted / seconds : 0, started_ns, finished_ns);
-    int64_t n = latencies ? counted : 0;
-    if (n > 0) {
-        qsort(tally.latency_us, (size_t)n, sizeof tally.latency_us[0], ascending);
-        printf(",\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u", tally.latency_us[n / 2], tally.latency_us[n * 99 / 100],
-               tally.latency_us[n - 1]);
-    }
-    puts("}");
-    return counted == options.records && atomic_load(&tally.failed) == 0 ? 0 : 1;
-}
-
 /* Core NATS keeps nothing for latecomers: ask until the subscriber answers, so that its interest is known here. */
 static void await_subscriber(natsConnection *connection)
 {
@@ -237,6 +150,14 @@ static void await_subscriber(natsConnection *connection)
     fail("no subscriber after %d ms", WAIT_MS);
 }
 
+static void await_due(uint64_t started_ns, int64_t number)
+{
+    uint64_t due = due_ns(started_ns, number);
+    if (due == 0) return;
+    const struct timespec until = {.tv_sec = (time_t)(due / 1000000000u), .tv_nsec = (long)(due % 1000000000u)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {}
+}
+
 static int publish(void)
 {
     natsConnection *connection = connect_to_server();
@@ -248,14 +169,12 @@ static int publish(void)
 
     uint64_t started_ns = now_ns();
     for (int64_t number = 0; number < options.records; number++) {
-        uint64_t sent_ns = now_ns();
-        memcpy(record, &number, 8);
-        memcpy(record + 8, &sent_ns, 8);
+        await_due(started_ns, number);
+        stamp_record(record, number, now_ns());
         natsStatus s = js != NULL ? js_PublishAsync(js, options.subject, record, (int)options.size, NULL)
                                   : natsConnection_Publish(connection, options.subject, record, (int)options.size);
         if (s != NATS_OK) fail("publish of record %" PRId64 ": %s", number, natsStatus_GetText(s));
     }
-    int64_t counted = options.records;
     uint64_t finished_ns;
     if (js != NULL) {
         jsPubOptions o;
@@ -264,13 +183,12 @@ static int publish(void)
         check(js_PublishAsyncComplete(js, &o), "wait for the last acknowledgement");
         /* Complete counts a record as done before its handler runs: wait for the handler's count. */
         for (int waited = 0; atomic_load(&tally.seen) + atomic_load(&tally.failed) < options.records && waited < WAIT_MS; waited++) pause_ms(1);
-        counted = atomic_load_explicit(&tally.seen, memory_order_acquire);
         finished_ns = tally.finished_ns;
     } else {
         check(natsConnection_FlushTimeout(connection, WAIT_MS), "flush");
         finished_ns = now_ns();
     }
-    int status = report("pub", counted, started_ns, finished_ns, js != NULL);
+    int status = report("pub", started_ns, finished_ns, js != NULL);
     jsCtx_Destroy(js);
     natsConnection_Destroy(connection);
     free(record);
@@ -285,7 +203,7 @@ static void await_records(void)
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += WAIT_MS / 1000;
-        if (sem_timedwait(&tally.finished, &until) == 0) return;
+        if (sem_timedwait(&finished, &until) == 0) return;
         if (errno == EINTR) continue;
         int64_t seen = atomic_load_explicit(&tally.seen, memory_order_acquire);
         if (seen == before) return;
@@ -316,7 +234,7 @@ static int subscribe(void)
     fputs("ready\n", stderr);
     await_records();
     int64_t counted = atomic_load_explicit(&tally.seen, memory_order_acquire);
-    int status = report("sub", counted, started_ns, counted > 0 ? tally.finished_ns : now_ns(), true);
+    int status = report("sub", started_ns, counted > 0 ? tally.finished_ns : now_ns(), true);
     natsSubscription_Destroy(records);
     natsSubscription_Destroy(question);
     jsCtx_Destroy(js);
@@ -324,45 +242,14 @@ static int subscribe(void)
     return status;
 }
 
-static int64_t number_option(const char *name, const char *text, int64_t least, int64_t most)
-{
-    char *end = NULL;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != 0 || value < least || value > most)
-        fail("%s must be %" PRId64 " to %" PRId64, name, least, most);
-    return value;
-}
-
-static void parse(int argc, char **argv)
-{
-    for (int i = 2; i < argc; i++) {
-        const char *name = argv[i];
-        if (strcmp(name, "--jetstream") == 0) {
-            options.jetstream = true;
-            continue;
-        }
-        if (++i == argc) fail("%s needs a value", name);
-        if (strcmp(name, "--url") == 0) options.url = argv[i];
-        else if (strcmp(name, "--stream") == 0) options.stream = argv[i];
-        else if (strcmp(name, "--subject") == 0) options.subject = argv[i];
-        else if (strcmp(name, "--records") == 0) options.records = number_option(name, argv[i], 1, RECORDS_MAX);
-        else if (strcmp(name, "--size") == 0) options.size = number_option(name, argv[i], HEAD, 1 << 20);
-        else if (strcmp(name, "--window") == 0) options.window = number_option(name, argv[i], 1, 1 << 20);
-        else if (strcmp(name, "--replicas") == 0) options.replicas = number_option(name, argv[i], 1, 5);
-        else fail("unknown option %s", name);
-    }
-    if (options.subject == NULL) fail("--subject is missing");
-    if (options.stream == NULL) options.stream = "bench";
-}
-
 int main(int argc, char **argv)
 {
     if (argc < 2) fail("usage: nats_peer create|pub|sub --url U --subject T ...");
     if (strcmp(argv[1], "--version") == 0) return puts(nats_GetVersion()) < 0;
-    parse(argc, argv);
-    tally.latency_us = calloc((size_t)options.records, sizeof tally.latency_us[0]);
-    if (tally.latency_us == NULL || sem_init(&tally.finished, 0, 0) != 0) fail("no memory");
+    parse_options(argc, argv);
+    if (options.subject == NULL) fail("--subject is missing");
+    if (sem_init(&finished, 0, 0) != 0) fail("no semaphore");
+    start_tally();
     int status = 0;
     if (strcmp(argv[1], "create") == 0) create();
     else if (strcmp(argv[1], "pub") == 0) status = publish();

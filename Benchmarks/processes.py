@@ -15,6 +15,7 @@ TICK = os.sysconf("SC_CLK_TCK")  # ticks a second in /proc/PID/stat
 POLL_SECONDS = 0.02  # between two looks at a condition
 STOP_SECONDS = 10  # a server that has not ended by then is killed
 PR_SET_PDEATHSIG = 1
+IN_FLIGHT_BYTES = 16 << 20  # of one publisher's records, at most
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,6 +39,11 @@ def free_ports(count):
     finally:
         for s in sockets:
             s.close()
+
+
+def window_for(size, most):
+    """Records in flight: what suits the peer at small records, fewer of large ones."""
+    return max(1, min(most, IN_FLIGHT_BYTES // size))
 
 
 def wait_until(condition, seconds, what):
@@ -87,12 +93,13 @@ class Servers:
         os.makedirs(parent, exist_ok=True)
         self.directory = tempfile.mkdtemp(prefix=f"{name}.", dir=parent)
         self.processes = []
+        self.kills = False  # end the servers without asking
 
-    def start(self, arguments, log):
+    def start(self, arguments, log, environment=None):
         with open(os.path.join(self.directory, log), "wb") as out:
             self.processes.append(subprocess.Popen(
                 arguments, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                preexec_fn=die_with_parent))
+                env=environment, preexec_fn=die_with_parent))
 
     def check_alive(self):
         for process in self.processes:
@@ -120,7 +127,7 @@ class Servers:
         """Asks every process to end, kills what stays."""
         for process in self.processes:
             if process.poll() is None:
-                process.terminate()
+                process.kill() if self.kills else process.terminate()
         end = time.monotonic() + STOP_SECONDS
         for process in self.processes:
             try:

@@ -2,11 +2,7 @@
 
 import statistics
 
-# How often a record crosses loopback TCP, publisher at node 1, subscriber at node 2 of 3:
-# publisher to 1, 1 to 2, 1 to 3 (with replicas), 2 to subscriber. Core NATS leaves node 3 out.
-CROSSINGS = {"replicated": 4, "core": 3}
-COPIES_ON_DISK = 3  # all three nodes write to this machine's one disk
-SYNC_BLOCK = 2**20  # bytes a sync of the figure `sync_1m`: larger ones gain little
+SYNC_BLOCK = 2**20  # bytes a sync of the figure `sync_1m`
 
 
 def median(samples, key):
@@ -20,26 +16,40 @@ def spread(samples, key):
     return (max(values) - min(values)) / 2 / statistics.median(values)
 
 
-def limit(limits, size, durable):
-    """Records a second that the machine's own limits allow, and the name of the one that binds."""
-    crossings = CROSSINGS["replicated" if durable else "core"]
-    bounds = {"tcp": limits["tcp_stream"]["median"] / (crossings * size)}
-    if durable:
-        bounds["disk"] = limits["sync_1m"]["median"] * SYNC_BLOCK / (COPIES_ON_DISK * size)
+def disk_bandwidth(limits):
+    """Bytes a second, the better of two ways to write: a sync each 1 MiB, a sync each 64 MiB."""
+    return max(limits["sync_1m"]["median"] * SYNC_BLOCK, limits["disk_stream"]["median"])
+
+
+def limit(limits, size, system):
+    """Records a second that the machine's own limits allow the system, and the name of the one that binds."""
+    bounds = {"tcp": limits["tcp_stream"]["median"] / (system.crossings * size)}
+    if system.copies:
+        bounds["disk"] = disk_bandwidth(limits) / (system.copies * size)
     name = min(bounds, key=bounds.get)
     return bounds[name], name
 
 
-def summary(system, samples, limits, size, durable):
-    bound, name = limit(limits, size, durable)
+LATENCIES = [f"{what}_{share}_us" for what in ("acknowledge", "deliver") for share in ("p50", "p99", "p999")]
+
+
+def whole(samples):
+    """Those that lost nothing; all of them when there is none."""
+    return [s for s in samples if s["whole"]] or samples
+
+
+def summary(system, taken, paced, limits, size):
+    samples = whole(taken)
+    bound, name = limit(limits, size, system)
     rate = median(samples, "records_per_second")
     return {
-        "system": system.name, "label": system.label, "promise": system.promise, "size": size, "samples": len(samples),
+        "system": system.name, "label": system.label, "level": system.level, "promise": system.promise,
+        "crossings": system.crossings, "copies": system.copies, "size": size, "samples": len(samples),
         "records": samples[0]["records"], "records_per_second": rate, "spread": spread(samples, "records_per_second"),
-        "cpu_per_million": median(samples, "cpu_per_million"),
-        "acknowledge_p50_us": median(samples, "acknowledge_p50_us"), "deliver_p50_us": median(samples, "deliver_p50_us"),
+        "cpu_per_million": median(samples, "cpu_per_million"), "deliver_p50_us": median(samples, "deliver_p50_us"),
         "limit_records_per_second": bound, "limit": name, "of_limit": rate / bound,
-        "foreign_cores": median(samples, "foreign_cores"), "lost": sum(s["lost"] for s in samples),
+        "foreign_cores": median(samples, "foreign_cores"), "taken": len(taken), "lost": [s["lost"] for s in taken + paced if not s["whole"]],
+        "paced": {key: median(whole(paced), key) for key in LATENCIES} if paced else None,
     }
 
 
@@ -63,21 +73,29 @@ def milliseconds(value):
     return "–" if value is None else number(value / 1000)
 
 
+def bytes_text(size):
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} B"
+
+
 HEADINGS = ["workload", "ours rec/s", "peer", "peer rec/s", "ours ÷ peer", "ours of limit", "peer of limit",
             "cpu s/M ours", "cpu s/M peer", "deliver p50 ms ours", "peer"]
 TEXT_COLUMNS = (0, 2)
 
 
 def rows(size, ours, peers):
-    """One row for each peer beside the same figure of ours; `ours` or a peer may be a text: why it did not run."""
-    mine = ours if isinstance(ours, dict) else None
+    """One row for each peer beside ours with a promise of its kind. A peer may be (label, level, why it did not run)."""
     for peer in peers:
         theirs = peer if isinstance(peer, dict) else None
+        level = theirs["level"] if theirs else peer[1]
+        mine = ours.get(level) or ours.get("durable")
         yield [
-            f"{size} B durable",
-            rate(mine) if mine else ours,
+            f"{bytes_text(size)} {mine['level'] if mine else level}",
+            rate(mine) if mine else "–",
             theirs["label"] if theirs else peer[0],
-            rate(theirs) if theirs else peer[1],
+            rate(theirs) if theirs else peer[2],
             number(mine["records_per_second"] / theirs["records_per_second"]) + "×" if mine and theirs else "–",
             f"{percent(mine['of_limit'])} {mine['limit']}" if mine else "–",
             f"{percent(theirs['of_limit'])} {theirs['limit']}" if theirs else "–",
@@ -86,6 +104,15 @@ def rows(size, ours, peers):
             milliseconds(mine["deliver_p50_us"]) if mine else "–",
             milliseconds(theirs["deliver_p50_us"]) if theirs else "–",
         ]
+
+
+LATENCY_HEADINGS = ["system", "acknowledge p50 ms", "p99", "p99.9", "deliver p50 ms", "p99", "p99.9"]
+LATENCY_TEXT = (0,)
+
+
+def latency_rows(found):
+    for one in found:
+        yield [one["label"], *(milliseconds(one["paced"][key]) if one["paced"] else "–" for key in LATENCIES)]
 
 
 def table(lines, headings=None, text_columns=TEXT_COLUMNS):
@@ -113,18 +140,29 @@ LIMIT_HEADINGS = ["limit", "median", "range", "how"]
 LIMIT_TEXT = (0, 3)
 
 
-def promises(systems):
-    return [f"{one['label']}: an acknowledgement means {one['promise']}." for one in systems]
+def promises(found):
+    return [f"{one['label']}: an acknowledgement means {one['promise']}." for one in found]
 
 
-def arithmetic(limits, size):
-    tcp, syncs = limits["tcp_stream"]["median"], limits["sync_1m"]["median"]
+def losses(found):
+    """What the medians leave out: runs that lost records."""
+    for one in found:
+        if one["lost"]:
+            records = " and ".join(f"{count:,}" for count in one["lost"])
+            yield (f"{one['label']}: {len(one['lost'])} of {one['taken']} runs, which lost {records} records, "
+                   + ("count all the same, there being no other." if one["samples"] == one["taken"] else "do not count in the medians.")
+                   + (" An ordered topic's records are kept in 16 MiB of memory: a subscriber further behind loses some."
+                      if one["system"] == "squall-ordered" else ""))
+
+
+def arithmetic(limits, size, found):
+    def each(key):
+        return ", ".join(f"{one['label']} {one[key]}" for one in found)
     return [
         "records/s = records ÷ (first publish until the last record is both acknowledged and received); ± is half the range of the runs.",
-        "cpu s/M = user + system of the three brokers together (/proc/PID/stat), for a million records; clients not counted.",
-        f"limit tcp = {number(tcp / 1e6)} MB/s ÷ ({CROSSINGS['replicated']} crossings × {size} B) = "
-        f"{number(tcp / (CROSSINGS['replicated'] * size))} rec/s ({CROSSINGS['core']} crossings without replicas).",
-        f"limit disk = {number(syncs)} syncs/s × 1 MiB ÷ ({COPIES_ON_DISK} copies × {size} B) = "
-        f"{number(syncs * SYNC_BLOCK / (COPIES_ON_DISK * size))} rec/s. The lower of the two is the limit.",
+        "cpu s/M = user + system of the brokers together (/proc/PID/stat), for a million records; clients not counted.",
+        f"limit tcp = {number(limits['tcp_stream']['median'] / 1e6)} MB/s ÷ (times a record crosses loopback × {size} B); crossings: {each('crossings')}.",
+        f"limit disk = {number(disk_bandwidth(limits) / 1e6)} MB/s ÷ (copies on this one disk × {size} B); copies: {each('copies')}. "
+        "The lower of the two is the limit; overheads of records are left out.",
         "deliver p50 = from the publisher's call to the subscriber's, at full load, so mostly waiting in queues.",
     ]

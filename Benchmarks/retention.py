@@ -9,10 +9,12 @@ from processes import Failure
 from report import median
 from sample import measure
 
+VARIANTS = ("all", "cleaned")
 SIZE = 100
 SEGMENT = 8 << 20
 KEPT = 16 << 20  # bytes of the one topic's records, by its rule
 WARM_UP_RECORDS = 20_000
+LOOK_RECORDS = 200_000
 ROUND_SECONDS = 8.0
 SETTLE_SECONDS = 120
 
@@ -68,21 +70,8 @@ def run_once(system, variant, records):
         system.stop()
 
 
-def run(system, rounds, say):
-    """Interleaved rounds with and without a rule; the samples by variant."""
-    samples = {"all": [], "cleaned": []}
-    records = None
-    for number in range(1, rounds + 1):
-        for variant, kept in samples.items():
-            if records is None:
-                records = int(run_once(system, "all", 200_000)["records_per_second"] * ROUND_SECONDS)
-            one = run_once(system, variant, records)
-            if not one["whole"]:
-                raise Failure(f"{variant}: {one['lost']} of {records} records lost; {one['messages']}")
-            kept.append(one)
-            say(f"  round {number}, {variant:8} {one['records_per_second']:>10,.0f} rec/s, closed segments "
-                + " ".join(f"{b / 2**20:.1f}" for b in one["closed_bytes"]) + " MiB")
-    return samples
+def remark(one):
+    return "closed segments " + " ".join(f"{b / 2**20:.1f}" for b in one["closed_bytes"]) + " MiB"
 
 
 def rows(samples):

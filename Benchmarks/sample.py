@@ -16,8 +16,9 @@ def _line(client, status, out, system):
     return json.loads(lines[-1])
 
 
-def measure(system, topic, records, size):
+def measure(system, topic, records, size, rate=0):
     """Runs `records` records through a system that is ready; returns the sample as a dictionary.
+    With a rate the publisher sends so many a second, else as many as the system takes.
 
     seconds = from the first publish until the last record is both acknowledged and received.
     broker_cpu_seconds = user + system of all brokers from before the publisher starts until after both clients ended.
@@ -28,7 +29,7 @@ def measure(system, topic, records, size):
     try:
         subscriber.await_ready(READY_SECONDS)
         cpu, busy, own, wall = system.servers.cpu_seconds(), machine_busy_seconds(), own_seconds(), time.monotonic()
-        publisher = ClientProcess(system.publisher(topic, records, size))
+        publisher = ClientProcess(system.publisher(topic, records, size, rate))
         pub_status, pub_out = publisher.finish(RUN_SECONDS)
         sub_status, sub_out = subscriber.finish(RUN_SECONDS)
         cpu = system.servers.cpu_seconds() - cpu
@@ -55,8 +56,9 @@ def measure(system, topic, records, size):
         "client_cpu_seconds": own, "foreign_cores": max(0.0, (busy - cpu - own) / wall),
         "lost": lost, "duplicates": sub.get("duplicates", 0),
         "whole": pub_status == 0 and sub_status == 0 and lost == 0,
-        "acknowledge_p50_us": pub.get("p50_us"), "acknowledge_p99_us": pub.get("p99_us"),
-        "deliver_p50_us": sub.get("p50_us"), "deliver_p99_us": sub.get("p99_us"),
+        "rate": rate,
+        **{f"{what}_{share}_us": side.get(f"{share}_us")
+           for what, side in (("acknowledge", pub), ("deliver", sub)) for share in ("p50", "p99", "p999")},
         "messages": [text for text in (c.errors.decode("utf-8", "replace").replace("ready\n", "").strip()
                                        for c in (publisher, subscriber)) if text],
     }

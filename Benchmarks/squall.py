@@ -13,8 +13,10 @@ STATUS_SECONDS = 5
 
 # Every topic of the benchmark, so that the brokers fold them as they would a user's.
 TOPICS = """topics:
-  - {pattern: "bench/#", level: durable}
+  - {{pattern: "bench/#", level: {level}}}
 """
+
+PROMISES = {"durable": "synced to the disks of 2 of 3 nodes", "ordered": "in the memory of all 3 nodes, in its final place"}
 
 
 def full_view(text):
@@ -26,11 +28,15 @@ def full_view(text):
 
 
 class Squall:
-    name = "squall"
-    label = "Squall, durable"
-    promise = "synced to the disks of 2 of 3 nodes"
+    """Three nodes with one level for all topics: "durable" or "ordered"."""
 
-    def __init__(self, binaries, temporary):
+    crossings = 4  # publisher to node 1, 1 to 2, 1 to 3, 2 to subscriber
+
+    def __init__(self, binaries, temporary, level="durable"):
+        self.level, self.promise = level, PROMISES[level]
+        self.name = "squall" if level == "durable" else f"squall-{level}"
+        self.label = f"Squall, {level}"
+        self.copies = NODES if level == "durable" else 0
         self.broker = os.path.join(binaries, "dbroker")
         self.bench = os.path.join(binaries, "dbench")
         self.temporary = temporary
@@ -56,7 +62,7 @@ class Squall:
         self.servers = Servers(self.temporary, self.name)
         directory = self.servers.directory
         with open(os.path.join(directory, "topics.yaml"), "w", encoding="ascii") as file:
-            file.write(self.rules or TOPICS)
+            file.write(self.rules or TOPICS.format(level=self.level))
         members = "".join(f"  - {{node: {n}, address: 127.0.0.1:{p}}}\n" for n, p in enumerate(self.ports, 1))
         for node, port in enumerate(self.ports, 1):
             data = os.path.join(directory, str(node))
@@ -101,9 +107,10 @@ class Squall:
     def forget(self, topic):
         """Nothing to delete: the directory goes with the cluster."""
 
-    def publisher(self, topic, records, size):
+    def publisher(self, topic, records, size, rate=0):
         return [self.bench, "pub", "--broker", f"127.0.0.1:{self.ports[0]}", "--records", str(records),
-                "--size", str(size), "--topic", f"bench/{topic}", "--topics", str(self.topics)]
+                "--size", str(size), "--topic", f"bench/{topic}", "--topics", str(self.topics)] + (
+                    ["--rate", str(rate), "--linger", "0"] if rate else [])  # at a rate no batch is waited for
 
     def subscriber(self, topic, records):
         return [self.bench, "sub", "--broker", f"127.0.0.1:{self.ports[1]}", "--records", str(records),

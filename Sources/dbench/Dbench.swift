@@ -27,6 +27,8 @@ struct LoadFlags: ParsableArguments {
 /// Latencies in microseconds; kept as they are and sorted once.
 struct Latencies {
     private var values: [UInt32] = []
+    /// Of how many records one is looked at: one in sixteen of a long run is enough for percentiles, a short one needs each.
+    static func stride(of records: Int) -> Int { records > 100_000 ? 16 : 1 }
     mutating func add(nanoseconds: UInt64) { values.append(UInt32(clamping: nanoseconds / 1000)) }
     func percentiles() -> (p50: UInt32, p99: UInt32, p999: UInt32) {
         let sorted = values.sorted()
@@ -77,7 +79,7 @@ struct Pub: ParsableCommand, Tool {
         for index in 0..<load.topics { topics.append(try publisher.topic(load.name(index))) }
         try declare(topics, publisher)
         // Flags are looked up by name each time: not once a record.
-        let (records, rate, text) = (load.records, rate, text)
+        let (records, rate, text, stride) = (load.records, rate, text, Latencies.stride(of: load.records))
         var payload = [UInt8](repeating: 0x61, count: size)
         var latencies = Latencies()
         var sentAt: [UInt64] = []
@@ -91,7 +93,7 @@ struct Pub: ParsableCommand, Tool {
             if rate > 0 {
                 if Interrupts.asked { break }
                 let due = start + UInt64(Double(number) / rate * 1e9)
-                while monotonic() < due { _ = try publisher.wait(upTo: Double(due - min(due, monotonic())) / 1e9, reading: -1); note(publisher, sentAt, &noted, &latencies) }
+                while monotonic() < due { _ = try publisher.wait(upTo: Double(due - min(due, monotonic())) / 1e9, reading: -1); note(publisher, sentAt, stride, &noted, &latencies) }
                 stamp = monotonic()
             } else if number & 63 == 0 { stamp = monotonic() }
             if text { write(number + 1, into: &payload) } else {
@@ -102,20 +104,20 @@ struct Pub: ParsableCommand, Tool {
                 try publisher.publish(topics[turn], key: .empty, headers: .empty, time: Int64(stamp), payload: view, retain: false)
             }) {
                 _ = try publisher.wait(upTo: 1, reading: -1)
-                note(publisher, sentAt, &noted, &latencies)
+                note(publisher, sentAt, stride, &noted, &latencies)
             }
             sentAt.append(stamp)
             turn = turn + 1 == topics.count ? 0 : turn + 1
             if number & 255 == 255 {
                 if Interrupts.asked { break }
                 _ = try publisher.wait(upTo: 0, reading: -1)
-                note(publisher, sentAt, &noted, &latencies)
+                note(publisher, sentAt, stride, &noted, &latencies)
             }
         }
         while publisher.unacknowledged > 0 {
             try publisher.flush()
             _ = try publisher.wait(upTo: 1, reading: -1)
-            note(publisher, sentAt, &noted, &latencies)
+            note(publisher, sentAt, stride, &noted, &latencies)
         }
         let end = monotonic()
         let seconds = Double(end - start) / 1e9
@@ -142,14 +144,13 @@ struct Pub: ParsableCommand, Tool {
         for (index, digit) in String(number).utf8.enumerated() { payload[index] = digit }
     }
 
-    private func note(_ publisher: Publisher, _ sentAt: [UInt64], _ noted: inout Int, _ latencies: inout Latencies) {
+    private func note(_ publisher: Publisher, _ sentAt: [UInt64], _ stride: Int, _ noted: inout Int, _ latencies: inout Latencies) {
         let acknowledged = Int(publisher.statistics.acknowledged)
         guard acknowledged > noted else { return }
         let now = monotonic()
         if acks { _ = Descriptor.writeLine("\(acknowledged) \(now)", to: 1) }
-        // One in sixteen: enough for percentiles.
         while noted < min(acknowledged, sentAt.count) {
-            if noted & 15 == 0 { latencies.add(nanoseconds: now - sentAt[noted]) }
+            if noted & (stride - 1) == 0 { latencies.add(nanoseconds: now - sentAt[noted]) }
             noted += 1
         }
     }
@@ -186,9 +187,11 @@ struct Sub: ParsableCommand, Tool {
         while !isThere { isThere = try subscriber.poll(upTo: 0.05) { _ in true }.atEnd }
         _ = Descriptor.writeLine("ready", to: 2)
         let tally = Tally()
+        let stride = Latencies.stride(of: load.records)
         let before = processorSeconds()
         var last = monotonic()
-        while tally.received < load.records {
+        // What is lost will not come: waiting for it would only spoil the time.
+        while tally.received + Int(tally.lost) < load.records {
             tally.now = monotonic()
             let progress = try subscriber.poll(upTo: 1) { record in
                 let payload = record.view.payload
@@ -203,7 +206,7 @@ struct Sub: ParsableCommand, Tool {
                 } else {
                     tally.duplicates += 1
                 }
-                if tally.received & 15 == 0 { tally.latencies.add(nanoseconds: monotonic() - min(monotonic(), payload.u64(8))) }
+                if tally.received & (stride - 1) == 0 { tally.latencies.add(nanoseconds: monotonic() - min(monotonic(), payload.u64(8))) }
                 tally.received += 1
                 return true
             }

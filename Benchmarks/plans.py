@@ -1,0 +1,167 @@
+"""The plans of scripts/bench quick, full, long and smoke: which systems, records and rounds, and the rounds themselves."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+from mqtt import Mosquitto
+from nats import Nats
+from processes import Failure
+from rabbit import Rabbit, RabbitCluster
+from redis import Redis
+from sample import measure
+from squall import Squall
+
+# quick: 3 × (limits 4 s + 7 systems × (start 1 s + warm-up 1 s + 3 s + stop 1 s)) + RabbitMQ (start 25 s + 2 × 3 × 4 s) = 190 s.
+# full: 4 sizes × (3 × (limits 4 s + 8 systems × (start and stop 2 s + 2.5 s + 2.5 s)) + RabbitMQ 25 s + 2 × 3 × 5 s) = 15 minutes.
+FULL = {"sizes": [16, 100, 1024, 10240], "rounds": 3, "seconds": 2.0, "limit_seconds": 0.3, "levels": ("durable", "ordered"),
+        "peers": True, "rate": 1000, "rate_seconds": 2.0}
+PLANS = {
+    "quick": {"sizes": [100], "rounds": 3, "seconds": 3.0, "limit_seconds": 0.3, "levels": ("durable",), "peers": True, "rate": 0},
+    "full": FULL,
+    # long: 6 × 6 minutes. A record is at most 1 MiB with what its head takes.
+    "long": {**FULL, "sizes": [*FULL["sizes"], 100 << 10, (1 << 20) - 1024], "rounds": 5, "seconds": 4.0, "rate_seconds": 5.0},
+    # smoke: limits 3 s + 2 × (start 2 s + warm-up 2 s + 2 s + stop 1 s) = 20 s.
+    "smoke": {"sizes": [100], "rounds": 2, "seconds": 2.0, "limit_seconds": 0.2, "levels": ("durable",), "peers": False, "rate": 0},
+}
+ROUNDS_LEAST = {"quick": 3, "full": 3, "long": 3, "smoke": 1}
+
+WARM_UP_RECORDS, WARM_UP_BYTES = 2_000, 32 << 20
+RECORDS_MOST = 10_000_000
+LOOKS_MOST = 3
+RATE_HEADROOM = 1.25  # of the rate: who takes less at full load is not asked for it
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Limits:
+    """The machine's limits, sampled once a round: they move as the brokers' figures do."""
+
+    def __init__(self, program, directory, seconds):
+        self.program, self.directory, self.seconds, self.figures = program, directory, seconds, {}
+
+    def sample(self, samples=1):
+        done = subprocess.run([self.program, "--dir", self.directory, "--seconds", str(self.seconds), "--samples", str(samples)],
+                              capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode != 0:
+            raise Failure(done.stderr.strip())
+        for one in map(json.loads, done.stdout.splitlines()):
+            known = self.figures.setdefault(one["figure"], {**one, "samples": []})
+            known["samples"] += one["samples"]
+            known["median"] = statistics.median(known["samples"])
+
+
+def systems(plan, binaries, output, temporary):
+    """Ours, one for each level, and the peers; those whose start is slow come last."""
+    def client(name):
+        return os.path.join(output, name)
+    ours = [Squall(binaries, temporary, level) for level in plan["levels"]]
+    if not plan["peers"]:
+        return ours, []
+    modes = ("default", "synced", "core") + (("memory",) if "ordered" in plan["levels"] else ())
+    cluster = RabbitCluster(temporary)
+    return ours, [
+        *(Nats(mode, client("nats_peer"), temporary) for mode in modes),
+        *(Redis(mode, client("redis_peer"), temporary) for mode in ("always", "everysec")),
+        Mosquitto(client("mqtt_peer"), temporary),
+        *(Rabbit(batch, cluster, client("rabbit_peer"), temporary) for batch in (1, 100)),
+    ]
+
+
+class Rounds:
+    """All runs with records of one size; `samples` and `paced` by the system's name."""
+
+    def __init__(self, plan, size, limits, results):
+        self.plan, self.size, self.limits, self.results = plan, size, limits, results
+        self.counts, self.samples, self.paced = {}, {}, {}
+        self.failed = {}  # by the peer's name: what went wrong; it is left out from then on
+        self.least = max(1, min(WARM_UP_RECORDS, WARM_UP_BYTES // size))
+
+    def run(self, present):
+        """Every system once, then every system again; those with a slow start afterwards, on one start."""
+        numbers = range(1, self.plan["rounds"] + 1)
+        slow = [s for s in present if hasattr(s, "leave")]
+        try:
+            for number in numbers:
+                self.limits.sample()
+                for system in present:
+                    if system not in slow:
+                        self._take(system, number)
+            for number in numbers:
+                for system in slow:
+                    self._take(system, number)
+        finally:
+            for system in slow:
+                system.leave()
+
+    def _take(self, system, number):
+        """One turn of one system; a peer that fails does not end the benchmark, ours does."""
+        if system.name in self.failed:
+            return
+        try:
+            one, paced = self._run_once(system, number)
+        except Failure as failure:
+            if isinstance(system, Squall):
+                raise
+            self.failed[system.name] = str(failure)
+            say(f"bench: {system.label} is left out: {failure}")
+            return
+        self.samples.setdefault(system.name, []).append(one)
+        self.results.write("sample", {"round": number, **one})
+        text = (f"  {self.size} B, round {number}: {system.label:32} {one['records_per_second']:>12,.0f} rec/s, "
+                f"{one['cpu_per_million']:.2f} cpu s/M, others {one['foreign_cores']:.2f} cores")
+        if paced is not None:
+            self.paced.setdefault(system.name, []).append(paced)
+            self.results.write("latency", {"round": number, **paced})
+            text += f"; at {paced['rate']}/s p50 {paced['acknowledge_p50_us'] or 0} and {paced['deliver_p50_us']} us"
+        say(text + ("" if one["whole"] else f", LOST {one['lost']}") + "".join("; " + m for m in one["messages"]))
+
+    def _run_once(self, system, number):
+        """A fresh cluster, a warm-up that also sets the count of records, a run at full load, one at the plan's rate."""
+        plan, size, rate = self.plan, self.size, self.plan["rate"]
+        try:
+            system.start()
+            warm = measure(system, f"warm{size}-{number}", self.least, size)
+            if system.name not in self.counts:
+                # Longer looks: the first is too short to tell where a cluster settles.
+                for turn in range(LOOKS_MOST):
+                    look = max(self.least, int(warm["records_per_second"] * plan["seconds"] / 4))
+                    warm = measure(system, f"look{size}-{turn}", look, size)
+                    if warm["seconds"] > plan["seconds"] / 8:
+                        break
+                wanted = int(warm["records_per_second"] * plan["seconds"])
+                self.counts[system.name] = min(max(wanted, self.least), RECORDS_MOST)
+            one = measure(system, f"run{size}-{number}", self.counts[system.name], size)
+            paced = None
+            if rate and one["whole"] and one["records_per_second"] > rate * RATE_HEADROOM:
+                paced = measure(system, f"rate{size}-{number}", int(rate * plan["rate_seconds"]), size, rate)
+            return one, paced
+        finally:
+            system.stop()
+
+
+def recall(path, name, plan):
+    """The rounds of the newest whole run of a plan, from the file of results, and where it ran; nothing is measured."""
+    with open(path, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    whole = [line["run"] for line in lines if line["kind"] == "summary"]
+    runs = [line for line in lines if line["kind"] == "conditions" and line["command"].split()[1:2] == [name] and line["run"] in whole]
+    if not runs:
+        raise Failure(f"no whole run of {name} is in {path}")
+    where = runs[-1]
+    several = {}
+    for line in lines:
+        if line["run"] != where["run"] or line["kind"] not in ("sample", "latency", "limit"):
+            continue
+        size = line["size_round"] if line["kind"] == "limit" else line["size"]
+        rounds = several.setdefault(size, Rounds(plan, size, Limits("", "", 0), None))
+        if line["kind"] == "limit":
+            rounds.limits.figures[line["figure"]] = line
+        else:
+            kept = rounds.samples if line["kind"] == "sample" else rounds.paced
+            kept.setdefault(line["system"], []).append(line)
+    return list(several.values()), where
