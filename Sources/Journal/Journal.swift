@@ -149,7 +149,7 @@ package struct Journal<D: Disk> {
         case .truncate(let group, let number):
             try flush()
             if group == .durable { try cleaner.cancel(durable) }
-            if group == .durable { try signatures?.cut(to: number) }
+            if group == .durable { try signatures?.cut(durable, to: number) }
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
             if group == .durable { durableValues.cut(to: durable.end.number) } else { orderedValues.cut(to: number) }
             durableTold = min(durableTold, durable.end.number)

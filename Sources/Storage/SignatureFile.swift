@@ -111,18 +111,22 @@ struct SignatureFile<D: Disk> {
         if slot == count - 1 { last = record }
     }
 
-    /// Drops the records over entries from `number` on; durable when it returns.
-    mutating func cut(to number: EntryNumber) throws(StorageError) {
-        guard last.end > number else { return }
-        var slot = count - 2
+    /// The last slot whose record ends at or below `number`, looked for from the end; records that do not read back are passed over.
+    func lastSlot(atOrBelow number: EntryNumber) throws(StorageError) -> Int {
+        var slot = count - 1
         while slot > 0 {
             if let record = try record(slot), record.end <= number { break }
             slot -= 1
         }
-        guard slot >= 0, let record = try record(slot), record.isSigned(by: header) else {
-            throw Self.damaged(path, Self.position(max(0, slot))..<Self.position(max(0, slot) + 1), "a signature does not read back")
+        return slot
+    }
+
+    /// Drops all records but the first `slots`; durable when it returns.
+    mutating func keep(_ slots: Int) throws(StorageError) {
+        guard let record = try record(slots - 1), record.isSigned(by: header) else {
+            throw Self.damaged(path, Self.position(slots - 1)..<Self.position(slots), "a signature does not read back")
         }
-        (count, last, zeroed) = (slot + 1, record, Self.position(slot + 1))
+        (count, last, zeroed) = (slots, record, Self.position(slots))
         try disk.truncate(file, to: zeroed)
         try disk.sync(file)
     }

@@ -96,12 +96,36 @@ package final class SignedHistory<D: Disk> {
         self.hash = hash
     }
 
-    /// Drops the signatures over entries from `number` on, before the log does; what is left of the log above is signed again later.
-    package func cut(to number: EntryNumber) throws(StorageError) {
+    /// Drops what is signed from entry `number` on, before the log does. What stays is signed all the while: a signature over entries on both
+    /// sides gives its place, one sector, to one that ends at the cut.
+    package func cut(_ log: Log<D>, to number: EntryNumber) throws(StorageError) {
         place = nil
         guard number < end else { return }
-        try file.cut(to: number)
+        let slot = try file.lastSlot(atOrBelow: number)
+        if let before = try file.record(slot), before.end < number, try file.record(slot + 1) != nil, let signature = try signature(log, behind: before, to: number) {
+            if slot + 2 < file.count { try file.keep(slot + 2) }
+            try file.replace(slot + 1, with: signature)
+        } else {
+            try file.keep(slot + 1)
+        }
         hash = HistoryHash(bytes: file.last.hash)
+    }
+
+    /// A signature over the entries below `number`; nil where what lies between does not read back.
+    private func signature(_ log: Log<D>, behind before: SignatureRecord, to number: EntryNumber) throws(StorageError) -> SignatureRecord? {
+        guard number <= log.end.number else { return nil }
+        var hash = HistoryHash(bytes: before.hash)
+        var own = OwnHash()
+        do throws(StorageError) {
+            _ = try log.walk(from: before.end, below: number, at: nil) { header, entry throws(StorageError) in
+                hash.add(entry)
+                own.add(header.synced)
+            }
+        } catch {
+            guard case .damage = error.kind else { throw error }
+            return nil
+        }
+        return try signer.sign(number, hash, own: own.bytes)
     }
 
     // MARK: repair

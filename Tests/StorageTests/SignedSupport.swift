@@ -25,7 +25,7 @@ struct SignedLog {
         return Int(synced.raw)
     }
     func cut(to number: Int) throws(StorageError) {
-        try history.cut(to: EntryNumber(UInt64(number)))
+        try history.cut(log, to: EntryNumber(UInt64(number)))
         try log.truncate(to: EntryNumber(UInt64(number)))
     }
     /// As the journal does it.
