@@ -102,6 +102,8 @@ import Wire
         let paths = try node.disk.list("group-3").filter { $0.hasSuffix(".log") }.map { "group-3/" + $0 }
         let path = paths[random.below(paths.count)]
         let end = path == "group-3/" + node.log.openName ? node.log.openBytes : try #require(node.disk.contents(path)).count
+        // The open segment may have no entries yet.
+        guard end > 72 else { return }
         for _ in 0..<1 + random.below(3) { node.disk.flip(path, at: 72 + random.below(end - 72), bits: 1 << UInt8(random.below(8))) }
         let hurt = try SignedLog(node.disk)
         if hurt.log.damage.isEmpty { _ = try hurt.log.verify() }
