@@ -32,7 +32,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         // Deques: frames held, entries not yet delivered.
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        // HMAC-SHA256 and random bytes for the authenticated hello.
+        // HMAC-SHA256 and random bytes for the authenticated hello; SHA-256 and Ed25519 for the signed history.
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     ],
     targets: [
@@ -49,7 +49,7 @@ let package = Package(
         pure("Folding", ["Wire"]),
         pure("Replication", ["Wire", deque]),
         pure("Membership", ["Wire"]),
-        pure("Storage", ["Wire", "CSystem"]),
+        pure("Storage", ["Wire", "CSystem", .product(name: "Crypto", package: "swift-crypto")]),
         // The versions of topics: the last of each, and those of a stretch of the log.
         pure("Store", ["Wire"]),
         pure("Broker", ["Wire", "Topics", "Replication", "Membership", "Store", deque]),
@@ -84,7 +84,7 @@ let package = Package(
         .testTarget(name: "MembershipTests", dependencies: ["Membership", "Wire"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "FoldingTests", dependencies: ["Folding", "Wire", "TestClock"], swiftSettings: settings),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem", "TestClock"], swiftSettings: settings),
+        .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem", "TestClock", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: settings),
         .testTarget(name: "StoreTests", dependencies: ["Store", "Journal", "Broker", "Topics", "Replication", "Storage", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),
         .testTarget(name: "TransportTests", dependencies: ["Transport", "Wire", "CSystem", "TestClock"], swiftSettings: settings),

@@ -19,6 +19,8 @@ package struct NodeSettings: Sendable {
     /// All configured nodes and their addresses.
     package var members: [(node: NodeID, address: String)]
     package var topics: TopicsConfiguration
+    /// The public half of the key that it signs its log with, as text; nil where nothing is signed.
+    package var signingKey: String?
     /// A log segment is closed when it would grow over this.
     package var segmentBytes: Int
     /// Bytes of closed segments that are read at a time to look for damage, 0: none; the pause behind each, and behind all of

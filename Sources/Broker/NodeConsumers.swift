@@ -16,7 +16,7 @@ extension Node {
             request: request.request, start: .end, patterns: request.interest.patterns, exclusions: request.interest.exclusions,
             resume: [], filter: request.interest.filter)
         guard let (interest, filter) = judge(id, asked, into: &out) else { return true }
-        if let odd = interest.patterns.first(where: { $0.kind == .exact && settings.topics.rule(for: $0.text)?.level ?? .durable != .durable }) {
+        if let odd = interest.patterns.first(where: { $0.kind == .exact && settings.topics.rule(for: $0.text)?.level ?? .durable < .durable }) {
             let level = settings.topics.rule(for: odd.text)!.level.name
             refuse(id, .notAllowed, request.request, "topic \"\(odd.text)\" has the level \(level); consumer groups read durable topics only", into: &out)
             return true

@@ -30,6 +30,7 @@ extension Node {
             + "\"view\":{\"number\":\(view.number.raw),\"members\":[\(list)],\"quorum\":\(view.quorumSize)},"
             + "\"waiting\":\(waitingFor.map { "\"\(Self.escape($0))\"" } ?? "null"),"
             + "\"nodes\":[\(nodes)],\"groups\":[\(groups)],"
+            + "\"signing_key\":\(settings.signingKey.map { "\"\($0)\"" } ?? "null"),"
             + "\"damage\":[\(damageLines)],\"entries_repaired\":\(counters.entriesRepaired),"
             + "\"ring\":{\"tail\":\(ring.tail),\"let_go\":[\(ringLetGo)]},"
             + "\"sessions\":\(sessions.count),\"watches\":\(watches.index.count + watches.everything.count),\"records_taken\":\(counters.recordsTaken),\"records_delivered\":\(counters.recordsDelivered),"
@@ -100,16 +101,23 @@ extension Node {
             let id = GroupID(UInt16(group))
             let topics = live?.groups[group].state.topics ?? states[group].topics
             for index in 0..<topics.count {
-                let name = Self.escape(topics.name(of: TopicID(UInt32(index))) ?? "")
+                let topic = topics.name(of: TopicID(UInt32(index))) ?? ""
+                let name = Self.escape(topic)
                 guard bytes + name.utf8.count + 64 < 900_000 else {
                     left += 1
                     continue
                 }
-                lines.append("{\"topic\":\"\(name)\",\"level\":\"\(id.level.name)\"}")
+                lines.append("{\"topic\":\"\(name)\",\"level\":\"\(level(of: topic, in: id).name)\"}")
                 bytes += name.utf8.count + 40
             }
         }
         return "{\"topics\":[\(lines.joined(separator: ","))],\"not_shown\":\(left)}"
+    }
+
+    /// As topics.yaml has it, where that still is the level of the group that the topic was declared in.
+    private func level(of topic: String, in group: GroupID) -> Level {
+        guard let level = settings.topics.rule(for: topic)?.level, GroupID(level) == group else { return group.level }
+        return level
     }
 
     static func escape(_ text: String) -> String {

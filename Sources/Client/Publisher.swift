@@ -52,7 +52,7 @@ public final class Publisher {
             flow.isClear = fault == nil && stagedHead == staged.count
         }
     }
-    private var lowestLevel = Level.durable
+    private var lowestLevel = Level.signed
     private var progress = false
     private var forgivenFences = 0
 
@@ -64,7 +64,7 @@ public final class Publisher {
     /// - identity: a name for exactly-once across restarts; nil draws one for this run.
     /// - batchBytes: a batch is sent when it has grown to this; linger: or when it is this old, seconds; or at once while nothing is
     ///   under way.
-    /// - minimumLevel: refuse topics of a lower level (0…2).
+    /// - minimumLevel: refuse topics of a lower level (0…3).
     public init(_ options: ClientOptions, identity: String?, batchBytes: Int, linger: Double, minimumLevel: Int?) throws(ClientError) {
         attachment = try Attachment(options, name: identity ?? "")
         if let identity {

@@ -22,6 +22,8 @@ package struct Journal<D: Disk> {
     var orderedValues = ValueIndex(budget: 8 << 20)
     private var orderedLeft = OrderedLeft()
     var cleaner: Cleaner<D>
+    /// The durable log's signatures, where topics are signed.
+    let signatures: SignedHistory<D>?
     /// From where on each topic's past is exact.
     var marks: CleanMarks
     /// How far the node has been told. A roll and a cut sync by themselves, so the log's own mark does not tell.
@@ -53,8 +55,10 @@ package struct Journal<D: Disk> {
     }
 
     private init(
-        durable: Log<D>, ordered: Log<MemoryDisk>, options: LogOptions, states: TwinFile<D>, cleaner: Cleaner<D>, marks: CleanMarks
+        durable: Log<D>, ordered: Log<MemoryDisk>, options: LogOptions, states: TwinFile<D>, cleaner: Cleaner<D>, marks: CleanMarks,
+        signatures: SignedHistory<D>?
     ) {
+        self.signatures = signatures
         self.cleaner = cleaner
         self.marks = marks
         self.durable = durable
@@ -65,10 +69,10 @@ package struct Journal<D: Disk> {
 
     /// Begins a life from the disk: its incarnation has risen. `members`: of the first view, where there is none yet; `verifies`:
     /// the whole log is read; `topics`: what is kept of the log; `removesStay`: nanoseconds for which a remove is kept in a compacted
-    /// topic. Throws what the disk does not allow, and damage that no other node's entries mend.
+    /// topic; `signer`: the log is signed. Throws what the disk does not allow, and damage that no other node's entries mend.
     package static func open(
         _ disk: D, members: [NodeID], options: LogOptions, verifies: Bool = false, topics: TopicsConfiguration = .standard,
-        removesStay: UInt64 = 86_400_000_000_000
+        removesStay: UInt64 = 86_400_000_000_000, signer: Signer? = nil
     ) throws(StorageError) -> Opened {
         let files = TwinFile(disk, stateName, leastBytes: options.stateBytes)
         var state = MemberState(incarnation: Incarnation(0), installed: View(ViewNumber(0), members))
@@ -79,18 +83,21 @@ package struct Journal<D: Disk> {
         }
         state.incarnation = Incarnation(state.incarnation.raw + 1)
         try files.save(state.encode())
-        let (durable, recovery) = try Log<D>.open(disk, group: .durable, options: options)
+        var signatures: SignedHistory<D>?
+        if let signer { signatures = try SignedHistory(disk, group: .durable, signer: signer) }
+        let (durable, recovery) = try Log<D>.open(disk, group: .durable, options: options, known: signatures?.end ?? .zero)
         if verifies || !recovery.damage.isEmpty { _ = try durable.verify() }
         if let damage = durable.damage.first(where: { $0.bytes.isEmpty && $0.segment == "group-0" }) {
             throw StorageError(.damage(damage), "open", "group-0")
         }
+        try signatures?.begin(durable)
         var volatile = options
         volatile.segmentBytes = min(options.segmentBytes, orderedSegment)
         let (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: volatile)
         let states = [try stateOrEnd(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
         let journal = Journal(
             durable: durable, ordered: ordered, options: volatile, states: files,
-            cleaner: Cleaner(topics: topics, removesStay: removesStay), marks: try marks(disk, durable))
+            cleaner: Cleaner(topics: topics, removesStay: removesStay), marks: try marks(disk, durable), signatures: signatures)
         return Opened(holes: try journal.holes(), state: state, states: states, recovery: recovery, journal: journal)
     }
 
@@ -114,7 +121,8 @@ package struct Journal<D: Disk> {
 
     package mutating func work(_ jobs: [DiskJob], into results: inout [DiskResult]) throws(StorageError) {
         for job in jobs { try work(job, into: &results) }
-        if copied == 0 || copied > Self.copyAhead { try settle(into: &results) }
+        // What is signed is signed as it is synced.
+        if copied == 0 || copied > Self.copyAhead || signatures != nil { try settle(into: &results) }
     }
 
     /// Writes what is staged and syncs once for everything since the last time.
@@ -122,6 +130,7 @@ package struct Journal<D: Disk> {
         if durable.stagedCount > 0 { try durable.write() }
         copied = 0
         let synced = try durable.sync()
+        try signatures?.sign(durable, below: synced)
         if synced != durableTold {
             durableTold = synced
             results.append(.synced(.durable, end: synced))
@@ -151,6 +160,7 @@ package struct Journal<D: Disk> {
         case .truncate(let group, let number):
             try flush()
             if group == .durable { try cleaner.cancel(durable) }
+            if group == .durable { try signatures?.cut(durable, to: number) }
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
             if group == .durable { durableValues.cut(to: durable.end.number) } else { orderedValues.cut(to: number) }
             durableTold = min(durableTold, durable.end.number)

@@ -38,7 +38,10 @@ extension Journal {
         do throws(StorageError) {
             if let damage {
                 try noteCopied(bytes.view)
+                try signatures?.check(damage, bytes.view, durable)
+                try signatures?.willRepair(damage)
                 try durable.repair(damage, with: bytes.view.array, isChained: true)
+                try signatures?.finishRepair(durable)
             }
         } catch {
             guard case .corruptInput(let why) = error.kind else { throw error }

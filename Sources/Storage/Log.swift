@@ -71,6 +71,8 @@ package final class Log<D: Disk> {
     var checkpoints: [LogEnd]
     var mark: LogMark
     var poison: StorageError?
+    /// Entries below have been on the disk, by the word of somebody who keeps something beside the log.
+    var known = EntryNumber.zero
     /// A closed segment that was read last, and where readers are.
     var reading: (first: EntryNumber, file: D.File)?
     var cursors = ReadCursors()

@@ -16,6 +16,7 @@ extension Log {
         precondition(number >= first && number <= end.number, "cut within the log")
         try checkHealthy("truncate")
         guard number < end.number || !damage.isEmpty else { return }
+        known = min(known, number)
         try poisoning { () throws(StorageError) in
             let stays = min(synced, number)
             if mark.synced != stays {

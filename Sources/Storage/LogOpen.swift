@@ -13,9 +13,9 @@ extension Log {
     ///
     /// Of the last segment's tail, what nothing shows to have been on the disk is cut, to the longest run of whole entries;
     /// the rest is written once more and synced, so that it is on the disk even if an earlier sync had failed. Where
-    /// something is damaged nothing is written at all.
+    /// something is damaged nothing is written at all. `known`: so many entries have been on the disk; what is missing of them is damage.
     package static func open(
-        _ disk: D, group: GroupID, options: LogOptions = LogOptions(), from beginning: LogEnd = LogEnd()
+        _ disk: D, group: GroupID, options: LogOptions = LogOptions(), from beginning: LogEnd = LogEnd(), known: EntryNumber = .zero
     ) throws(StorageError) -> (log: Log, recovery: Recovery) {
         let directory = directory(of: group)
         try disk.createDirectory(directory)
@@ -37,6 +37,7 @@ extension Log {
         let log = Log(
             disk, group: group, options: options, segments: segments, file: file, end: last.start, synced: last.start.number,
             damage: damage, checkpoints: listing.checkpoints, mark: listing.mark)
+        log.known = known
         let torn = try log.poisoning { () throws(StorageError) in try log.recoverTail() }
         if planted(.tailCutShort), log.end.number > log.openSegment.start.number { try log.truncate(to: EntryNumber(log.end.number.raw - 1)) }
         let readable = try log.checkpoint()
@@ -143,7 +144,7 @@ extension Log {
         openSegment.bytes = scan.position
         openSegment.index = scan.index
         end = scan.after
-        let floor = max(scan.synced, segment.start.number, max(mark.synced, checkpoints.last?.number ?? .zero))
+        let floor = max(scan.synced, segment.start.number, max(mark.synced, known, checkpoints.last?.number ?? .zero))
         if !planted(.damageTakenForTorn) { damage += scan.damage(segment: path(segment.name), floor: floor) }
         (zeroed, reserved) = (scan.position, scan.position)
         synced = end.number

@@ -87,6 +87,8 @@ extension Log {
 
     /// A segment's index is kept while it is among the last used; at most `options.indexes` of closed ones are.
     func retire(_ i: Int) {
+        // One that was built again stands here once, or the older word would take the new index.
+        indexed.removeAll { $0 == segments[i].start.number }
         indexed.append(segments[i].start.number)
         guard indexed.count > max(1, options.indexes) else { return }
         let oldest = indexed.removeFirst()

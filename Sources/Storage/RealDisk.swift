@@ -11,35 +11,38 @@ package final class RealDisk: Disk, Sendable {
 
     package let path: String
     private let root: Int32
+    /// -1 where there is no lock file to hold.
     private let lock: Int32
+    private let isReadOnly: Bool
 
     /// Opens the data directory, creates it if need be, and locks it. Throws `.locked` while another disk has it. flock(2)
     package init(root path: String) throws(StorageError) {
         self.path = path
+        isReadOnly = false
         try Self.createPath(path)
         root = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard root >= 0 else { throw StorageError(.system(errno), "open", path) }
         lock = unsafe openat(root, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard lock >= 0 else {
-            let number = errno
-            _ = Glibc.close(root)
-            throw StorageError(.system(number), "open", path + "/lock")
-        }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            let number = errno
-            let error =
-                number == EWOULDBLOCK
-                ? StorageError(.locked(by: Self.holder(lock)), "flock", path)
-                : StorageError(.system(number), "flock", path + "/lock")
-            _ = Glibc.close(lock)
-            _ = Glibc.close(root)
-            throw error
-        }
+        // From here on all is set, and `deinit` closes what is open, also when this throws.
+        guard lock >= 0 else { throw StorageError(.system(errno), "open", path + "/lock") }
+        try Self.hold(lock, LOCK_EX, path)
         try Self.sign(lock, path)
     }
 
+    /// Opens a data directory for reading; nothing in it is changed, and every call that would fails. Throws `.locked` while a node has it.
+    package init(reading path: String) throws(StorageError) {
+        self.path = path
+        isReadOnly = true
+        root = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard root >= 0 else { throw StorageError(.system(errno), "open", path) }
+        // A copy need not have the lock file.
+        lock = unsafe openat(root, "lock", O_RDONLY | O_CLOEXEC)
+        guard lock >= 0 || errno == ENOENT else { throw StorageError(.system(errno), "open", path + "/lock") }
+        if lock >= 0 { try Self.hold(lock, LOCK_SH, path) }
+    }
+
     deinit {
-        _ = Glibc.close(lock)
+        if lock >= 0 { _ = Glibc.close(lock) }
         _ = Glibc.close(root)
     }
 
@@ -72,11 +75,13 @@ package final class RealDisk: Disk, Sendable {
     }
 
     package func createDirectory(_ path: String) throws(StorageError) {
+        guard !isReadOnly else { throw StorageError(.system(EROFS), "mkdir", self.path + "/" + path) }
         guard unsafe mkdirat(root, path, 0o700) == 0 || errno == EEXIST else { throw failure("mkdir", path) }
     }
 
     package func open(_ path: String, create: Bool) throws(StorageError) -> File {
-        let flags = O_RDWR | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0)
+        guard !isReadOnly || !create else { throw StorageError(.system(EROFS), "open", self.path + "/" + path) }
+        let flags = (isReadOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0)
         while true {
             let descriptor = unsafe openat(root, path, flags, 0o600)
             if descriptor >= 0 { return File(descriptor: descriptor, path: path) }
@@ -188,10 +193,12 @@ package final class RealDisk: Disk, Sendable {
     }
 
     package func rename(_ from: String, to: String) throws(StorageError) {
+        guard !isReadOnly else { throw StorageError(.system(EROFS), "rename", self.path + "/" + from) }
         guard unsafe renameat(root, from, root, to) == 0 else { throw failure("rename", from) }
     }
 
     package func remove(_ path: String) throws(StorageError) {
+        guard !isReadOnly else { throw StorageError(.system(EROFS), "unlink", self.path + "/" + path) }
         guard unsafe unlinkat(root, path, 0) == 0 else { throw failure("unlink", path) }
     }
 
@@ -233,6 +240,13 @@ package final class RealDisk: Disk, Sendable {
         let n = unsafe bytes.withUnsafeMutableBytes { unsafe pread(lock, $0.baseAddress, $0.count, 0) }
         let digits = bytes.prefix(max(0, n)).prefix { $0 >= 48 && $0 <= 57 }
         return digits.isEmpty ? "another node" : "another node, process \(String(decoding: digits, as: UTF8.self))"
+    }
+
+    /// flock(2)
+    private static func hold(_ lock: Int32, _ kind: Int32, _ path: String) throws(StorageError) {
+        guard flock(lock, kind | LOCK_NB) != 0 else { return }
+        let number = errno
+        throw number == EWOULDBLOCK ? StorageError(.locked(by: holder(lock)), "flock", path) : StorageError(.system(number), "flock", path + "/lock")
     }
 
     /// Writes this process's number into the lock file, for people.

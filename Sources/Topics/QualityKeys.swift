@@ -57,6 +57,11 @@ struct QualityKeys {
                 fields.mark(of: key), "\(key): topics of the level \(level.name) are not kept on disk",
                 hint: "write level: durable, or remove this key")
         }
+        for key in ["retention", "compact", "history"] where level == .signed && fields.has(key) {
+            problems.add(
+                fields.mark(of: key), "\(key): a signed history is kept whole",
+                hint: "write level: durable, or remove this key")
+        }
         if level == .unordered, fields.has("lifespan") {
             problems.add(
                 fields.mark(of: "lifespan"), "lifespan: topics of the level unordered are not delivered late",

@@ -25,6 +25,7 @@ package struct TopicRule: Hashable, Sendable {
         self.lifespan = lifespan
         self.maxRate = maxRate
     }
+    var keepingAll: TopicRule { TopicRule(pattern: pattern, level: level, maxRecord: maxRecord, lifespan: lifespan, maxRate: maxRate) }
 }
 
 /// topics.yaml: rules by pattern, in order, and what holds for topics that no rule names. See docs/CONFIGURATION.md.
@@ -52,6 +53,13 @@ package struct TopicsConfiguration: Hashable, Sendable {
     package var defaultLevel: Level { defaults.level }
     /// Whether some rule lets records of the log go.
     package var cleans: Bool { !defaults.keeping.keepsAll || rules.contains { !$0.keeping.keepsAll } }
+
+    /// Whether some topics are signed: then each node signs its log, and cleans nothing of it.
+    package var signs: Bool { defaults.level == .signed || rules.contains { $0.level == .signed } }
+    /// The same topics, and all of their records stay.
+    package var keepingAll: TopicsConfiguration {
+        TopicsConfiguration(rules: rules.map(\.keepingAll), defaults: defaults.keepingAll, admit: admit)
+    }
 
     /// The first rule whose pattern matches `name`, else the default, or nil where the topic is not admitted.
     package func rule(for name: String) -> TopicRule? { name.withBytes { rule(for: $0) } }
@@ -139,7 +147,7 @@ extension TopicsConfiguration {
     /// A level by name or number.
     private static func level(_ fields: Fields, _ problems: inout Problems) -> Level? {
         if case .scalar(let text, _)? = fields.node("level")?.content, let level = Level(named: text) { return level }
-        return fields.choice("level", levels, or: " (or 0, 1, 2)", &problems)
+        return fields.choice("level", levels, or: " (or 0 to 3)", &problems)
     }
 
     private static func rule(_ item: YAMLNode, _ problems: inout Problems) -> (TopicRule, TopicPattern, TextMark)? {

@@ -92,6 +92,8 @@ package enum Level: UInt8, CaseIterable, Comparable, Sendable {
     case ordered = 1
     /// Delivered and acknowledged when it is on the disks of a quorum; kept in the log.
     case durable = 2
+    /// As durable, in the same order and log; and each node's disk has that node's signature over the history.
+    case signed = 3
 
     package static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     package var name: String {
@@ -99,9 +101,10 @@ package enum Level: UInt8, CaseIterable, Comparable, Sendable {
         case .unordered: "unordered"
         case .ordered: "ordered"
         case .durable: "durable"
+        case .signed: "signed"
         }
     }
-    /// The level called `name`, or of that number (`0`, `1`, `2`).
+    /// The level called `name`, or of that number (`0` to `3`).
     package init?(named name: String) {
         guard let level = Level.allCases.first(where: { $0.name == name || "\($0.rawValue)" == name }) else { return nil }
         self = level
@@ -109,7 +112,7 @@ package enum Level: UInt8, CaseIterable, Comparable, Sendable {
 }
 
 extension GroupID {
-    /// One group for each level: their frames share the data ring, each has an order and a log of its own.
+    /// One group for each level, but that signed topics are among the durable ones: their frames share the data ring, each has an order and a log of its own.
     package static let durable = GroupID(0)
     package static let ordered = GroupID(1)
     package static let unordered = GroupID(2)
@@ -117,7 +120,7 @@ extension GroupID {
 
     package init(_ level: Level) {
         switch level {
-        case .durable: self = .durable
+        case .durable, .signed: self = .durable
         case .ordered: self = .ordered
         case .unordered: self = .unordered
         }

@@ -24,18 +24,19 @@ struct Dbroker: ParsableCommand, Tool {
             dbroker doctor --config node-1.yaml
             dbroker put plant/m1/limit 80; dbroker get plant/m1/limit
             dbroker list 'plant/#' --as-of -5m
+            dbroker log verify /var/lib/squall
             """,
         version: toolVersion,
         subcommands: [
             Run.self, Check.self, Status.self, Topics.self, Consumers.self, Leave.self, Fold.self, Doctor.self,
-            Get.self, Put.self, List.self, Remove.self,
+            Get.self, Put.self, List.self, Remove.self, LogTools.self,
         ])
 
     func perform() throws(ToolFailure) -> ExitStatus {
         let configuration = NodeConfiguration.embedded(data: try Environment.data())
         var topics = TopicsConfiguration.standard
         if unsafe access("topics.yaml", R_OK) == 0 { topics = try readTopics("topics.yaml") }
-        return try Life(configuration: configuration, topics: topics, secret: []).run()
+        return try Life(configuration: configuration, declared: topics, secret: []).run()
     }
 
     static func main() { runToExit() }
@@ -82,7 +83,7 @@ struct Run: ParsableCommand, Tool {
         }
         let topics = try configuration.topics.map { path throws(ToolFailure) in try readTopics(path) } ?? .standard
         let secret = try configuration.secretFile.map { path throws(ToolFailure) in try readSecret(path) } ?? []
-        return try Life(configuration: configuration, topics: topics, secret: secret).run()
+        return try Life(configuration: configuration, declared: topics, secret: secret).run()
     }
 }
 

@@ -93,7 +93,7 @@ struct Fold: ParsableCommand, Tool {
         options.recordBytes = recordBytes
         options.unicast = unicast == "none" ? nil : Level(named: unicast)
         if options.unicast == nil, unicast != "none" {
-            throw .usage("--unicast: \"\(unicast)\" is not a level: none, unordered, ordered or durable")
+            throw .usage("--unicast: \"\(unicast)\" is not a level: none, unordered, ordered, durable or signed")
         }
         return options
     }

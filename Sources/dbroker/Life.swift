@@ -11,8 +11,15 @@ import Wire
 /// A node from its configuration to its end: one life after another until a signal, each begun from the disk.
 struct Life {
     let configuration: NodeConfiguration
-    let topics: TopicsConfiguration
+    /// What the topics file says.
+    let declared: TopicsConfiguration
     let secret: [UInt8]
+    /// What holds: of a signed log nothing is cleaned.
+    private var topics: TopicsConfiguration { declared.signs ? declared.keepingAll : declared }
+
+    init(configuration: NodeConfiguration, declared: TopicsConfiguration, secret: [UInt8]) {
+        (self.configuration, self.declared, self.secret) = (configuration, declared, secret)
+    }
 
     func run() throws(ToolFailure) -> ExitStatus {
         let stop = Signals.install()
@@ -22,9 +29,10 @@ struct Life {
         do throws(StorageError) { disk = try RealDisk(root: configuration.data) } catch {
             throw ToolFailure(.disk, "\(error)")
         }
+        let signer = try signer(disk)
         var carried = Carried()
         while true {
-            switch try one(disk, stop, &carried) {
+            switch try one(disk, signer, stop, &carried) {
             case .stopped:
                 Console.say("\(configuration.node): stopped")
                 return .done
@@ -56,11 +64,22 @@ struct Life {
         }
     }
 
-    private func one(_ disk: RealDisk, _ stop: Int32, _ carried: inout Carried) throws(ToolFailure) -> Ending {
+    /// The node's own key, where topics are signed; a line says its public half.
+    private func signer(_ disk: RealDisk) throws(ToolFailure) -> Signer? {
+        guard declared.signs else { return nil }
+        do throws(StorageError) {
+            let (signer, isNew) = try Signer.open(disk, node: configuration.node, cluster: configuration.cluster)
+            Console.say("\(configuration.node): signs its log with the key \(signer.publicKey)\(isNew ? ", made just now" : "")")
+            if declared.cleans { Console.say("\(configuration.node): the log is signed: retention, compact and history of durable topics are left alone, and all is kept") }
+            return signer
+        } catch { throw ToolFailure(.disk, "\(error)") }
+    }
+
+    private func one(_ disk: RealDisk, _ signer: Signer?, _ stop: Int32, _ carried: inout Carried) throws(ToolFailure) -> Ending {
         let opened: Journal<RealDisk>.Opened
         let thread: DiskThread
         do throws(StorageError) {
-            opened = try open(disk, verifies: carried.mustVerify)
+            opened = try open(disk, signer, verifies: carried.mustVerify)
             thread = try DiskThread(opened.journal)
         } catch { throw ToolFailure(.disk, "\(error)") }
         var options = TransportOptions(
@@ -78,7 +97,7 @@ struct Life {
         do throws(TransportError) {
             transport = try Transport(options)
             serve = try Serve(
-                configuration, transport: transport, disk: thread, settings: settings, state: opened.state,
+                configuration, transport: transport, disk: thread, settings: settings(signer), state: opened.state,
                 states: opened.states, holes: opened.holes, isLeaving: carried.isLeaving, stop: stop)
         } catch {
             throw ToolFailure(.failed, "\(configuration.listen): \(error)")
@@ -93,11 +112,11 @@ struct Life {
         return ending
     }
 
-    private func open(_ disk: RealDisk, verifies: Bool) throws(StorageError) -> Journal<RealDisk>.Opened {
+    private func open(_ disk: RealDisk, _ signer: Signer?, verifies: Bool) throws(StorageError) -> Journal<RealDisk>.Opened {
         var options = LogOptions()
         options.segmentBytes = configuration.segment
         let opened = try Journal<RealDisk>.open(
-            disk, members: configuration.members.map(\.node), options: options, verifies: verifies, topics: topics)
+            disk, members: configuration.members.map(\.node), options: options, verifies: verifies, topics: topics, signer: signer)
         report(opened.recovery)
         for hole in opened.holes { Console.say("\(configuration.node): damage: \(hole)") }
         return opened
@@ -110,7 +129,7 @@ struct Life {
         for lost in recovery.lost { Console.say("\(configuration.node): \(lost) did not read back; going on without it") }
     }
 
-    private var settings: NodeSettings {
+    private func settings(_ signer: Signer?) -> NodeSettings {
         var settings = NodeSettings(
             node: configuration.node, cluster: configuration.cluster,
             members: configuration.members.map { ($0.node, $0.address.description) }, topics: topics,
@@ -120,6 +139,7 @@ struct Life {
         settings.copyRate = configuration.copyRate
         settings.consumerGrace = nanoseconds(configuration.suspectAfter)
         settings.cleanRate = configuration.cleanRate
+        settings.signingKey = signer?.publicKey.description
         return settings
     }
 

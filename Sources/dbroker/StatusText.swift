@@ -47,6 +47,7 @@ struct StatusAnswer: Decodable {
     let damage: [Hole]
     let entries_repaired: UInt64
     let sessions: Int
+    let signing_key: String?
 
     init?(_ json: String) {
         guard let answer = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)) else { return nil }
@@ -85,6 +86,7 @@ enum StatusText {
             let oldest = group.oldest.map { ", the oldest record of \(TimeText.text(Int64(clamping: $0)))" } ?? ""
             parts.append("\(group.level): \(size(kept)) kept, \(size(disk)) on disk, \(size(cleaned)) cleaned\(oldest)")
         }
+        if let key = status.signing_key { parts.append("node \(status.node) signs its log with the key \(key)") }
         if !status.damage.isEmpty {
             parts.append(status.damage.map { "damaged, being repaired: \($0.place)" }.joined(separator: "\n"))
         }

@@ -54,7 +54,7 @@ struct RecordFlags: ParsableArguments {
     var headers: [String] = []
     @Option(
         name: .customShort("q"),
-        help: ArgumentHelp("Refuse topics of a lower level: unordered, ordered, durable, or 0 to 2.", valueName: "level"))
+        help: ArgumentHelp("Refuse topics of a lower level: unordered, ordered, durable, signed, or 0 to 3.", valueName: "level"))
     var level: String?
     @Flag(name: [.customShort("r"), .long], help: "Keep each record as its topic's last value.")
     var retain = false

@@ -137,11 +137,8 @@ struct Plan: Equatable {
 
     private static func level(_ text: String?) throws(ToolFailure) -> Int? {
         guard let text else { return nil }
-        if text == "signed" || text == "3" {
-            throw .usage("-q: this version of the cluster does not offer the level signed; it has unordered, ordered and durable")
-        }
         guard let level = Level(named: text) else {
-            throw .usage("-q: \"\(text)\" is not a level: unordered, ordered, durable, or 0 to 2")
+            throw .usage("-q: \"\(text)\" is not a level: unordered, ordered, durable, signed, or 0 to 3")
         }
         return Int(level.rawValue)
     }

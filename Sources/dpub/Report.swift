@@ -7,6 +7,7 @@ func closingLine(_ tally: Tally, seconds: Double) -> String {
     switch tally.level {
     case "": promise = ""
     case "durable": promise = " (durable on \(tally.quorum) of \(tally.members))"
+    case "signed": promise = " (durable on \(tally.quorum) of \(tally.members), signed by each)"
     case "ordered": promise = " (ordered on \(tally.members))"
     default: promise = " (received)"
     }

@@ -17,6 +17,7 @@ import Wire
     private static let known = "known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate"
     private static let times = "units are ms, s, min, h, d"
     private static let notKept = "are not kept on disk; write level: durable, or remove this key"
+    private static let keptWhole = "a signed history is kept whole; write level: durable, or remove this key"
 
     @Test(arguments: [
         // Keys.
@@ -73,6 +74,11 @@ import Wire
         Wrong("history: 5", level: "unordered", "2:45: history: topics of the level unordered \(notKept)"),
         Wrong("lifespan: 5s", level: "unordered",
             "2:46: lifespan: topics of the level unordered are not delivered late; write level: ordered or durable, or remove this key"),
+        // A signed history is kept whole.
+        Wrong("retention: 7d", level: "signed", "2:44: retention: \(keptWhole)"),
+        Wrong("compact: true", level: "signed", "2:42: compact: \(keptWhole)"),
+        Wrong("history: 5", level: "3", "2:37: history: \(keptWhole)"),
+        Wrong(file: "defaults:\n  level: signed\n  history: 7\n", "3:12: history: \(keptWhole)"),
         // Defaults.
         Wrong(file: "defaults:\n  level: ordered\n  retention: 7d\n", "3:14: retention: topics of the level ordered \(notKept)"),
         Wrong(file: "defaults:\n  histori: 7\n",

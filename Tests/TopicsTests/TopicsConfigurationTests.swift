@@ -28,8 +28,8 @@ import Wire
         Wrong("topics:\n  - pattern: sensors/#\n    levle: durable\n",
             "3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate"),
         Wrong("topics:\n  - pattern: sensors/#\n    level: durably\n",
-            "3:12: level: \"durably\"; expected unordered, ordered, durable (or 0, 1, 2); did you mean \"durable\"?"),
-        Wrong("topics:\n  - pattern: a\n    level: 3\n", "3:12: level: \"3\"; expected unordered, ordered, durable (or 0, 1, 2)"),
+            "3:12: level: \"durably\"; expected unordered, ordered, durable, signed (or 0 to 3); did you mean \"durable\"?"),
+        Wrong("topics:\n  - pattern: a\n    level: 4\n", "3:12: level: \"4\"; expected unordered, ordered, durable, signed (or 0 to 3)"),
         Wrong("topics:\n  - pattern: #\n    level: durable\n",
             "2:13: pattern: found nothing; expected a topic pattern; a value that begins with \"#\" needs quotes"),
         Wrong("topics:\n  - level: durable\n", "2:5: rule: missing key \"pattern\"; write for example pattern: sensors/#"),
@@ -114,7 +114,7 @@ import Wire
         Wrong("? [a]\n: b\n", "1:3: found a list as a key; expected a word"),
         Wrong("topics:\n  - pattern: [a]\n    level: {b: c}\n",
             "2:14: pattern: found a list; expected a topic pattern; a value that begins with \"[\" needs quotes",
-            "3:12: level: found a mapping; expected unordered, ordered, durable (or 0, 1, 2); a value that begins with \"{\" or has \": \" in it needs quotes"),
+            "3:12: level: found a mapping; expected unordered, ordered, durable, signed (or 0 to 3); a value that begins with \"{\" or has \": \" in it needs quotes"),
         Wrong("topics: \"\n",
             "1:9: found unexpected end of stream while scanning a quoted scalar; close the quote"),
         Wrong("\u{FEFF}topics: 1\n", "1:9: topics: found \"1\"; expected a list of rules"),
@@ -152,10 +152,10 @@ import Wire
             qos: 2
             """
         #expect(refusedLines(text) == [
-            "topics.yaml:1:19: level: \"durble\"; expected unordered, ordered, durable (or 0, 1, 2); did you mean \"durable\"?",
+            "topics.yaml:1:19: level: \"durble\"; expected unordered, ordered, durable, signed (or 0 to 3); did you mean \"durable\"?",
             "topics.yaml:1:39: unknown key \"qos\"; known keys here: level, admit, retention, compact, history, lifespan, max_rate",
             "topics.yaml:3:14: pattern: \"a/#/b\": pattern has \"#\" at byte 2 before the last level; end the pattern with it, or use \"+\" for one level",
-            "topics.yaml:4:12: level: \"7\"; expected unordered, ordered, durable (or 0, 1, 2)",
+            "topics.yaml:4:12: level: \"7\"; expected unordered, ordered, durable, signed (or 0 to 3)",
             "topics.yaml:5:5: unknown key \"retain\"; known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate",
             "topics.yaml:6:5: unknown key \"patern\"; did you mean \"pattern\"? known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate",
             "topics.yaml:10:17: max_record: \"64kb\" has the unknown unit \"kb\"; expected 24B to 1MiB; did you mean 64KiB? units are B, KiB, MiB, GiB",
@@ -169,7 +169,7 @@ import Wire
         #expect(error.diagnostics.count == 1 && error.omitted == 0)
         #expect((diagnostic.file, diagnostic.line, diagnostic.column) == ("t.yaml", 2, 25))
         #expect(diagnostic.found == "level: \"durably\"")
-        #expect(diagnostic.expected == "unordered, ordered, durable (or 0, 1, 2)")
+        #expect(diagnostic.expected == "unordered, ordered, durable, signed (or 0 to 3)")
         #expect(diagnostic.hint == "did you mean \"durable\"?")
     }
 
