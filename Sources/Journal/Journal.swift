@@ -154,7 +154,8 @@ package struct Journal<D: Disk> {
             var at = 0
             while at < bytes.view.count { at += try durable.stage(entry: bytes.view.from(at)).length }
             try noteCopied(bytes.view)
-            if copied > 0 || durableTold == durable.end.number { copied += at }
+            // A small piece is the log's end: the view that takes this node in waits for what is not synced by then.
+            copied = at >= durable.options.segmentBytes >> 10 && (copied > 0 || durableTold == durable.end.number) ? copied + at : 0
             try durable.write()
             durable.startWriting(at)
         case .truncate(let group, let number):

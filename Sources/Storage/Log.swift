@@ -50,7 +50,7 @@ package struct Recovery: Sendable {
 package final class Log<D: Disk> {
     package let group: GroupID
     package let disk: D
-    let options: LogOptions
+    package let options: LogOptions
     let directory: String
 
     /// Oldest first, never empty; the last one is open.
