@@ -40,7 +40,7 @@ package struct NodeSettings: Sendable {
     /// A wedged member that finds no next view for this long starts again from its disk.
     package var stuckAfter: UInt64 = 3_000_000_000
     /// Bytes of another's log that are copied in a second, at most.
-    package var copyRate = 64 << 20
+    package var copyRate = 32 << 20
     /// How long a member of a consumer group may take to come back by another node when its own has gone, before it is put out; at
     /// least as long as a node may take to notice that it is cut off, so that it serves nobody any more by then.
     package var consumerGrace: UInt64 = 1_000_000_000

@@ -38,7 +38,7 @@ package struct NodeConfiguration: Hashable, Sendable {
     /// Bytes of a log segment.
     package var segment = 64 << 20
     /// Bytes a second that a node that catches up copies of another's log.
-    package var copyRate = 64 << 20
+    package var copyRate = 32 << 20
     /// Bytes a second that the cleaning of the log reads and writes.
     package var cleanRate = 32 << 20
     package var heartbeat = Duration.milliseconds(200)
@@ -102,7 +102,7 @@ extension NodeConfiguration {
         Fields.Key("suspect_after", example: "1s"),
         Fields.Key("poll", example: "adaptive"),
         Fields.Key("restart_wait", example: "1s"),
-        Fields.Key("copy_rate", example: "64MiB"),
+        Fields.Key("copy_rate", example: "32MiB"),
         Fields.Key("clean_rate", example: "32MiB"),
     ]
     private static let memberKeys = [
