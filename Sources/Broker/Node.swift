@@ -143,6 +143,8 @@ package struct Node: Sendable {
         package var recordsDelivered: UInt64 = 0
         package var batchesRefused: UInt64 = 0
         package var unorderedDropped: UInt64 = 0
+        /// Records of ordered topics that a session came too late for.
+        package var orderedDropped: UInt64 = 0
         package var views: UInt64 = 0
         package var entriesRepaired: UInt64 = 0
         package var cleaningPasses: UInt64 = 0

@@ -16,6 +16,7 @@ extension Node {
             for group in 0..<sessions[id]!.cursors.count where GroupID(UInt16(group)) != .unordered && sessions[id]!.cursors[group].isLive {
                 sessions[id]!.cursors[group].isLive = false
                 sessions[id]!.cursors[group].next = live!.groups[group].deliveredEnd.number
+                sessions[id]!.cursors[group].due = live!.groups[group].deliveredEnd.offset
                 if group == GroupID.durable.index { sessions[id]!.share?.scan = live!.groups[group].deliveredEnd.offset.raw }
             }
             noteLagging(id)
@@ -54,7 +55,9 @@ extension Node {
             for group in 0..<groups where !sessions[id]!.cursors[group].isLive {
                 serve(id, GroupID(UInt16(group)), into: &out)
             }
-            if sessions[id]!.cursors[GroupID.unordered.index].skipped > 0 { tellPosition(id, .unordered, into: &out) }
+            if sessions[id]!.cursors[GroupID.unordered.index].skipped > 0 { tellPosition(id, .unordered, at: Offset(0), into: &out) }
+            let ordered = sessions[id]!.cursors[GroupID.ordered.index]
+            if ordered.skipped > 0, !ordered.isLive, let due = ordered.due { tellPosition(id, .ordered, at: due, into: &out) }
             if !sessions[id]!.cursors.allSatisfy(\.isSettled) { noteLagging(id) }
         }
     }
@@ -69,7 +72,7 @@ extension Node {
         let next = sessions[id]!.cursors[group.index].next
         if isHanded, next >= end.number || planted(.liveTooEarly) && end.number.raw - next.raw < 3 {
             guard live!.groups[group.index].carried == nil else { return }
-            if tellPosition(id, group, into: &out) { sessions[id]!.cursors[group.index].isLive = true }
+            if tellPosition(id, group, at: end.offset, into: &out) { sessions[id]!.cursors[group.index].isLive = true }
             return
         }
         // While one page is handed over the next is read.
@@ -91,6 +94,7 @@ extension Node {
         var at = sessions[id]!.cursors[group.index].pageAt
         while at < page.view.count, let header = try? EntryHeader(page.view.from(at)), header.number < end {
             let body = page.view[at + EntryHeader.size..<at + header.length]
+            counters.orderedDropped += sessions[id]!.cursors[group.index].missed(before: header)
             // One that was cleaned may stand for several, and begin before the next.
             if header.endNumber > sessions[id]!.cursors[group.index].next, header.endOffset > sessions[id]!.cursors[group.index].firstOffset {
                 guard handPage(header, body, page, to: id, into: &out) else {
@@ -100,6 +104,7 @@ extension Node {
             }
             if header.endNumber > sessions[id]!.cursors[group.index].next {
                 sessions[id]!.cursors[group.index].next = header.endNumber
+                sessions[id]!.cursors[group.index].due = header.endOffset
                 if group == .durable, let scan = sessions[id]!.share?.scan { sessions[id]!.share!.scan = max(scan, header.endOffset.raw) }
             }
             at += header.length
@@ -132,10 +137,9 @@ extension Node {
         return hand(header, body, page, runs, to: id, into: &out)
     }
 
-    /// All that the session wants before the delivered end has been sent. False: no room to say so.
+    /// All that the session wants before `offset` has been sent, or was no longer kept. False: no room to say so.
     @discardableResult
-    private mutating func tellPosition(_ id: SessionID, _ group: GroupID, into out: inout [Directive]) -> Bool {
-        let offset = group == .unordered ? Offset(0) : live!.groups[group.index].deliveredEnd.offset
+    private mutating func tellPosition(_ id: SessionID, _ group: GroupID, at offset: Offset, into out: inout [Directive]) -> Bool {
         guard sessions[id]!.space >= Session.cost(18) else { return false }
         var bytes: [UInt8] = []
         Position(group: group, skipped: sessions[id]!.cursors[group.index].skipped, offset: offset).encode(into: &bytes)

@@ -74,7 +74,7 @@ extension Node {
     }
 
     private mutating func fallBehind(_ id: SessionID, _ header: EntryHeader) {
-        sessions[id]!.cursors[header.group.index].fallBehind(at: header.number)
+        sessions[id]!.cursors[header.group.index].fallBehind(header)
         sessions[id]!.share?.scan = header.baseOffset.raw
         noteLagging(id)
     }

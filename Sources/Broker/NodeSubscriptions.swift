@@ -90,6 +90,7 @@ extension Node {
         let place: LogPlace
         if let resume = request.resume.first(where: { $0.group == group }) {
             cursor.firstOffset = resume.offset
+            cursor.due = resume.offset
             place = .offset(resume.offset)
         } else {
             switch request.start {
@@ -98,6 +99,7 @@ extension Node {
                 return
             case .end:
                 cursor.firstOffset = end.offset
+                cursor.due = end.offset
                 return
             case .offset(let offset):
                 cursor.firstOffset = Offset(offset)

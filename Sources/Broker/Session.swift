@@ -29,16 +29,28 @@ package struct Session: Sendable {
         private var kept: [UInt8] = []
         private var keptFrom = EntryNumber(.max)
         private var keptTo = EntryNumber(.max)
+        /// Records that it was to have and that were no longer kept, at most; told with the next position.
         var skipped: UInt64 = 0
+        /// All before this offset was given to it, or is not wanted; nil: from wherever the log begins.
+        var due: Offset?
 
         var isSettled: Bool { isLive && skipped == 0 }
 
         /// It has no room for an entry: goes on with it, and with those that are kept from there on.
-        mutating func fallBehind(at number: EntryNumber) {
+        mutating func fallBehind(_ header: EntryHeader) {
             isLive = false
-            next = number
+            next = header.number
+            due = header.baseOffset
             dropPages()
-            (keptFrom, keptTo) = (number, number)
+            (keptFrom, keptTo) = (header.number, header.number)
+        }
+        /// The next entry that a log in memory has for it: how many records before it were dropped meanwhile.
+        mutating func missed(before header: EntryHeader) -> UInt64 {
+            guard header.group == .ordered, let due, header.baseOffset > due else { return 0 }
+            let missing = header.baseOffset.raw - due.raw
+            self.due = header.baseOffset
+            skipped += missing
+            return missing
         }
         /// An entry is delivered that it has to wait for; `limit`: bytes that may be kept for it.
         mutating func keep(_ header: EntryHeader, _ body: ByteView, limit: Int) {

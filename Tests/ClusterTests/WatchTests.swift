@@ -62,6 +62,38 @@ extension ClusterTests {
         #expect(wrong.errorText.contains("filter, column 8: a field or a value expected, not \">\""), "\(wrong.errorText)")
     }
 
+    /// An ordered topic's log is 16 MiB in memory: who stands still for longer misses records, and is told how many.
+    @Test func whoComesTooLateForAnOrderedTopicIsToldHowManyItMissed() async throws {
+        let cluster = try Cluster(topics: "topics:\n  - {pattern: \"#\", level: ordered}\n")
+        try await cluster.untilLive()
+        let count = 300_000
+        let live = try cluster.program("dsub", ["late", "-f", "%s\\n"], at: [2])
+        try await until("the subscription stands") { try await cluster.status(2)?.watches == 1 }
+        let first = try cluster.folder.write("0\n", to: "first")
+        try await cluster.program("dpub", ["late"], at: [1], input: try FileHandle(forReadingFrom: first)).succeeds()
+        try await until("the first record is there") { live.outputText == "0\n" }
+        live.send(SIGSTOP)
+        let line = String(repeating: "x", count: 200)
+        let rest = try cluster.folder.write((1...count).map { "\($0) \(line)\n" }.joined(), to: "rest")
+        try await cluster.program("dpub", ["late", "-l", "-f", rest.path], at: [1]).succeeds()
+        live.send(SIGCONT)
+        let last = "\n\(count) \(line)\n"
+        try await until("the last record is there", within: 60) {
+            let file = try FileHandle(forReadingFrom: live.outputFile)
+            try file.seek(toOffset: try file.seekToEnd() - UInt64(min(last.utf8.count, live.outputSize)))
+            return String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self) == last
+        }
+        let numbers = live.outputText.split(separator: "\n").map { Int($0.prefix { $0 != " " })! }
+        #expect(zip(numbers, numbers.dropFirst()).allSatisfy { $0 < $1 }, "in order, none twice")
+        let lost = count + 1 - numbers.count
+        #expect(lost > 0, "16 MiB hold fewer than were published")
+        try await until("it is told") { live.errorText.contains("no longer kept") }
+        let said = live.errorText.split(separator: "(").last?.prefix { $0 != " " }.filter(\.isNumber)
+        #expect(said == "\(lost)", "\(lost) are missing: \(live.errorText)")
+        live.send(SIGINT)
+        #expect(try await live.status(within: 10) == 0)
+    }
+
     @Test func tenThousandPatternsInOneSubscriptionFindWhatTheyAskFor() async throws {
         let cluster = try Cluster(nodes: 1)
         try await cluster.untilLive([1])
