@@ -144,7 +144,7 @@ import Testing
         Wrong("--dry-run --copy-weight 1001", "--copy-weight: 1001 is not 0 to 1,000", 64),
         Wrong("--dry-run --record-bytes 65537", "--record-bytes: 65537 is not 0 to 65,536", 64),
         Wrong("--dry-run --synthetic 0", "--synthetic: 0 is not 1 to 4,000,000", 64),
-        Wrong("--dry-run --unicast often", "--unicast: \"often\" is not a level: none, unordered, ordered or durable", 64),
+        Wrong("--dry-run --unicast often", "--unicast: \"often\" is not a level: none, unordered, ordered, durable or signed", 64),
         Wrong(
             "--dry-run RULES --topics RATES --max-groups 1", "--max-groups 1: the topics are of 2 levels, and levels do not share a group", 64,
             table: header + "\na,1,1,1 2\nb,1,1,2 3\n", rules: "topics:\n  - {pattern: a, level: ordered}\n"),
