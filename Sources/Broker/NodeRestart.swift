@@ -263,6 +263,7 @@ extension Node {
         if learner != nil {
             learner = nil
             restart = Restart(me: me, mine: summary, wait: settings.restartWait)
+            if case .cut = memberState.accepted?.proposal.basis { restart!.canApply = !memberState.tails.isEmpty }
             broadcastSummary(into: &out)
             for node in linked.sorted() { out.append(.peer(node, .compare, [])) }
         } else {

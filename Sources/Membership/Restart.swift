@@ -61,6 +61,9 @@ package struct Restart: Sendable {
     private var isInstalling = false
     /// A newer view that this node belongs to, whose log it is copying to install it.
     private var adopting: View?
+    /// Whether the frames of the cut that this node accepted are here still. As a learner it may have dropped them with its log's end: then
+    /// it speaks of what it accepted, and leaves it to others to bring a log there.
+    package var canApply = true
 
     /// - wait: how long to wait for stragglers once a quorum is there; patience: how long a ballot may take. Nanoseconds.
     package init(me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000) {
@@ -126,7 +129,7 @@ package struct Restart: Sendable {
             out.append(.savePromise(step.ballot))
         case .promise: promised(step, by: node, into: &out)
         case .apply:
-            guard step.ballot >= bound, mine.accepted != nil, !isBusy else { return }
+            guard step.ballot >= bound, mine.accepted != nil, !isBusy, canApply else { return }
             following = Following(leader: node, step: step, doing: .applying)
             isBusy = true
             out.append(.apply)
@@ -250,7 +253,7 @@ package struct Restart: Sendable {
         guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number else {
             return false
         }
-        if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me) {
+        if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me), canApply {
             install(accepted.proposal, live: false, into: &out)
         } else if newest.contains(me), let holder = peers.filter({ !$0.value.live && $0.value.view == newest }).keys.min() {
             // It belongs to that view and never began it, so no frame was sent there: the log of one that did is its beginning.
