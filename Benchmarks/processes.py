@@ -65,13 +65,13 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def resident_bytes(pid):
-    """`VmRSS` of a process."""
+def resident_bytes(pid, what="VmRSS"):
+    """`VmRSS` of a process, or `VmHWM`: the most that it has had."""
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
         for line in file:
-            if line.startswith("VmRSS:"):
+            if line.startswith(what + ":"):
                 return int(line.split()[1]) * 1024
-    raise Failure(f"process {pid} has no VmRSS: it has ended")
+    raise Failure(f"process {pid} has no {what}: it has ended")
 
 
 def machine_busy_seconds():

@@ -17,6 +17,7 @@ import plans
 import publish
 import report
 import retention
+import stopped
 import variants
 from nats import Nats
 from plans import Limits, say
@@ -29,8 +30,8 @@ TEMPORARY = os.path.join(OUTPUT, "tmp")
 RESULTS = os.path.join(OUTPUT, "results.jsonl")
 
 # Ours beside ours: module and rounds unless the command line says how many.
-VARIANTS = {"many": (many, 5), "retention": (retention, 3)}
-VARIANT_ROUNDS_LEAST = 3
+VARIANTS = {"many": (many, 5), "retention": (retention, 3), "stopped": (stopped, 1)}
+VARIANT_ROUNDS_LEAST = 3  # where the module does not say less by LEAST_ROUNDS
 
 # Smoke's floor moves with the machine: one record a sync would be sync_64k ÷ 3 (three nodes, one disk).
 # A broker that packs fewer than 10 records into a sync under full load has lost its batching.
@@ -198,7 +199,7 @@ def run_variants(options):
     if ours.missing() is not None:
         raise Failure(f"{ours.label}: {ours.missing()} ({ours.remedy()})")
     where, results = begin([ours])
-    samples = variants.run(module, ours, max(options.runs or rounds, VARIANT_ROUNDS_LEAST), say)
+    samples = variants.run(module, ours, max(options.runs or rounds, getattr(module, "LEAST_ROUNDS", VARIANT_ROUNDS_LEAST)), say)
     for kept in samples.values():
         for one in kept:
             results.write(options.command, one)

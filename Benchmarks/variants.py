@@ -1,7 +1,8 @@
 """A comparison of ours with itself: several variants of a run in turns, and bars for their ratios.
 
 A variant's module says VARIANTS (the first is the base), LOOK_RECORDS, ROUND_SECONDS, HEADINGS and
-run_once(system, variant, records), remark(one), rows(samples), verdicts(samples).
+run_once(system, variant, records), remark(one), rows(samples), verdicts(samples);
+LEAST_ROUNDS where fewer than three rounds will do.
 """
 
 from processes import Failure
