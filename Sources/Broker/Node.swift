@@ -273,6 +273,7 @@ package struct Node: Sendable {
         }
         tickLearner(now: now, into: &out)
         tickLive(now: now, into: &out)
+        learnDeadlines(now: now.monotonic)
         stepReleases(into: &out)
         stepRepair(into: &out)
         tickScrub(into: &out)

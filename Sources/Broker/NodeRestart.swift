@@ -98,14 +98,25 @@ extension Node {
         carryOut(steps, into: &out)
     }
 
+    /// An acceptance counts while this log, with the frames beside it, gives what was accepted (R8). The log's end is dropped below that
+    /// only for a later view's log, or for a restart whose leader has a quorum's promises: either way what was accepted was not chosen
+    /// and cannot be any more, and only the promise is left.
+    mutating func forgetUnbackedAcceptance(end: EntryNumber) {
+        guard let accepted = memberState.accepted else { return }
+        let needed: EntryNumber? = switch accepted.proposal.basis {
+        case .cut: memberState.tails.isEmpty ? nil : memberState.tails[GroupID.durable.index].from
+        case .ends(let ends): ends[GroupID.durable.index].number
+        }
+        if let needed, end >= needed { return }
+        memberState.promised = max(memberState.promised, accepted.ballot)
+        memberState.accepted = nil
+        memberState.tails = []
+        restart?.forgetAcceptance()
+    }
+
     /// Brings the durable log to the cut that this node accepted and never installed. Done again it changes nothing.
     private mutating func applyAcceptedCut(into out: inout [Directive]) {
-        guard memberState.tails.count > GroupID.durable.index else { return }
         let tail = memberState.tails[GroupID.durable.index]
-        guard tail.from <= states[GroupID.durable.index].end.number else {
-            out.append(.log("the accepted cut begins behind this log's end; waiting for another node that has it"))
-            return
-        }
         afterRecovery = .apply
         if tail.from < states[GroupID.durable.index].end.number { out.append(.disk(.truncate(.durable, tail.from))) }
         out.append(.disk(.recover(.durable)))
@@ -158,7 +169,6 @@ extension Node {
         if case .cut = proposal.basis, memberState.accepted?.proposal == proposal, !memberState.tails.isEmpty {
             // This node alone accepted a cut that others installed: the same log by the same cut.
             let tail = memberState.tails[GroupID.durable.index]
-            guard tail.from <= states[GroupID.durable.index].end.number else { return }
             afterRecovery = .install(proposal, live: live)
             if tail.from < states[GroupID.durable.index].end.number { out.append(.disk(.truncate(.durable, tail.from))) }
             out.append(.disk(.recover(.durable)))
@@ -263,7 +273,6 @@ extension Node {
         if learner != nil {
             learner = nil
             restart = Restart(me: me, mine: summary, wait: settings.restartWait)
-            if case .cut = memberState.accepted?.proposal.basis { restart!.canApply = !memberState.tails.isEmpty }
             broadcastSummary(into: &out)
             for node in linked.sorted() { out.append(.peer(node, .compare, [])) }
         } else {
@@ -346,7 +355,7 @@ extension Node {
                 out.append(.log("dropping \(dropped) entries that the cluster does not have"))
                 copy?.phase = .recovering
                 afterRecovery = .copy
-                memberState.tails = []
+                forgetUnbackedAcceptance(end: number)
                 out.append(.disk(.truncate(.durable, number)))
                 out.append(.disk(.recover(.durable)))
             } else {

@@ -61,9 +61,6 @@ package struct Restart: Sendable {
     private var isInstalling = false
     /// A newer view that this node belongs to, whose log it is copying to install it.
     private var adopting: View?
-    /// Whether the frames of the cut that this node accepted are here still. As a learner it may have dropped them with its log's end: then
-    /// it speaks of what it accepted, and leaves it to others to bring a log there.
-    package var canApply = true
 
     /// - wait: how long to wait for stragglers once a quorum is there; patience: how long a ballot may take. Nanoseconds.
     package init(me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000) {
@@ -129,7 +126,7 @@ package struct Restart: Sendable {
             out.append(.savePromise(step.ballot))
         case .promise: promised(step, by: node, into: &out)
         case .apply:
-            guard step.ballot >= bound, mine.accepted != nil, !isBusy, canApply else { return }
+            guard step.ballot >= bound, mine.accepted != nil, !isBusy else { return }
             following = Following(leader: node, step: step, doing: .applying)
             isBusy = true
             out.append(.apply)
@@ -214,6 +211,12 @@ package struct Restart: Sendable {
         out.append(.broadcast)
     }
 
+    /// The log no longer gives what was accepted, which cannot have been chosen: the promise is what is left of it.
+    package mutating func forgetAcceptance() {
+        mine.promised = max(mine.promised, mine.accepted?.ballot ?? mine.promised)
+        mine.accepted = nil
+    }
+
     // MARK: decisions
 
     /// Nothing below this ballot is accepted any more: a promise binds from the moment at which it is made, though it is told only
@@ -253,7 +256,7 @@ package struct Restart: Sendable {
         guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number else {
             return false
         }
-        if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me), canApply {
+        if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me) {
             install(accepted.proposal, live: false, into: &out)
         } else if newest.contains(me), let holder = peers.filter({ !$0.value.live && $0.value.view == newest }).keys.min() {
             // It belongs to that view and never began it, so no frame was sent there: the log of one that did is its beginning.
