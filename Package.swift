@@ -16,6 +16,7 @@ func pure(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 
 let package = Package(
@@ -30,7 +31,7 @@ let package = Package(
     dependencies: [
         // Command lines: flags, help, completions.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        // Deques: frames held, entries not yet delivered.
+        // Deques: frames held, entries not yet delivered; heaps: deadlines by time.
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         // HMAC-SHA256 and random bytes for the authenticated hello; SHA-256 and Ed25519 for the signed history.
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -52,7 +53,7 @@ let package = Package(
         pure("Storage", ["Wire", "CSystem", .product(name: "Crypto", package: "swift-crypto")]),
         // The versions of topics: the last of each, and those of a stretch of the log.
         pure("Store", ["Wire"]),
-        pure("Broker", ["Wire", "Topics", "Replication", "Membership", "Store", deque]),
+        pure("Broker", ["Wire", "Topics", "Replication", "Membership", "Store", deque, heap]),
 
         // A node's disk: the broker's jobs on the storage.
         pure("Journal", ["Wire", "Topics", "Replication", "Storage", "Store", "Broker"]),

@@ -13,7 +13,11 @@ package enum Ticket: Sendable {
     /// Nobody: it moves the frontier.
     case marker
     case consumers(ConsumerTicket)
+    case announcing(AnnouncingStep)
 }
+
+/// What a node's own batch about itself is for.
+package enum AnnouncingStep: Sendable { case opening, declaring(String), publishing }
 
 /// A frame that this node sent and whose batches somebody waits for.
 package struct OwnFrame: Sendable {
@@ -128,7 +132,11 @@ package struct LiveGroup: Sendable {
         own[index].verdicts = admission.verdicts
         own[index].versions = admission.versions
         noteDuplicates(of: index)
-        if case .open(_, _, let publisher) = own[index].tickets.first { own[index].opened = state.publishers.line(of: publisher) }
+        switch own[index].tickets.first {
+        case .open(_, _, let publisher): own[index].opened = state.publishers.line(of: publisher)
+        case .announcing(.opening): own[index].opened = state.publishers.line(of: PublisherID(of: frame.key.sender))
+        default: break
+        }
     }
 
     /// A put that is asked for again is answered with the version of the first time.

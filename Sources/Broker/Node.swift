@@ -48,6 +48,8 @@ package struct NodeSettings: Sendable {
     package var consumerPatience: UInt64 = 30_000_000_000
     /// How long the members of a view that a restart began may take to find one another.
     package var linkGrace: UInt64 = 2_000_000_000
+    /// Whether the view's first member says on `$status/…` what happens to the cluster and its topics.
+    package var announces = false
 
     package init(
         node: NodeID, cluster: String, members: [(node: NodeID, address: String)], topics: TopicsConfiguration,
@@ -131,9 +133,11 @@ package struct Node: Sendable {
     /// Questions about the values of topics.
     var desk = StoreDesk()
     var consumers = ConsumerDesk()
-    /// When this node has something to do for consumers though nothing happens, monotonic nanoseconds; .max: nothing. Stored, as all that
-    /// the loop asks each turn: a computed property of so large a value would be handed a copy of it.
-    package internal(set) var consumersDue = UInt64.max
+    var announcements = Announcements()
+    var deadlines: Deadlines
+    /// When this node has something to do for consumers, or to say, though nothing happens; monotonic nanoseconds, .max: nothing. Stored, as
+    /// all that the loop asks each turn: a computed property of so large a value would be handed a copy of it.
+    package internal(set) var dueAt = UInt64.max
     package var counters = Counters()
 
     package struct Counters: Equatable, Sendable {
@@ -170,8 +174,10 @@ package struct Node: Sendable {
         self.states = states
         self.ring = OwnRing(ring)
         quality = TopicQuality(settings.topics)
+        deadlines = Deadlines(settings.topics)
         clock = HybridClock(states.map(\.end.key.timestamp).max() ?? .zero)
         segmentUse = Array(repeating: 0, count: states.count)
+        forgetUnbackedAcceptance(end: states[GroupID.durable.index].end.number)
         if holes.isEmpty { restart = Restart(me: me, mine: summary, wait: settings.restartWait) } else {
             isMending = true
             repair = LogRepair(holes: holes)

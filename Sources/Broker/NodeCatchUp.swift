@@ -122,7 +122,8 @@ extension Node {
             guard mayBeOver else { return handAll(header, body, page, to: id, into: &out) }
             guard sendNames(to: id, group: header.group, into: &out) else { return false }
             var runs: [RecordRun] = []
-            walkRuns(body, { quality.isOver($0, header.group, age: age) ? 0 : 1 }) { runs.append($1) }
+            let reserved = watches.reserved[header.group.index]
+            walkRuns(body, { quality.isOver($0, header.group, age: age) || reserved.contains($0) ? 0 : 1 }) { runs.append($1) }
             return hand(header, body, page, runs, to: id, into: &out)
         }
         let sets = watches.sets[header.group.index]

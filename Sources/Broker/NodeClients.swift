@@ -104,6 +104,12 @@ extension Node {
             refuse(id, .tooLarge, header, why, request: asked, into: &out)
             return true
         }
+        if let flaw = quality.flaw(in: body, header.group) {
+            let name = live!.groups[header.group.index].state.topics.name(of: flaw.topic) ?? ""
+            let why = "record \(header.sequence + UInt64(flaw.record)), for topic \"\(name)\", is not as its schema says: \(flaw.why)"
+            refuse(id, .unfit, header, why, request: asked, into: &out)
+            return true
+        }
         if let topic = quality.spend(body, header.group, now: now.monotonic) {
             let name = live!.groups[header.group.index].state.topics.name(of: topic) ?? ""
             let why = "a record too many for topic \"\(name)\"; its max_rate is \(quality.rate(of: topic, header.group))"
@@ -256,6 +262,7 @@ extension Node {
             case .put(let id, let request, let last):
                 settlePut(own, index, id, request: request, group: group, last: last, into: &out)
             case .marker: desk.isMarkerOut = false
+            case .announcing(let step): settle(own, step, verdict)
             case .consumers(let ticket):
                 let version = index < own.versions.count ? own.versions[index].raw : 0
                 settle(ticket, verdict, generation: UInt32(truncatingIfNeeded: version), into: &out)

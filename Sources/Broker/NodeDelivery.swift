@@ -15,6 +15,7 @@ extension Node {
             for (entry, own) in ready {
                 if let header = entry.header {
                     learnTopics(of: id, upTo: entry.topicsAfter)
+                    noteDeadlines(entry.body, of: id)
                     offer(header, entry.body, entry.owner, into: &out)
                     counters.recordsDelivered += UInt64(header.records)
                 }
@@ -34,7 +35,10 @@ extension Node {
         swap(&matches, &watches.matches)
         while watches.sets[group.index].count.index < count {
             let topic = watches.sets[group.index].count
-            table.withName(of: topic) { watches.index.match($0, into: &matches) }
+            table.withName(of: topic) { name in
+                watches.index.match(name, into: &matches)
+                if name.u8(0) == UInt8(ascii: "$") { watches.reserved[group.index].append(topic) }
+            }
             var watchers = planted(.newTopicUnseen) ? [] : matches.watchers
             if group != .durable { watchers.removeAll { sessions[watches.session(of: $0)]!.share != nil } }
             watches.sets[group.index].append(watchers)
@@ -119,12 +123,13 @@ extension Node {
         guard header.records > 0 else { return true }
         let first = sessions[id]!.cursors[header.group.index].firstOffset
         var runs = [RecordRun(at: 0, delta: 0, count: header.records)]
-        if header.baseOffset < first || header.group == .unordered || header.isCleaned {
+        let reserved = watches.reserved[header.group.index]
+        if header.baseOffset < first || header.group == .unordered || header.isCleaned || !reserved.isEmpty {
             // Records of an unordered topic may come before the topic is delivered here: without a name they are no use. Of an entry that
             // was cleaned some may be gone.
             let named = watches.sets[header.group.index].count
             runs = []
-            walkRuns(body, { $0 < named ? 1 : 0 }) { runs.append($1) }
+            walkRuns(body, { $0 < named && !reserved.contains($0) ? 1 : 0 }) { runs.append($1) }
         }
         return hand(header, body, owner, runs, to: id, into: &out)
     }
@@ -170,6 +175,7 @@ extension Node {
     /// Records of an unordered topic go out as they come; a session without room misses them, which is counted and told.
     mutating func deliverUnordered(_ body: ByteView, _ frame: FrameHeader) {
         let group = GroupID.unordered
+        noteDeadlines(body, of: group)
         guard frame.records > 0, !watches.everything.isEmpty || watches.sets[group.index].isWatched else { return }
         let header = EntryHeader(
             length: EntryHeader.size + body.count, batches: frame.batches, number: .zero, baseOffset: unorderedOffset,

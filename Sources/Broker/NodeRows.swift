@@ -115,6 +115,7 @@ extension Node {
         if live != nil, !live!.membership.isWedged && !live!.isFrozen || planted(.noFreeze) {
             sendAgain(now: now)
             stepConsumers(now: now)
+            stepAnnouncements(now: now, into: &out)
             sealOpenFrame(now: now)
             promiseForReads(now: now)
             raisePromises()
@@ -133,7 +134,7 @@ extension Node {
         stepReads(into: &out)
         sendAcknowledgements(into: &out)
         clean(into: &out)
-        setConsumersDue()
+        dueAt = min(consumersDue(), deadlinesDue())
     }
 
     /// R1: stamped above everything sent, promised or seen.

@@ -83,9 +83,8 @@ extension Node {
         putOutLost(now: now)
     }
 
-    mutating func setConsumersDue() {
-        let isDue = isOpen && consumers.members.contains { sessions[$0]!.share!.isDirty }
-        consumersDue = isDue ? consumers.commitAt : .max
+    func consumersDue() -> UInt64 {
+        isOpen && consumers.members.contains { sessions[$0]!.share!.isDirty } ? consumers.commitAt : .max
     }
 
     private mutating func putOut(_ name: String, _ last: ConsumerCommit, now: Instant) -> Bool {

@@ -34,7 +34,7 @@ extension Node {
             + "\"damage\":[\(damageLines)],\"entries_repaired\":\(counters.entriesRepaired),"
             + "\"ring\":{\"tail\":\(ring.tail),\"let_go\":[\(ringLetGo)]},"
             + "\"sessions\":\(sessions.count),\"watches\":\(watches.index.count + watches.everything.count),\"records_taken\":\(counters.recordsTaken),\"records_delivered\":\(counters.recordsDelivered),"
-            + "\"unordered_dropped\":\(counters.unorderedDropped),\"ordered_dropped\":\(counters.orderedDropped),\"batches_refused\":\(counters.batchesRefused)}"
+            + "\"unordered_dropped\":\(counters.unorderedDropped),\"ordered_dropped\":\(counters.orderedDropped),\"batches_refused\":\(counters.batchesRefused),\"events_dropped\":\(announcements.dropped)}"
     }
 
     private func line(of node: NodeID, _ address: String) -> String {

@@ -172,7 +172,9 @@ extension Node {
         copy = nil
         isLeaving = false
         counters.views += 1
-        out.append(.log(beginning(of: proposal, after: before, now: now)))
+        let reason = beginning(of: proposal, after: before, now: now)
+        out.append(.log(reason))
+        announceView(reason, now: now)
         lagAllSessions()
         live!.resend = before?.resend ?? []
         if case .cut = proposal.basis { welcomeJoiners(of: proposal, into: &out) }

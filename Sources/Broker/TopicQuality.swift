@@ -1,7 +1,8 @@
 internal import Topics
 internal import Wire
 
-/// What topics.yaml says of the topics of each group, looked up once for each: the largest record, the lifespan, how many records.
+/// What topics.yaml says of the topics of each group, looked up once for each: the largest record, the lifespan, how many records, and what
+/// they look like.
 ///
 /// A rate is counted in parts of a record: a topic earns `rate` of them in a nanosecond, a record costs a minute's worth, and no more is saved
 /// than a second earns, or one record costs.
@@ -32,10 +33,13 @@ struct TopicQuality: Sendable {
         var lifespans: [UInt64] = []
         /// Empty where no rule has one.
         var purses: [Purse] = []
+        /// Places in `schemas`, -1: none. Empty where no rule has one.
+        var schemas: [Int32] = []
     }
     private let topics: TopicsConfiguration
     private var groups: [Group] = Array(repeating: Group(), count: GroupID.count)
     private let hasRates: Bool
+    private let schemas: [Schema]
     /// The shortest of all rules, nanoseconds; nil: none has one.
     let shortestLifespan: UInt64?
     /// What the last batch has spent.
@@ -45,6 +49,7 @@ struct TopicQuality: Sendable {
         self.topics = topics
         let rules = topics.rules + [topics.defaults]
         hasRates = rules.contains { $0.maxRate != nil }
+        schemas = rules.compactMap(\.schema)
         shortestLifespan = rules.compactMap(\.lifespan).min()
     }
 
@@ -57,6 +62,7 @@ struct TopicQuality: Sendable {
             groups[group.index].records.append(Int32(rule?.maxRecord ?? Limits.record))
             if shortestLifespan != nil { groups[group.index].lifespans.append(rule?.lifespan ?? 0) }
             if hasRates { groups[group.index].purses.append(Purse(rate: Int64(rule?.maxRate ?? 0))) }
+            if !schemas.isEmpty { groups[group.index].schemas.append(Int32(rule?.schema.flatMap { schemas.firstIndex(of: $0) } ?? -1)) }
         }
     }
 
@@ -66,6 +72,22 @@ struct TopicQuality: Sendable {
     func isOver(_ topic: TopicID, _ group: GroupID, age: UInt64) -> Bool {
         let lifespans = groups[group.index].lifespans
         return topic.index < lifespans.count && lifespans[topic.index] > 0 && age > lifespans[topic.index]
+    }
+
+    /// The first of a batch's records, which were found whole, that is not as its topic's schema says; a remove is of no schema.
+    func flaw(in records: ByteView, _ group: GroupID) -> (record: Int, topic: TopicID, why: String)? {
+        guard !schemas.isEmpty else { return nil }
+        var cursor = RecordCursor(records)
+        var number = 0
+        while let record = cursor.next() {
+            let topic = record.header.topic
+            let place = groups[group.index].schemas[topic.index]
+            if place >= 0, record.header.flags & RecordHeader.tombstone == 0, let why = schemas[Int(place)].flaw(in: record.payload) {
+                return (number, topic, why)
+            }
+            number += 1
+        }
+        return nil
     }
 
     /// `100/s` or `30/min`.

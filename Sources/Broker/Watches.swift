@@ -9,6 +9,8 @@ struct Watches: Sendable {
     private(set) var index = WatchIndex()
     /// By group: who watches each topic that has been delivered here.
     var sets: [WatcherSets] = Array(repeating: WatcherSets(), count: GroupID.count)
+    /// By group: topics of the system, `$…`, which a lone # does not take. A handful.
+    var reserved: [[TopicID]] = Array(repeating: [], count: GroupID.count)
     /// In the order of their subscription.
     private(set) var everything: [SessionID] = []
     private struct Watcher: Sendable {

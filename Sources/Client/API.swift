@@ -35,6 +35,8 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
     case invalid(String)
     /// A record, key or header over a limit.
     case tooLarge(String)
+    /// A record that is not as its topic's schema says.
+    case unfit(String)
     /// Another publisher took over this identity.
     case fenced(String)
     /// The broker or the machine failed in a way that retrying does not mend.
@@ -44,7 +46,7 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .unreachable(let tried):
             "no broker reached: " + tried.map { "\($0.0) (\($0.1))" }.joined(separator: ", ")
-        case .refused(let why), .invalid(let why), .tooLarge(let why), .fenced(let why), .failed(let why): why
+        case .refused(let why), .invalid(let why), .tooLarge(let why), .unfit(let why), .fenced(let why), .failed(let why): why
         }
     }
     /// As in the command-line reference: 69 no broker, 77 not allowed, 65 input, 1 failed.
@@ -53,7 +55,7 @@ public enum ClientError: Error, Sendable, CustomStringConvertible {
         case .unreachable: 69
         case .refused: 77
         case .invalid: 64
-        case .tooLarge: 65
+        case .tooLarge, .unfit: 65
         case .fenced, .failed: 1
         }
     }

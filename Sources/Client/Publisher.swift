@@ -340,6 +340,7 @@ extension Publisher: AttachmentUser {
                 ? .fenced("another publisher has taken over this identity: \(refusal.reason)")
                 : .failed("this publisher's session was taken over: \(refusal.reason)")
         case .tooLarge: fault = .tooLarge(refusal.reason)
+        case .unfit: fault = .unfit(refusal.reason)
         case .notAllowed, .conflict, .tooFast: fault = .refused(refusal.reason)
         case .malformed: fault = .failed("the broker does not understand this client: \(refusal.reason)")
         }

@@ -253,6 +253,7 @@ extension TopicStore: AttachmentUser {
             epochs = Array(repeating: nil, count: GroupID.count)
             forget()
         case .tooLarge: fault = .tooLarge(refusal.reason)
+        case .unfit: fault = .unfit(refusal.reason)
         case .malformed: fault = .invalid(refusal.reason)
         case .notAllowed, .conflict, .tooFast: fault = .refused(refusal.reason)
         }

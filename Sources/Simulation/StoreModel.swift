@@ -204,6 +204,7 @@ final class StoreModel: ClientModel {
         }
         next = page.next
         isAsked = false
+        world.say("store client \(client) reads \(time.map { "as of \($0)" } ?? "the latest") at the cut \(page.cut.raw)")
         guard next == StorePage.last else { return pump(world) }
         world.store.answered(
             StoreChecker.Read(client: UInt32(client), topics: topics.map { Self.topics[$0] }, time: time, cut: page.cut.raw, found: found, known: known))

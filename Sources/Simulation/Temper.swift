@@ -44,6 +44,8 @@ struct Temper {
     let removesStay: UInt64
     /// Bytes of a slice of cleaning.
     let cleanBytes: Int
+    /// The view's first member publishes views and missed deadlines, among what clients publish.
+    let announces: Bool
     var cleans: Bool { !keeping.isEmpty }
 
     enum Fault {
@@ -112,6 +114,8 @@ struct Temper {
         var members = SplitMix64(seed: seed, .consumers)
         consumers = !isDuel && members.chance(40) ? (0...members.below(4)).map { _ in members.pick([0, 0, 1]) } : []
         hasResets = members.chance(40)
+        var status = SplitMix64(seed: seed, .status)
+        announces = !isDuel && status.chance(30)
     }
 
     private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {

@@ -55,7 +55,7 @@ final class World {
         faults = SplitMix64(seed: seed, .faults)
         workload = SplitMix64(seed: seed, .workload)
         clocks = SplitMix64(seed: seed, .clocks)
-        topics = Self.topics(temper.keeping)
+        topics = Self.topics(temper.keeping, deadline: temper.announces ? 100 * Span.millisecond : nil)
         let count = temper.nodes
         clean = CleanChecker(temper.keeping, removesStay: temper.removesStay, hosts: count)
         blocked = Array(repeating: Array(repeating: false, count: count), count: count)
@@ -82,15 +82,15 @@ final class World {
         if temper.faultGap > 0 { queue.add(.fault, at: now + (temper.isDuel ? 80 : 300) * Span.millisecond) }
     }
 
-    private static func topics(_ rules: [CleanChecker.Rule]) -> TopicsConfiguration {
+    private static func topics(_ rules: [CleanChecker.Rule], deadline: UInt64?) -> TopicsConfiguration {
         let rules = rules.map { rule in
             let pattern: TopicPattern
             do { pattern = try TopicPattern(rule.prefix + "#") } catch { preconditionFailure("\(rule.prefix): \(error)") }
             return TopicRule(
                 pattern: pattern, level: .durable,
-                keeping: Keeping(time: rule.time, bytes: rule.bytes, records: rule.records, compact: rule.compact))
+                keeping: Keeping(time: rule.time, bytes: rule.bytes, records: rule.records, compact: rule.compact), deadline: deadline)
         }
-        return rules.isEmpty ? .standard : TopicsConfiguration(rules: rules, defaultLevel: .durable, admit: .all)
+        return TopicsConfiguration(rules: rules, defaults: TopicRule(pattern: nil, level: .durable, deadline: deadline), admit: .all)
     }
 
     func say(_ line: @autoclosure () -> String) {

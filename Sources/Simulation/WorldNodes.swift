@@ -60,6 +60,7 @@ extension World {
                 settings.cleanBytes = temper.cleanBytes
                 settings.cleanRest = 50 * Span.millisecond
             }
+            settings.announces = temper.announces
             settings.scrubBytes = 4 << 10
             settings.scrubEvery = 50 * Span.millisecond
             settings.scrubRest = 200 * Span.millisecond

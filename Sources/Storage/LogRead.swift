@@ -145,7 +145,8 @@ extension Log {
         var expected = point.number
         var offset = point.offset
         while true {
-            switch try walker.next(verify: false) {
+            // Verified: a time in which a bit has turned over would be a wrong answer, and no damage.
+            switch try walker.next(verify: true) {
             case .entry(let entry):
                 guard entry.number == expected, entry.baseOffset == offset else {
                     throw unreadable(expected, i, walker.current.lowerBound)

@@ -29,11 +29,15 @@ struct QualityKeys {
         Fields.Key("history", example: "100"),
         Fields.Key("lifespan", example: "10s"),
         Fields.Key("max_rate", example: "100/s"),
+        Fields.Key("deadline", example: "5s"),
+        Fields.Key("schema", example: "{type: object, required: [value]}"),
     ]
     private static let retentionKeys = [Fields.Key("time", example: "7d"), Fields.Key("bytes", example: "64MiB")]
     /// Nanoseconds.
     private static let retentionRange = 1_000_000_000...36_500 * 86_400_000_000_000
     private static let lifespanRange = 1_000_000...36_500 * 86_400_000_000_000
+    /// At least as long as a few of a node's looks at its clock.
+    private static let deadlineRange = 100_000_000...36_500 * 86_400_000_000_000
     private static let bytesRange = (1 << 10)...(1 << 50)
     private static let historyRange = 1...1_000_000_000
     /// Records in a minute.
@@ -42,6 +46,8 @@ struct QualityKeys {
     private var keeping = Keeping()
     private var lifespan: UInt64?
     private var maxRate: Int?
+    private var deadline: UInt64?
+    private var schema: Schema?
 
     init() {}
     /// - level: of the topics, nil where that is wrong.
@@ -51,6 +57,8 @@ struct QualityKeys {
         keeping.records = Self.history(fields, &problems)
         lifespan = fields.quantity("lifespan", .span, in: Self.lifespanRange, &problems).map { UInt64($0) }
         maxRate = fields.quantity("max_rate", .rate, in: Self.rateRange, &problems)
+        deadline = fields.quantity("deadline", .span, in: Self.deadlineRange, &problems).map { UInt64($0) }
+        schema = fields.node("schema").flatMap { Schema($0, &problems) }
         guard let level else { return }
         for key in ["retention", "compact", "history"] where level < .durable && fields.has(key) {
             problems.add(
@@ -70,7 +78,9 @@ struct QualityKeys {
     }
 
     func rule(_ pattern: TopicPattern?, _ level: Level, _ maxRecord: Int) -> TopicRule {
-        TopicRule(pattern: pattern, level: level, maxRecord: maxRecord, keeping: keeping, lifespan: lifespan, maxRate: maxRate)
+        TopicRule(
+            pattern: pattern, level: level, maxRecord: maxRecord, keeping: keeping, lifespan: lifespan, maxRate: maxRate, deadline: deadline,
+            schema: schema)
     }
 
     /// `7d`, or `{time: 7d, bytes: 64MiB}`.

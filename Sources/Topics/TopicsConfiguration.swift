@@ -13,10 +13,14 @@ package struct TopicRule: Hashable, Sendable {
     package let lifespan: UInt64?
     /// Records that one node takes of a topic in a minute; nil: any number.
     package let maxRate: Int?
+    /// Nanoseconds within which the next record is to come; nil: whenever it comes.
+    package let deadline: UInt64?
+    /// What each record's payload must look like; nil: anything.
+    package let schema: Schema?
 
     package init(
         pattern: TopicPattern?, level: Level, maxRecord: Int = Limits.record, keeping: Keeping = Keeping(), lifespan: UInt64? = nil,
-        maxRate: Int? = nil
+        maxRate: Int? = nil, deadline: UInt64? = nil, schema: Schema? = nil
     ) {
         self.pattern = pattern
         self.level = level
@@ -24,8 +28,12 @@ package struct TopicRule: Hashable, Sendable {
         self.keeping = keeping
         self.lifespan = lifespan
         self.maxRate = maxRate
+        self.deadline = deadline
+        self.schema = schema
     }
-    var keepingAll: TopicRule { TopicRule(pattern: pattern, level: level, maxRecord: maxRecord, lifespan: lifespan, maxRate: maxRate) }
+    var keepingAll: TopicRule {
+        TopicRule(pattern: pattern, level: level, maxRecord: maxRecord, lifespan: lifespan, maxRate: maxRate, deadline: deadline, schema: schema)
+    }
 }
 
 /// topics.yaml: rules by pattern, in order, and what holds for topics that no rule names. See docs/CONFIGURATION.md.

@@ -177,6 +177,8 @@ package struct Refusal: Equatable, Sendable {
         case conflict = 6
         /// A topic has more records than its rule admits.
         case tooFast = 7
+        /// A record is not as its topic's schema says.
+        case unfit = 8
     }
     package var code: Code
     package var request: UInt32

@@ -46,6 +46,8 @@ package enum Limits {
     package static let storePageNames = 64 << 10
     /// Bytes of pages of the log that are read for the sessions that are behind, all of a node together; 64 KiB for each at least.
     package static let pages = 32 << 20
+    /// Events of a node on `$status/…` that wait to be published.
+    package static let announcements = 1 << 18
     /// Clients of one node at a time.
     package static let sessions = 4096
     /// Consumer groups of a cluster, and members of one: at most 64 of them, the partitions, are served at a time, the others wait.

@@ -139,6 +139,7 @@ struct Life {
         settings.copyRate = configuration.copyRate
         settings.consumerGrace = nanoseconds(configuration.suspectAfter)
         settings.cleanRate = configuration.cleanRate
+        settings.announces = true
         settings.signingKey = signer?.publicKey.description
         return settings
     }

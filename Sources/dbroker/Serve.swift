@@ -89,7 +89,7 @@ final class Serve {
         while ending == nil {
             turn()
             guard ending == nil else { break }
-            transport.sleep(until: min(nextTick, node.consumersDue), mode: mode, into: &events)
+            transport.sleep(until: min(nextTick, node.dueAt), mode: mode, into: &events)
         }
         return ending ?? .stopped
     }

@@ -86,7 +86,7 @@ extension ClientError {
     /// Records sent before this error may still be acknowledged.
     var leavesOthersWaiting: Bool {
         switch self {
-        case .refused, .tooLarge: true
+        case .refused, .tooLarge, .unfit: true
         case .unreachable, .invalid, .fenced, .failed: false
         }
     }

@@ -45,18 +45,11 @@ extension ClusterTests {
 
     /// Turns a byte over in the middle of the oldest segment, or in the first entry of the open one.
     private func flip(_ data: URL, _ hit: Hit) throws -> String {
-        let folder = data.appendingPathComponent("group-0")
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".log") }.sorted()
-        try #require(names.count > 2, "only \(names)")
-        let name = hit == .open ? names[names.count - 1] : names[0]
-        let file = try FileHandle(forUpdating: folder.appendingPathComponent(name))
-        defer { try? file.close() }
-        let position = hit == .open ? UInt64(100) : try file.seekToEnd() / 2
-        try file.seek(toOffset: position)
-        let byte = try #require(try file.read(upToCount: 1)?.first)
-        try file.seek(toOffset: position)
-        try file.write(contentsOf: Data([byte ^ 0x20]))
-        return "\(name): byte \(position)"
+        try #require(Segment.all(in: data).count > 2)
+        let segment = try hit == .open ? Segment.newest(in: data) : Segment.oldest(in: data)
+        let position = hit == .open ? 100 : segment.size / 2
+        try segment.flip(position)
+        return "\(segment.file.lastPathComponent): byte \(position)"
     }
 
     private func expectSame(_ cluster: Cluster, _ count: Int) async throws {

@@ -14,7 +14,7 @@ import Wire
         init(file: String, _ messages: String...) { (text, self.messages) = (file, messages) }
         var testDescription: String { text.debugDescription }
     }
-    private static let known = "known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate"
+    private static let known = "known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, schema"
     private static let times = "units are ms, s, min, h, d"
     private static let notKept = "are not kept on disk; write level: durable, or remove this key"
     private static let keptWhole = "a signed history is kept whole; write level: durable, or remove this key"
@@ -26,7 +26,9 @@ import Wire
         Wrong("histroy: 5", "2:34: unknown key \"histroy\"; did you mean \"history\"? \(known)"),
         Wrong("livespan: 5s", "2:34: unknown key \"livespan\"; did you mean \"lifespan\"? \(known)"),
         Wrong("max_rte: 5/s", "2:34: unknown key \"max_rte\"; did you mean \"max_rate\"? \(known)"),
-        Wrong("deadline: 5s", "2:34: unknown key \"deadline\"; \(known)"),
+        Wrong("dedline: 5s", "2:34: unknown key \"dedline\"; did you mean \"deadline\"? \(known)"),
+        Wrong("deadline: 5", "2:44: deadline: \"5\" has no unit; expected 100ms to 36500d; say which: 5ms, 5s, 5min, 5h, 5d"),
+        Wrong("deadline: 10ms", "2:44: deadline: \"10ms\" is out of range; expected 100ms to 36500d"),
         // Retention.
         Wrong("retention: 7", "2:45: retention: \"7\" has no unit; expected 1s to 36500d; say which: 7ms, 7s, 7min, 7h, 7d"),
         Wrong("retention: 7days", "2:45: retention: \"7days\" has the unknown unit \"days\"; expected 1s to 36500d; did you mean 7d? \(times)"),
@@ -82,7 +84,7 @@ import Wire
         // Defaults.
         Wrong(file: "defaults:\n  level: ordered\n  retention: 7d\n", "3:14: retention: topics of the level ordered \(notKept)"),
         Wrong(file: "defaults:\n  histori: 7\n",
-            "2:3: unknown key \"histori\"; did you mean \"history\"? known keys here: level, admit, retention, compact, history, lifespan, max_rate"),
+            "2:3: unknown key \"histori\"; did you mean \"history\"? known keys here: level, admit, retention, compact, history, lifespan, max_rate, deadline, schema"),
         // All at once.
         Wrong("compact: 1, history: none, max_rate: 3",
             "2:43: compact: \"1\"; expected true, false", "2:55: history: \"none\"; expected a whole number, 1 to 1000000000 (or all)",
@@ -101,7 +103,7 @@ import Wire
               - {pattern: b, level: durable, retention: {time: 90 min, bytes: 64MiB}}
               - {pattern: c, level: durable, compact: true, max_rate: 100/s}
               - {pattern: d, level: durable, history: 5, lifespan: 10s}
-              - {pattern: e, level: ordered, lifespan: 250ms, max_rate: 30/min}
+              - {pattern: e, level: ordered, lifespan: 250ms, max_rate: 30/min, deadline: 5s}
               - {pattern: f, level: durable, history: all, compact: false}
             defaults: {retention: {bytes: 1KiB}, history: 9}
             """
@@ -111,7 +113,7 @@ import Wire
         #expect(try rule("b").keeping == Keeping(time: 5_400_000_000_000, bytes: 64 << 20))
         #expect(try rule("c").keeping == Keeping(compact: true) && rule("c").maxRate == 6000)
         #expect(try rule("d").keeping == Keeping(records: 5) && rule("d").lifespan == 10_000_000_000)
-        #expect(try rule("e").keeping.keepsAll && rule("e").lifespan == 250_000_000 && rule("e").maxRate == 30)
+        #expect(try rule("e").keeping.keepsAll && rule("e").lifespan == 250_000_000 && rule("e").maxRate == 30 && rule("e").deadline == 5_000_000_000)
         #expect(try rule("f").keeping.keepsAll)
         #expect(try rule("z").keeping == Keeping(bytes: 1024, records: 9))
         #expect(topics.cleans && !TopicsConfiguration.standard.cleans)

@@ -3,7 +3,9 @@ package import Wire
 
 /// Filters and the records that they look into; patterns in an index.
 package enum WatchTargets {
-    package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [("filter", filter), ("watches", watches)]
+    package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [
+        ("filter", filter), ("watches", watches), ("schema", schema),
+    ]
 
     /// A filter, a line feed, and a payload. What is taken must be taken again, answer the same, and say the opposite
     /// behind a `not`.
@@ -30,6 +32,20 @@ package enum WatchTargets {
             }
             precondition(opposite.admits(record, topic: part) != answer, "a filter and its opposite agree")
         }
+    }
+
+    /// A schema in one line, a line feed, and a payload. What a schema takes is JSON, and JSON is what the schema of everything takes.
+    package static func schema(_ view: ByteView) {
+        let (text, payload) = cut(view)
+        guard let schema = schema(text.text), let any = schema("{}") else { return }
+        let flaw = schema.flaw(in: payload)
+        precondition(flaw == schema.flaw(in: payload), "a schema that says two things")
+        precondition(flaw != nil || any.flaw(in: payload) == nil, "a schema takes what is no JSON")
+    }
+    private static func schema(_ text: String) -> Schema? {
+        do throws(ConfigurationError) {
+            return try TopicsConfiguration.parse("defaults: {level: durable, schema: \(text)}\n", file: "t").defaults.schema
+        } catch { return nil }
     }
 
     /// Lines: `+PATTERN` enters one, `!PATTERN` an exclusion, `-` takes the oldest out, anything else is a name, which must find

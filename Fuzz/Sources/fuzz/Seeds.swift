@@ -24,7 +24,7 @@ enum Seeds {
             ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]),
             ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("store", store()), ("consumers", consumers()), ("ring", ring()),
             ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open), [0] + consumerBatches()]),
-            ("checkpoint", checkpoint()), ("pattern", patterns), ("filter", filters), ("watches", watches), ("topics-yaml", [Array(topics.utf8)]),
+            ("checkpoint", checkpoint()), ("pattern", patterns), ("filter", filters), ("watches", watches), ("schema", schemas), ("topics-yaml", [Array(topics.utf8)]),
             ("node-yaml", [Array(node.utf8)]), ("csv", csv), ("json", json), ("hello", hello()), ("knock", [[UInt8](repeating: 0, count: 52)]),
         ]
     }
@@ -235,15 +235,20 @@ enum Seeds {
         "value > 80 and unit == \"C\"\n{\"value\": 81.5, \"unit\": \"C\"}", "not (a.b.0 == null or ok) and json:\"x y\" != true\n{\"a\":{\"b\":[1]}}",
         "column:2 >= -1e3 or topic < key\na,\"b \"\"c\",3", "header:unit == payload\n\u{4}\0unit\u{1}\0C", "a == \"\\\"\"\n{\"a\":\"\\u0022\\n\"}",
     ].map { Array($0.utf8) }
+    private static let schemas: [[UInt8]] = [
+        "{type: object, required: [a], additionalProperties: false, properties: {a: {type: [number, null], minimum: 1}, b: {enum: [x, 1, true]}}}\n{\"a\": 1.5e1, \"b\": \"\\u0078\"}",
+        "{type: array, minItems: 1, items: {type: string, minLength: 2, maxLength: 3}}\n[\"ab\", \"\\ud83d\\ude00c\"]", "{}\n[[[{}]], -0.1, null, false]",
+    ].map { Array($0.utf8) }
     private static let watches: [[UInt8]] = [
         "+a/+\n+a/#\n+b..c\n!a/x\na/x\na\nb/y\nc!\n-\na/x\n+#\n$S\na//b", "+..b\n+a..\n+$a..z\n+a/b\na/b\n$b\n-\n-\n-\nb",
     ].map { Array($0.utf8) }
     private static let topics = """
         topics:
-          - {match: "factory/#", qos: durable, max_record: 64 KiB}
-          - match: logs/+
-            qos: ordered
-        defaults: {qos: unordered, admit: all}
+          - {pattern: "factory/#", level: durable, max_record: 64 KiB, deadline: 5s, retention: {time: 7d, bytes: 1MiB}}
+          - pattern: logs/+
+            level: ordered
+            schema: {type: object, required: [a], properties: {a: {enum: [1, x]}}}
+        defaults: {level: unordered, admit: all}
 
         """
     private static let node = """
