@@ -177,8 +177,7 @@ package struct Node: Sendable {
         deadlines = Deadlines(settings.topics)
         clock = HybridClock(states.map(\.end.key.timestamp).max() ?? .zero)
         segmentUse = Array(repeating: 0, count: states.count)
-        forgetUnbackedAcceptance(end: states[GroupID.durable.index].end.number)
-        if holes.isEmpty { restart = Restart(me: me, mine: summary, wait: settings.restartWait) } else {
+        if holes.isEmpty { beginRestart() } else {
             isMending = true
             repair = LogRepair(holes: holes)
         }

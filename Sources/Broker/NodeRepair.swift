@@ -203,7 +203,7 @@ extension Node {
     /// The log reads back: the node counts again, and begins as any that has come back.
     mutating func endMending(into out: inout [Directive]) {
         isMending = false
-        restart = Restart(me: me, mine: summary, wait: settings.restartWait)
+        beginRestart()
         broadcastSummary(into: &out)
         for node in linked.sorted() { out.append(.peer(node, .compare, [])) }
     }

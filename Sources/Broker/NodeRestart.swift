@@ -98,20 +98,28 @@ extension Node {
         carryOut(steps, into: &out)
     }
 
-    /// An acceptance counts while this log, with the frames beside it, gives what was accepted (R8). The log's end is dropped below that
-    /// only for a later view's log, or for a restart whose leader has a quorum's promises: either way what was accepted was not chosen
-    /// and cannot be any more, and only the promise is left.
-    mutating func forgetUnbackedAcceptance(end: EntryNumber) {
-        guard let accepted = memberState.accepted else { return }
-        let needed: EntryNumber? = switch accepted.proposal.basis {
-        case .cut: memberState.tails.isEmpty ? nil : memberState.tails[GroupID.durable.index].from
-        case .ends(let ends): ends[GroupID.durable.index].number
+    mutating func beginRestart() {
+        restart = Restart(me: me, mine: summary, wait: settings.restartWait, canApply: backsAcceptance(end: states[GroupID.durable.index].end.number))
+    }
+
+    /// Whether a log up to `end`, with the frames beside it, gives what this node accepted (R8).
+    private func backsAcceptance(end: EntryNumber) -> Bool {
+        switch memberState.accepted?.proposal.basis {
+        case .cut: memberState.tails.count > GroupID.durable.index && memberState.tails[GroupID.durable.index].from <= end
+        case .ends(let ends): ends[GroupID.durable.index].number <= end
+        case nil: true
         }
-        if let needed, end >= needed { return }
+    }
+
+    /// This node is about to drop its log's end for a later view's log, or for a restart whose leader has a quorum's promises. Where it
+    /// accepted something that needs this end, that was not chosen and cannot be any more: only the promise is left, before the end goes.
+    private mutating func forgetAcceptance(unlessBackedBy end: EntryNumber, into out: inout [Directive]) {
+        guard let accepted = memberState.accepted, !backsAcceptance(end: end) else { return }
         memberState.promised = max(memberState.promised, accepted.ballot)
         memberState.accepted = nil
         memberState.tails = []
         restart?.forgetAcceptance()
+        out.append(.disk(.save(memberState.encode(), .start)))
     }
 
     /// Brings the durable log to the cut that this node accepted and never installed. Done again it changes nothing.
@@ -272,7 +280,7 @@ extension Node {
         copy = nil
         if learner != nil {
             learner = nil
-            restart = Restart(me: me, mine: summary, wait: settings.restartWait)
+            beginRestart()
             broadcastSummary(into: &out)
             for node in linked.sorted() { out.append(.peer(node, .compare, [])) }
         } else {
@@ -355,7 +363,7 @@ extension Node {
                 out.append(.log("dropping \(dropped) entries that the cluster does not have"))
                 copy?.phase = .recovering
                 afterRecovery = .copy
-                forgetUnbackedAcceptance(end: number)
+                forgetAcceptance(unlessBackedBy: number, into: &out)
                 out.append(.disk(.truncate(.durable, number)))
                 out.append(.disk(.recover(.durable)))
             } else {

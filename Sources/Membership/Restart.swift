@@ -61,9 +61,13 @@ package struct Restart: Sendable {
     private var isInstalling = false
     /// A newer view that this node belongs to, whose log it is copying to install it.
     private var adopting: View?
+    /// Whether this node's disk gives the log of the cut that it accepted. Where its log has lost its end to damage that looks as if it had
+    /// never been written, it speaks of what it accepted, and leaves it to others to bring a log there.
+    private let canApply: Bool
 
     /// - wait: how long to wait for stragglers once a quorum is there; patience: how long a ballot may take. Nanoseconds.
-    package init(me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000) {
+    package init(me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000, canApply: Bool = true) {
+        self.canApply = canApply
         self.me = me
         self.mine = mine
         self.wait = wait
@@ -126,7 +130,7 @@ package struct Restart: Sendable {
             out.append(.savePromise(step.ballot))
         case .promise: promised(step, by: node, into: &out)
         case .apply:
-            guard step.ballot >= bound, mine.accepted != nil, !isBusy else { return }
+            guard step.ballot >= bound, mine.accepted != nil, !isBusy, canApply else { return }
             following = Following(leader: node, step: step, doing: .applying)
             isBusy = true
             out.append(.apply)
@@ -211,7 +215,7 @@ package struct Restart: Sendable {
         out.append(.broadcast)
     }
 
-    /// The log no longer gives what was accepted, which cannot have been chosen: the promise is what is left of it.
+    /// The log's end was given up for what others agreed on: what was accepted cannot have been chosen, the promise is what is left of it.
     package mutating func forgetAcceptance() {
         mine.promised = max(mine.promised, mine.accepted?.ballot ?? mine.promised)
         mine.accepted = nil
@@ -256,7 +260,7 @@ package struct Restart: Sendable {
         guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number else {
             return false
         }
-        if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me) {
+        if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me), canApply {
             install(accepted.proposal, live: false, into: &out)
         } else if newest.contains(me), let holder = peers.filter({ !$0.value.live && $0.value.view == newest }).keys.min() {
             // It belongs to that view and never began it, so no frame was sent there: the log of one that did is its beginning.
