@@ -135,7 +135,7 @@ package struct Node: Sendable {
     var consumers = ConsumerDesk()
     var announcements = Announcements()
     var deadlines: Deadlines
-    /// When this node has something to do for consumers, or to say, though nothing happens; monotonic nanoseconds, .max: nothing. Stored, as
+    /// When this node has something to do for consumers, to say or to clean, though nothing happens; monotonic nanoseconds, .max: nothing. Stored, as
     /// all that the loop asks each turn: a computed property of so large a value would be handed a copy of it.
     package internal(set) var dueAt = UInt64.max
     package var counters = Counters()

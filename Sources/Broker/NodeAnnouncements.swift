@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import Membership
 internal import Replication
 internal import Topics
 internal import Wire
@@ -40,7 +41,10 @@ extension Node {
         deadlines.learn(live!.groups[group.index].state.topics, upTo: count, of: group, now: now)
     }
 
-    func deadlinesDue() -> UInt64 { deadlines.isWanted && announces ? deadlines.dueAt : .max }
+    func deadlinesDue() -> UInt64 {
+        guard deadlines.isWanted, announces, !live!.membership.isWedged, !live!.isFrozen else { return .max }
+        return deadlines.dueAt
+    }
 
     /// Before this turn's frame is sealed.
     mutating func stepAnnouncements(now: Instant, into out: inout [Directive]) {

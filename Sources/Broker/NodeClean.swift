@@ -26,6 +26,11 @@ extension Node {
         out.append(.disk(.clean(.durable, below: live.groups[GroupID.durable.index].deliveredEnd.number, bytes: cleaning.bytes)))
     }
 
+    func cleaningDue() -> UInt64 {
+        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, let live else { return .max }
+        return live.groups[GroupID.durable.index].carried == nil ? cleaning.nextAt : .max
+    }
+
     mutating func cleaned(_ report: CleanReport, isDone: Bool, now: Instant) {
         if report.passes > cleaning.report.passes { counters.cleaningPasses = report.passes }
         cleaning.report = report

@@ -134,7 +134,7 @@ extension Node {
         stepReads(into: &out)
         sendAcknowledgements(into: &out)
         clean(into: &out)
-        dueAt = min(consumersDue(), deadlinesDue())
+        dueAt = min(consumersDue(), deadlinesDue(), cleaningDue())
     }
 
     /// R1: stamped above everything sent, promised or seen.

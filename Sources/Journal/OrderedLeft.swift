@@ -25,6 +25,8 @@ package struct OrderedLeft: Sendable {
     /// `log` is about to drop entries below `number`; `heads`: the last versions now.
     package mutating func save<D: Disk>(from log: Log<D>, below number: EntryNumber, heads: HeadTable) throws(StorageError) {
         for (topic, old) in left where heads.head(of: TopicID(topic)) != old.head { remove(topic) }
+        // Of busy topics the last version lies further on: then nothing is to be read.
+        guard heads.isAny(in: log.firstOffset..<max(log.firstOffset, log.firstOffset(ofSegmentOf: number))) else { return }
         var next = log.first
         var entries: [UInt8] = []
         while next < number {

@@ -145,4 +145,7 @@ extension Log {
         }
         return segments[i].start.number
     }
+
+    /// The first offset of the segment that begins with entry `number`, or that the entry is in.
+    package func firstOffset(ofSegmentOf number: EntryNumber) -> Offset { segmentIndex(of: number).map { segments[$0].start.offset } ?? firstOffset }
 }

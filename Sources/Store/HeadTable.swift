@@ -38,6 +38,12 @@ package struct HeadTable: Equatable, Sendable {
 
     package func head(of topic: TopicID) -> Head? { topic.index < heads.count ? Head(raw: heads[topic.index]) : nil }
 
+    /// Whether some topic's last version lies in `offsets`.
+    package func isAny(in offsets: Range<Offset>) -> Bool {
+        let raw = offsets.lowerBound.raw &+ 1 << 1..<offsets.upperBound.raw &+ 1 << 1
+        return heads.contains { raw.contains($0) }
+    }
+
     /// Applies an accepted batch's records, the first at `base`; topics from `limit` on are none. False: a condition does not hold,
     /// and nothing has changed.
     ///

@@ -41,7 +41,7 @@ package struct NodeConfiguration: Hashable, Sendable {
     package var copyRate = 32 << 20
     /// Bytes a second that the cleaning of the log reads and writes.
     package var cleanRate = 32 << 20
-    package var heartbeat = Duration.milliseconds(200)
+    package var heartbeat = Duration.milliseconds(250)
     /// Silence after which a member is suspected: at least `heartbeatsToSuspect` heartbeats.
     package var suspectAfter = Duration.seconds(1)
     package var poll = Poll.adaptive

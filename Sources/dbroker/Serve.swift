@@ -97,6 +97,8 @@ final class Serve {
     private func turn() {
         let now = Self.now()
         transport.poll(now: now.monotonic, into: &events)
+        // A heartbeat that says nothing new, on one side or the other: there is nothing to decide.
+        guard !events.isEmpty || !stalled.isEmpty || now.monotonic >= min(nextTick, node.dueAt) else { return transport.flush() }
         for event in events { handle(event, now) }
         events.removeAll(keepingCapacity: true)
         offerStalled(now)

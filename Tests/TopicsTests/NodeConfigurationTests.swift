@@ -88,7 +88,7 @@ import Wire
             "8:12: heartbeat: \"1m\" has the unknown unit \"m\"; expected 1ms to 10s; units are ns, us, ms, s"),
         Wrong("heartbeat", "2s", "8:12: suspect_after is 1s, fewer than 3 heartbeats of 2s; write suspect_after: 6s or more"),
         Wrong("suspect_after", "200ms",
-            "8:16: suspect_after is 200ms, fewer than 3 heartbeats of 200ms; write suspect_after: 600ms or more"),
+            "8:16: suspect_after is 200ms, fewer than 3 heartbeats of 250ms; write suspect_after: 750ms or more"),
         Wrong("poll", "busi", "8:7: poll: \"busi\"; expected adaptive, busy, sleep; did you mean \"busy\"?"),
         Wrong("poll", "lazy", "8:7: poll: \"lazy\"; expected adaptive, busy, sleep"),
         Wrong("restart_wait", "2h",
