@@ -7,11 +7,12 @@
  * DIR must be on the disk that the brokers write to. Each figure is the median of N samples of S seconds.
  */
 #define _GNU_SOURCE
+#include "figure.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,11 +20,9 @@
 #include <sys/socket.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-    SAMPLES_MAX = 31,
     STREAM_BLOCK = 256 * 1024,           /* bytes per send and receive: past this, larger blocks gain nothing */
     FALLOCATED = 1024 * 1024 * 1024,     /* bytes of a file whose blocks are only reserved: never reached in a sample */
     REWRITTEN = 64 * 1024 * 1024,        /* bytes of a file that is written over again and again */
@@ -31,55 +30,6 @@ enum {
     COPY_LARGE = 64 * 1024 * 1024,       /* bytes: larger than most last-level caches' share of one core */
     COPY_SMALL = 128 * 1024,             /* bytes: source and target together fit in a level-2 cache */
 };
-
-static double seconds_per_sample = 0.4;
-static int samples_per_figure = 3;
-
-static void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("limits: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void *allocate(size_t bytes)
-{
-    void *memory = NULL;
-    if (posix_memalign(&memory, 4096, bytes) != 0) fail("no memory for %zu bytes", bytes);
-    memset(memory, 0xA5, bytes);
-    return memory;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Runs `measure` as often as asked and prints the median of what it returns beside all samples. */
-static void figure(const char *name, const char *unit, const char *how, double (*measure)(const void *), const void *argument)
-{
-    double taken[SAMPLES_MAX], sorted[SAMPLES_MAX];
-    for (int i = 0; i < samples_per_figure; i++) taken[i] = sorted[i] = measure(argument);
-    qsort(sorted, (size_t)samples_per_figure, sizeof sorted[0], ascending);
-    int middle = samples_per_figure / 2;
-    double median = samples_per_figure % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-    printf("{\"figure\":\"%s\",\"unit\":\"%s\",\"median\":%.0f,\"samples\":[", name, unit, median);
-    for (int i = 0; i < samples_per_figure; i++) printf("%s%.0f", i ? "," : "", taken[i]);
-    printf("],\"seconds_per_sample\":%g,\"how\":\"%s\"}\n", seconds_per_sample, how);
-    fflush(stdout);
-}
 
 /* The child's side: send blocks until the time is up or the other end has gone. */
 static void send_until(int fd, double end)
@@ -298,13 +248,10 @@ int main(int argc, char **argv)
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (value == NULL) fail("usage: limits --dir DIR [--seconds S] [--samples N]");
         if (strcmp(argv[i], "--dir") == 0) directory = value;
-        else if (strcmp(argv[i], "--seconds") == 0) seconds_per_sample = strtod(value, NULL);
-        else if (strcmp(argv[i], "--samples") == 0) samples_per_figure = (int)strtol(value, NULL, 10);
-        else fail("unknown option %s", argv[i]);
+        else if (!sample_option(argv[i], value)) fail("unknown option %s", argv[i]);
         i++;
     }
-    if (!(seconds_per_sample > 0 && seconds_per_sample <= 10)) fail("--seconds must be above 0 and at most 10");
-    if (samples_per_figure < 1 || samples_per_figure > SAMPLES_MAX) fail("--samples must be 1 to %d", SAMPLES_MAX);
+    check_sample_options();
     refuse_memory_file_system(directory);
 
     const size_t large = COPY_LARGE, small = COPY_SMALL;

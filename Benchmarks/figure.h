@@ -1,0 +1,23 @@
+/* What the programs that measure the machine's limits have in common: one figure is one JSON line. */
+#ifndef FIGURE_H
+#define FIGURE_H
+
+#include <stddef.h>
+
+extern double seconds_per_sample;
+extern int samples_per_figure;
+
+_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+double now(void);
+void *allocate(size_t bytes);
+
+/* Takes --seconds or --samples with its value; 0 when the option is another. */
+int sample_option(const char *name, const char *value);
+
+/* Ends the program when --seconds or --samples is out of range. */
+void check_sample_options(void);
+
+/* Runs `measure` as often as asked and prints the median of what it returns beside all samples. */
+void figure(const char *name, const char *unit, const char *how, double (*measure)(const void *), const void *argument);
+
+#endif
