@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 
+import report
 from mqtt import Mosquitto
 from nats import Nats
 from processes import Failure
@@ -21,12 +22,14 @@ FULL = {"sizes": [16, 100, 1024, 10240], "rounds": 3, "seconds": 2.0, "limit_sec
 PLANS = {
     "quick": {"sizes": [100], "rounds": 3, "seconds": 3.0, "limit_seconds": 0.3, "levels": ("durable",), "peers": True, "rate": 0},
     "full": FULL,
-    # long: 6 × 6 minutes. A record is at most 1 MiB with what its head takes.
-    "long": {**FULL, "sizes": [*FULL["sizes"], 100 << 10, (1 << 20) - 1024], "rounds": 5, "seconds": 4.0, "rate_seconds": 5.0},
+    # long: 6 × 6 minutes.
+    "long": {**FULL, "sizes": [*FULL["sizes"], 100 << 10, report.LARGEST], "rounds": 5, "seconds": 4.0, "rate_seconds": 5.0},
     # smoke: limits 3 s + 2 × (start 2 s + warm-up 2 s + 2 s + stop 1 s) = 20 s.
     "smoke": {"sizes": [100], "rounds": 2, "seconds": 2.0, "limit_seconds": 0.2, "levels": ("durable",), "peers": False, "rate": 0},
 }
-ROUNDS_LEAST = {"quick": 3, "full": 3, "long": 3, "smoke": 1}
+# Ours beside one stream of libfabric and no other limit: 2 sizes × (looks 3 s + 5 × (stream 1 s + start and stop 2 s + 2 s)) = 1 minute.
+FABRIC = {"sizes": [10240, report.LARGEST], "rounds": 5, "seconds": 2.0, "limit_seconds": 0.5, "levels": ("ordered",), "machine": False, "rate": 0}
+ROUNDS_LEAST = {"quick": 3, "full": 3, "long": 3, "smoke": 1, "fabric": 3}
 
 WARM_UP_RECORDS, WARM_UP_BYTES = 2_000, 32 << 20
 RECORDS_MOST = 10_000_000
@@ -41,18 +44,19 @@ def say(text):
 class Limits:
     """The machine's limits, sampled once a round: they move as the brokers' figures do."""
 
-    def __init__(self, program, directory, seconds):
-        self.program, self.directory, self.seconds, self.figures = program, directory, seconds, {}
+    def __init__(self, programs, seconds):
+        self.programs, self.seconds, self.figures = programs, seconds, {}
 
     def sample(self, samples=1):
-        done = subprocess.run([self.program, "--dir", self.directory, "--seconds", str(self.seconds), "--samples", str(samples)],
-                              capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode != 0:
-            raise Failure(done.stderr.strip())
-        for one in map(json.loads, done.stdout.splitlines()):
-            known = self.figures.setdefault(one["figure"], {**one, "samples": []})
-            known["samples"] += one["samples"]
-            known["median"] = statistics.median(known["samples"])
+        for program in self.programs:
+            done = subprocess.run([*program, "--seconds", str(self.seconds), "--samples", str(samples)],
+                                  capture_output=True, text=True, timeout=300, check=False)
+            if done.returncode != 0:
+                raise Failure(done.stderr.strip())
+            for one in map(json.loads, done.stdout.splitlines()):
+                known = self.figures.setdefault(one["figure"], {**one, "samples": []})
+                known["samples"] += one["samples"]
+                known["median"] = statistics.median(known["samples"])
 
 
 def systems(plan, binaries, output, temporary):
@@ -158,7 +162,7 @@ def recall(path, name, plan):
         if line["run"] != where["run"] or line["kind"] not in ("sample", "latency", "limit"):
             continue
         size = line["size_round"] if line["kind"] == "limit" else line["size"]
-        rounds = several.setdefault(size, Rounds(plan, size, Limits("", "", 0), None))
+        rounds = several.setdefault(size, Rounds(plan, size, Limits([], 0), None))
         if line["kind"] == "limit":
             rounds.limits.figures[line["figure"]] = line
         else:

@@ -2,6 +2,10 @@
 
 import statistics
 
+ORDERED = "squall-ordered"
+LARGEST = 2**20 - 1024  # bytes of a record, at most: with what its head takes it is 1 MiB
+FABRIC_LEAST = 10 * 2**10  # bytes: from there on ordered records are set beside libfabric's own stream
+FABRIC_BARS = {"fabric_10k": 0.60, "fabric_1m": 0.70}
 SYNC_BLOCK = 2**20  # bytes a sync of the figure `sync_1m`
 
 
@@ -30,6 +34,54 @@ def limit(limits, size, system):
     return bounds[name], name
 
 
+def fabric_message(size):
+    """Bytes of libfabric's messages that records of this size are set beside: the largest record is 1 MiB with its head."""
+    return 2**20 if size == LARGEST else size
+
+
+def fabric_name(size):
+    """The figure of those messages, as fabric.c names it."""
+    message = fabric_message(size)
+    for unit, letter in ((2**20, "m"), (2**10, "k")):
+        if message % unit == 0:
+            return f"fabric_{message // unit}{letter}"
+    return f"fabric_{message}"
+
+
+def beside_fabric(system, taken, limits, size):
+    """What our ordered records move through sockets beside what one stream of libfabric carries; None where that was not measured."""
+    name = fabric_name(size)
+    if system.name != ORDERED or name not in limits:
+        return None
+    rate, stream = median(whole(taken), "records_per_second"), limits[name]["median"]
+    moved = rate * size * system.crossings
+    return {"figure": name, "stream": stream, "size": size, "records_per_second": rate, "crossings": system.crossings, "moved": moved,
+            "of_fabric": moved / stream, "bar": FABRIC_BARS.get(name), "runs": len(taken), "whole_runs": sum(s["whole"] for s in taken)}
+
+
+def fabric_verdict(one):
+    """(text, held); held is None for a size that has no bar."""
+    bar = one["bar"]
+    text = (f"{bytes_text(one['size'])} ordered: {one['of_fabric']:.1%} of fabric" + (f" (bar: {bar:.0%})" if bar else "")
+            + f" = {number(one['records_per_second'])} records/s × {one['size']} B × {one['crossings']} crossings ÷ "
+            f"{number(one['stream'] / 1e6)} MB/s of {one['figure']}" + ("" if one["whole_runs"] else "; every run lost records"))
+    return text, None if bar is None else one["of_fabric"] >= bar and one["whole_runs"] > 0
+
+
+def verdict(text, held):
+    return {True: "within  ", False: "MISSED  ", None: "no bar  "}[held] + text
+
+
+FABRIC_HEADINGS = ["three nodes, ordered", "records/s", "times a record crosses", "moved", "fabric", "range", "of fabric", "runs that lost nothing"]
+
+
+def fabric_row(one, limits):
+    samples = limits[one["figure"]]["samples"]
+    return [f"{bytes_text(one['size'])} records", number(one["records_per_second"]), str(one["crossings"]), f"{number(one['moved'] / 1e6)} MB/s",
+            f"{number(one['stream'] / 1e6)} MB/s", f"{number(min(samples) / 1e6)} – {number(max(samples) / 1e6)}",
+            f"{one['of_fabric']:.1%}", f"{one['whole_runs']} of {one['runs']}"]
+
+
 LATENCIES = [f"{what}_{share}_us" for what in ("acknowledge", "deliver") for share in ("p50", "p99", "p999")]
 
 
@@ -47,6 +99,7 @@ def summary(system, taken, paced, limits, size):
         "crossings": system.crossings, "copies": system.copies, "size": size, "samples": len(samples),
         "records": samples[0]["records"], "records_per_second": rate, "spread": spread(samples, "records_per_second"),
         "cpu_per_million": median(samples, "cpu_per_million"), "deliver_p50_us": median(samples, "deliver_p50_us"),
+        "fabric": beside_fabric(system, taken, limits, size),
         "limit_records_per_second": bound, "limit": name, "of_limit": rate / bound,
         "foreign_cores": median(samples, "foreign_cores"), "taken": len(taken), "lost": [s["lost"] for s in taken + paced if not s["whole"]],
         "paced": {key: median(whole(paced), key) for key in LATENCIES} if paced else None,
@@ -152,7 +205,7 @@ def losses(found):
             yield (f"{one['label']}: {len(one['lost'])} of {one['taken']} runs, which lost {records} records, "
                    + ("count all the same, there being no other." if one["samples"] == one["taken"] else "do not count in the medians.")
                    + (" An ordered topic's records are kept in 16 MiB of memory: a subscriber further behind loses some."
-                      if one["system"] == "squall-ordered" else ""))
+                      if one["system"] == ORDERED else ""))
 
 
 def arithmetic(limits, size, found):

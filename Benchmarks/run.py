@@ -27,6 +27,7 @@ from squall import Squall
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUTPUT = os.path.join(ROOT, ".build", "bench")
 TEMPORARY = os.path.join(OUTPUT, "tmp")
+FABRIC = os.path.join(OUTPUT, "fabric")  # not there where libfabric's header was not
 RESULTS = os.path.join(OUTPUT, "results.jsonl")
 
 # Ours beside ours: module and rounds unless the command line says how many.
@@ -72,13 +73,18 @@ def turn():
         yield
 
 
-def limits_of(seconds):
-    return Limits(os.path.join(OUTPUT, "limits"), TEMPORARY, seconds)
+def limits_of(seconds, messages, machine=True):
+    """The machine's limits, and those of libfabric's messages of these sizes where it is there."""
+    programs = [[os.path.join(OUTPUT, "limits"), "--dir", TEMPORARY]] if machine else []
+    if os.access(FABRIC, os.X_OK):
+        programs += [[FABRIC, "--size", str(message)] for message in messages]
+    return Limits(programs, seconds)
 
 
 def measure_size(plan, size, ours, peers, results):
     """All rounds with records of one size."""
-    limits = limits_of(plan["limit_seconds"])
+    wanted = "ordered" in plan["levels"] and size >= report.FABRIC_LEAST
+    limits = limits_of(plan["limit_seconds"], [report.fabric_message(size)] if wanted else [], plan.get("machine", True))
     rounds = plans.Rounds(plan, size, limits, results)
     with turn():
         rounds.run([s for s in [*ours, *peers] if s.missing() is None])
@@ -103,6 +109,7 @@ def set_out(plan, rounds, ours, peers):
         + ", ".join(f"{one['label']} {one['records']:,}" for one in shown) + ".",
         "Processor time of anyone else on the machine meanwhile, at least: "
         + ", ".join(f"{one['label']} {one['foreign_cores']:.2f} cores" for one in shown) + "."]
+    notes += [report.verdict(*report.fabric_verdict(one["fabric"])) for one in shown if one["fabric"]]
     text = [report.table(lines), ""]
     if plan["rate"]:
         text += [f"at {plan['rate']} records a second:", report.table(report.latency_rows(shown), report.LATENCY_HEADINGS, report.LATENCY_TEXT), ""]
@@ -206,20 +213,50 @@ def run_variants(options):
     print(report.table(list(module.rows(samples)), module.HEADINGS, (0,)))
     verdicts = list(module.verdicts(samples))
     for text, held in verdicts:
-        print(("within  " if held else "MISSED  ") + text)
+        print(report.verdict(text, held))
     print("\n".join(conditions.sentences(where)))
     return 0 if all(held for _, held in verdicts) else 1
 
 
+def run_fabric(options):
+    """Our ordered records beside one stream of libfabric's messages of their size, in turns."""
+    plan = dict(plans.FABRIC)
+    if options.runs:
+        plan["rounds"] = max(options.runs, plans.ROUNDS_LEAST["fabric"])
+    if options.sizes:
+        plan["sizes"] = options.sizes
+    ours = Squall(options.binaries, TEMPORARY, "ordered")
+    if ours.missing() is not None:
+        raise Failure(f"{ours.label}: {ours.missing()} ({ours.remedy()})")
+    if not os.access(FABRIC, os.X_OK):
+        raise Failure("libfabric's header is not installed; run scripts/setup")
+    if min(plan["sizes"]) < report.FABRIC_LEAST:
+        raise Failure(f"records are set beside libfabric from {report.FABRIC_LEAST} bytes on")
+    where, results = begin([ours])
+    lines, verdicts = [], []
+    for size in plan["sizes"]:
+        rounds = measure_size(plan, size, [ours], [], results)
+        one = report.beside_fabric(ours, rounds.samples[ours.name], rounds.limits.figures, size)
+        results.write("fabric", one)
+        lines.append(report.fabric_row(one, rounds.limits.figures))
+        verdicts.append(report.fabric_verdict(one))
+    print(report.table(lines, report.FABRIC_HEADINGS, (0,)))
+    for text, held in verdicts:
+        print(report.verdict(text, held))
+    print("\n".join(conditions.sentences(where)))
+    return 1 if any(held is False for _, held in verdicts) else 0
+
+
 def run_limits(options):
     del options
-    limits = limits_of(0.6)
+    limits = limits_of(0.6, [report.fabric_message(size) for size in plans.FABRIC["sizes"]])
     limits.sample(5)
     print(report.table(report.limit_rows(limits.figures), report.LIMIT_HEADINGS, report.LIMIT_TEXT))
     return 0
 
 
-COMMANDS = {**dict.fromkeys(plans.PLANS, run_plan), **dict.fromkeys(VARIANTS, run_variants), "idle": run_idle, "limits": run_limits}
+COMMANDS = {**dict.fromkeys(plans.PLANS, run_plan), **dict.fromkeys(VARIANTS, run_variants), "idle": run_idle,
+            "fabric": run_fabric, "limits": run_limits}
 
 
 def parse():
