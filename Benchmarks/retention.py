@@ -16,7 +16,8 @@ KEPT = 16 << 20  # bytes of the one topic's records, by its rule
 WARM_UP_RECORDS = 20_000
 LOOK_RECORDS = 200_000
 ROUND_SECONDS = 8.0
-SETTLE_SECONDS = 120
+SETTLE_SECONDS = 180
+QUIET_SECONDS = 40  # without a change: longer than cleaning takes to look the whole log through
 
 THROUGHPUT_BAR = 0.85  # of the run that keeps everything
 DISK_BAR = 1.3  # of what is kept, and one open segment
@@ -42,15 +43,16 @@ def closed_bytes(system, node):
 
 
 def settle(system):
-    """Waits until no node finds anything more to clean; closed bytes and cleaned bytes by node."""
+    """Waits until no node finds anything more to clean; closed bytes and cleaned bytes by node, and the seconds until the last of it."""
     end = time.monotonic() + SETTLE_SECONDS
     last, since = None, time.monotonic()
+    begun = since
     while time.monotonic() < end:
         now = [status(system, port)["cleaned_bytes"] for port in system.ports]
         if now != last:
             last, since = now, time.monotonic()
-        elif time.monotonic() - since > 5:
-            return [closed_bytes(system, node) for node in range(1, len(system.ports) + 1)], now
+        elif time.monotonic() - since > (QUIET_SECONDS if any(now) else 5):
+            return [closed_bytes(system, node) for node in range(1, len(system.ports) + 1)], now, since - begun
         time.sleep(0.25)
     raise Failure(f"cleaning does not end: {last}")
 
@@ -63,7 +65,7 @@ def run_once(system, variant, records):
         measure(system, "warm", WARM_UP_RECORDS, SIZE)
         one = measure(system, "run", records, SIZE)
         one["variant"] = variant
-        one["closed_bytes"], one["cleaned_bytes"] = settle(system)
+        one["closed_bytes"], one["cleaned_bytes"], one["settle_seconds"] = settle(system)
         return one
     finally:
         system.rules, system.extra = None, ""
@@ -71,7 +73,7 @@ def run_once(system, variant, records):
 
 
 def remark(one):
-    return "closed segments " + " ".join(f"{b / 2**20:.1f}" for b in one["closed_bytes"]) + " MiB"
+    return "closed segments " + " ".join(f"{b / 2**20:.1f}" for b in one["closed_bytes"]) + f" MiB, {one['settle_seconds']:.0f} s after the load"
 
 
 def rows(samples):
