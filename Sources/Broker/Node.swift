@@ -89,8 +89,10 @@ package struct Node: Sendable {
     var watches = Watches()
     /// Sessions that are behind in some group, or are to be told of what they missed, in the order in which they came to be.
     var lagging: [SessionID] = []
-    /// Bytes that are read, or kept, for one of them at a time: more where they are few, so that they are quicker than the log grows.
+    /// Bytes that are read for one of them at a time: more where they are few, so that they are quicker than the log grows.
     var pageBytes = 1 << 20
+    /// Bytes that are kept in memory for one of them, of what is delivered while it is behind: those that are a moment late read no log.
+    var keptBytes = 8 << 20
     /// Sessions with acknowledgements to be sent.
     var owed: [SessionID] = []
     var declares: [UInt32: DeclareJob] = [:]

@@ -48,6 +48,7 @@ extension Node {
         guard let groups = live?.groups.count, !lagging.isEmpty else { return }
         let listed = lagging
         pageBytes = min(max(Limits.pages / listed.count, 64 << 10), 1 << 20)
+        keptBytes = min(max(Limits.pages / listed.count, 64 << 10), 8 << 20)
         lagging.removeAll(keepingCapacity: true)
         for id in listed {
             sessions[id]!.isListed = false

@@ -54,7 +54,7 @@ extension Node {
             if !handAll(header, body, owner, to: id, into: &out) { fallBehind(id, header) }
         }
         offerPicks(header, body, owner, into: &out)
-        let limit = pageBytes
+        let limit = keptBytes
         for id in lagging where sessions[id]!.isSubscribed { sessions[id]!.cursors[group].keep(header, body, limit: limit) }
     }
     private mutating func offerPicks(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, into out: inout [Directive]) {
