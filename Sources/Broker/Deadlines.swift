@@ -11,6 +11,8 @@ struct Deadlines: Sendable {
         /// When the last record came, monotonic nanoseconds.
         var seen: UInt64
         var state = State.met
+        /// Whether it stands in `due`.
+        var isQueued = false
     }
     private enum State: Sendable { case met, missed, removed }
     private struct Due: Comparable, Sendable {
@@ -34,7 +36,7 @@ struct Deadlines: Sendable {
     let isWanted: Bool
     private let topics: TopicsConfiguration
     private var lines: [[Line]] = Array(repeating: [], count: GroupID.count)
-    /// One for each topic that has a deadline; looked at again when it may have passed.
+    /// One for each topic that owes a record; looked at again when its deadline may have passed.
     private var due = Heap<Due>()
     /// What has come to be since the last look.
     private var changes: [Change] = []
@@ -66,7 +68,7 @@ struct Deadlines: Sendable {
             // What the cluster says itself comes when there is something to be said.
             let span = table.withName(of: topic) { $0.u8(0) == UInt8(ascii: "$") ? nil : topics.rule(for: $0)?.deadline } ?? nil
             lines[group.index].append(Line(span: span ?? 0, seen: now))
-            if let span { due.insert(Due(at: now + span, topic: Place(group: group.index, topic: topic))) }
+            if span != nil { enqueue(Place(group: group.index, topic: topic)) }
         }
     }
 
@@ -88,20 +90,26 @@ struct Deadlines: Sendable {
                 if line.state == .missed, !isRemove {
                     changes.append(Change(place: place, isMissed: false, silent: now - min(now, line.seen), span: line.span))
                 }
-                // Nothing is due of one that is missed or removed.
-                if line.state != .met, !isRemove { due.insert(Due(at: now + line.span, topic: place)) }
+                if !line.isQueued, !isRemove { enqueue(place) }
             }
         }
+    }
+
+    private mutating func enqueue(_ place: Place) {
+        let line = lines[place.group][place.topic.index]
+        lines[place.group][place.topic.index].isQueued = true
+        due.insert(Due(at: line.seen + line.span, topic: place))
     }
 
     /// What has been missed, and what has come after all, since the last call.
     mutating func changes(now: UInt64) -> [Change] {
         while let first = due.min, first.at <= now {
             due.removeMin()
+            lines[first.topic.group][first.topic.topic.index].isQueued = false
             let line = lines[first.topic.group][first.topic.topic.index]
             guard line.state == .met else { continue }
             if line.seen + line.span > now {
-                due.insert(Due(at: line.seen + line.span, topic: first.topic))
+                enqueue(first.topic)
             } else {
                 lines[first.topic.group][first.topic.topic.index].state = .missed
                 changes.append(Change(place: first.topic, isMissed: true, silent: now - line.seen, span: line.span))

@@ -48,6 +48,9 @@ package struct NodeSettings: Sendable {
     package var consumerPatience: UInt64 = 30_000_000_000
     /// How long the members of a view that a restart began may take to find one another.
     package var linkGrace: UInt64 = 2_000_000_000
+    /// Bytes that are read of the log for a session that is behind, at a time, and bytes that are kept in memory for it, at most.
+    package var pageMost = 1 << 20
+    package var keptMost = 8 << 20
     /// Whether the view's first member says on `$status/…` what happens to the cluster and its topics.
     package var announces = false
 

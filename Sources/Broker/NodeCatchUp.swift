@@ -47,8 +47,9 @@ extension Node {
     mutating func serveLagging(into out: inout [Directive]) {
         guard let groups = live?.groups.count, !lagging.isEmpty else { return }
         let listed = lagging
-        pageBytes = min(max(Limits.pages / listed.count, 64 << 10), 1 << 20)
-        keptBytes = min(max(Limits.pages / listed.count, 64 << 10), 8 << 20)
+        let share = max(Limits.pages / listed.count, 64 << 10)
+        pageBytes = min(share, settings.pageMost)
+        keptBytes = min(share, settings.keptMost)
         lagging.removeAll(keepingCapacity: true)
         for id in listed {
             sessions[id]!.isListed = false

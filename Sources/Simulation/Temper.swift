@@ -46,6 +46,9 @@ struct Temper {
     let cleanBytes: Int
     /// The view's first member publishes views and missed deadlines, among what clients publish.
     let announces: Bool
+    /// Bytes that a node reads of its log for a subscriber that is behind, at a time, and keeps in memory for it.
+    let pageBytes: Int
+    let keptBytes: Int
     var cleans: Bool { !keeping.isEmpty }
 
     enum Fault {
@@ -116,6 +119,9 @@ struct Temper {
         hasResets = members.chance(40)
         var status = SplitMix64(seed: seed, .status)
         announces = !isDuel && status.chance(30)
+        var pages = SplitMix64(seed: seed, .pages)
+        pageBytes = pages.pick([1, 8, 1024]) << 10
+        keptBytes = pages.pick([1, 8, 1024]) << 10
     }
 
     private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {

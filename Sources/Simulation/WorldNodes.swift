@@ -61,6 +61,8 @@ extension World {
                 settings.cleanRest = 50 * Span.millisecond
             }
             settings.announces = temper.announces
+            settings.pageMost = temper.pageBytes
+            settings.keptMost = temper.keptBytes
             settings.scrubBytes = 4 << 10
             settings.scrubEvery = 50 * Span.millisecond
             settings.scrubRest = 200 * Span.millisecond
