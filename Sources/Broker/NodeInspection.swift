@@ -14,6 +14,9 @@ extension Node {
     /// Where `group`'s log ends, delivered or not.
     package func end(of group: GroupID) -> LogEnd { live?.groups[group.index].state.end ?? states[group.index].end }
 
+    /// A digest of `group`'s publishers at its log's end: equal ends, equal publishers.
+    package func publishers(of group: GroupID) -> UInt64 { (live?.groups[group.index].state ?? states[group.index]).publishers.digest }
+
     /// A consumer group as the delivered log has it: its places by partition, and a digest of all that it is; nil where there is none,
     /// or no view runs.
     package func consumers(in name: String) -> (places: [UInt64], digest: UInt64)? {

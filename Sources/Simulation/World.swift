@@ -152,6 +152,7 @@ final class World {
             if now > limit || events > 3_000_000 { checker.fail("not level \(events > 3_000_000 ? "after 3,000,000 events" : "after 120 s") of quiet: \(missing.joined(separator: "; "))") }
         }
         guard checker.violation == nil else { return }
+        comparePublishers()
         if temper.cleans { for host in hosts { checkCleaned(host) } } else { compareLogs() }
         fillFromWhatWasWritten()
         checker.finish()
@@ -160,6 +161,18 @@ final class World {
         guard checker.violation == nil else { return }
         let times = checker.history.map { $0?.time ?? 0 }
         if let wrong = store.finish(end: UInt64(checker.history.count), gone: gone) ?? store.finishCuts(times: times, gone: gone) { checker.fail(wrong) }
+    }
+
+    /// Whoever is at the same end of the log judges a publisher's next batch alike, whatever was cleaned and copied before.
+    private func comparePublishers() {
+        var first: (host: Host, end: LogEnd, digest: UInt64)?
+        for host in hosts where host.node?.isLive ?? false {
+            let (end, digest) = (host.node!.end(of: .durable), host.node!.publishers(of: .durable))
+            if let first, first.end == end, first.digest != digest {
+                checker.fail("\(host.id) and \(first.host.id) have other publishers at the log's end, \(end.number.raw)")
+            }
+            if first == nil { first = (host, end, digest) }
+        }
     }
 
     /// What keeps the world from being level.
