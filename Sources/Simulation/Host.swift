@@ -41,6 +41,8 @@ final class Host {
     var busy: [DiskJob]?
     /// Mirrors of links that have gone, whose frames may still be on their way to the disk.
     var retained: [OwnedBytes] = []
+    /// Of the last life that began.
+    var incarnation = Incarnation(0)
     var wallOffset: Int64 = 0
     /// The most entries that have ever been on this disk.
     var peak: UInt64 = 0

@@ -46,6 +46,8 @@ struct Temper {
     let cleanBytes: Int
     /// The view's first member publishes views and missed deadlines, among what clients publish.
     let announces: Bool
+    /// Bytes that a power cut keeps or loses as a whole.
+    let tear: Int
     /// Bytes that a node reads of its log for a subscriber that is behind, at a time, and keeps in memory for it.
     let pageBytes: Int
     let keptBytes: Int
@@ -122,6 +124,7 @@ struct Temper {
         var pages = SplitMix64(seed: seed, .pages)
         pageBytes = pages.pick([1, 8, 1024]) << 10
         keptBytes = pages.pick([1, 8, 1024]) << 10
+        tear = pages.pick([64, 512, 512])
     }
 
     private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {

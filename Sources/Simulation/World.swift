@@ -61,6 +61,7 @@ final class World {
         blocked = Array(repeating: Array(repeating: false, count: count), count: count)
         hosts = (0..<count).map { Host(index: $0, count: count) }
         for host in hosts {
+            host.files.tear = temper.tear
             host.wallOffset = Int64(clocks.below(20_000)) * 1_000_000 - 10_000_000_000
             queue.add(.boot(host: host.index), at: now + network.scale(1, (temper.isDuel ? 5 : 100) * Span.millisecond))
         }

@@ -46,6 +46,10 @@ extension World {
                 host.told = end
                 if !temper.faults.contains(.rot) { checker.hasInstalled(opened.state.installed, entries: end, at: host.id) }
             }
+            guard opened.state.incarnation.raw > host.incarnation.raw else {
+                return checker.fail("\(host.id) begins as \(opened.state.incarnation) what was \(host.incarnation) before: its state went back")
+            }
+            host.incarnation = opened.state.incarnation
             host.promised = opened.state.promised
             if host.files.syncsUntilError == nil { host.syncFails = false }
             var settings = NodeSettings(

@@ -7,6 +7,8 @@ package import Wire
 /// It draws from nothing but the generator it is handed: the same calls give the same files.
 package final class MemoryDisk: Disk {
     package static let sector = 512
+    /// Bytes that a power cut keeps or loses as a whole: a sector's, or fewer, where one may be torn itself.
+    package var tear = MemoryDisk.sector
 
     package struct File {
         fileprivate let node: Node

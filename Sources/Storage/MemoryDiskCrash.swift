@@ -1,7 +1,7 @@
 /// The power cut: what had not been synced is lost, kept, or partly kept.
 ///
 ///     names      each unsynced create, rename or remove happened as a whole or not at all, whatever became of the others
-///     bytes      each sector has the first so many of the unsynced writes to it, whatever became of the others
+///     bytes      each sector (`tear` bytes) has the first so many of the unsynced writes to it, whatever became of the others
 ///     size       as it stood after some number of the unsynced changes; a cut that happened took all its bytes along
 extension MemoryDisk {
     private enum Mode: CaseIterable { case loseAll, keepAll, prefix, sectors, mostSectors }
@@ -39,7 +39,7 @@ extension MemoryDisk {
         let size = cut == 0 ? changes[0].sizeBefore : changes[cut - 1].sizeAfter
 
         let widest = changes.reduce(node.bytes.count) { max($0, $1.end) }
-        var kept = [Int](repeating: cut, count: widest / Self.sector + 1)
+        var kept = [Int](repeating: cut, count: widest / tear + 1)
         if mode == .sectors || mode == .mostSectors {
             for i in kept.indices {
                 let all = mode == .mostSectors && Int.random(in: 0..<10, using: &random) < 9
@@ -70,8 +70,8 @@ extension MemoryDisk {
     private func keep(_ change: Change, number: Int, _ kept: [Int], _ bytes: inout [UInt8]) {
         var position = change.start
         while position < change.end {
-            let sector = position / Self.sector
-            let end = min(change.end, (sector + 1) * Self.sector)
+            let sector = position / tear
+            let end = min(change.end, (sector + 1) * tear)
             if kept[sector] > number {
                 bytes.replaceSubrange(position..<end, with: change.new[position - change.start..<end - change.start])
             }
