@@ -108,7 +108,7 @@ import Wire
         #expect(node.members.map(\.node) == [NodeID(1), NodeID(2)])
         #expect(node.members.map(\.address.port) == [7421, 7422])
         #expect(node.provider == "auto" && node.ring == 4 << 20 && node.segment == 64 << 20 && node.poll == .adaptive)
-        #expect(node.heartbeat == .milliseconds(200) && node.suspectAfter == .seconds(1) && node.restartWait == .seconds(1))
+        #expect(node.heartbeat == .milliseconds(250) && node.suspectAfter == .seconds(1) && node.restartWait == .seconds(1))
         #expect(node.copyRate == 32 << 20)
     }
 
