@@ -77,11 +77,11 @@ struct Failure: Sendable {
         Failure(
             "a wrong key in topics.yaml", "dbroker check topics-bad.yaml", 78,
             "dbroker: topics-bad.yaml:3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record, retention, compact, "
-                + "history, lifespan, max_rate"),
+                + "history, lifespan, max_rate, deadline, schema"),
         Failure(
             "a node with wrong topics", "dbroker run -c topics-of-node.yaml", 78,
             "dbroker: topics-bad.yaml:3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record, retention, compact, "
-                + "history, lifespan, max_rate"),
+                + "history, lifespan, max_rate, deadline, schema"),
         Failure(
             "a data directory in use", "dbroker run -c n1.yaml", 73,
             "dbroker: data/1: in use by another node, process {pid}; stop the other node or give this one a data directory of its own"),

@@ -18,8 +18,11 @@ extension ClusterTests {
         #expect(try await watching.status(within: 5) == 0)
         #expect(watching.errorText.isEmpty)
 
-        // Each change of view says why it came.
-        try await until("the reason is told") { cluster.log(1).contains("node 3 lost (closed by the peer)") }
+        // Each change of view says why it came; who heard of it before noticing says so.
+        try await until("the reason is told") {
+            [1, 2].contains { cluster.log($0).contains("node 3 lost (closed by the peer)") }
+                && [1, 2].allSatisfy { cluster.log($0).contains(": node 3 lost (") }
+        }
         try cluster.start(3)
         try await cluster.untilLive()
         #expect(cluster.log(1).contains("view 3 [1 2 3] begins after") && cluster.log(1).contains("ms: node 3 taken in"))
