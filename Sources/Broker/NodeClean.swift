@@ -7,6 +7,9 @@ struct CleaningPace: Sendable {
     var asked: UInt64 = 0
     var bytes = 0
     var report = CleanReport()
+    /// There was nothing to do; a segment that ends at `closed` may give something to do as soon as it is delivered.
+    var isResting = false
+    var closed: EntryNumber?
     /// For each nanosecond that a slice took, so many go by before the next: at most a quarter of the disk's time is cleaning's.
     static let pause: UInt64 = 3
 }
@@ -15,15 +18,19 @@ struct CleaningPace: Sendable {
 /// back. Each node cleans its own log.
 extension Node {
     mutating func clean(into out: inout [Directive]) {
-        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, lastSeen >= cleaning.nextAt, let live,
-            live.groups[GroupID.durable.index].carried == nil
+        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, let live, live.groups[GroupID.durable.index].carried == nil
         else { return }
+        let delivered = live.groups[GroupID.durable.index].deliveredEnd.number
+        let isDue = lastSeen >= cleaning.nextAt || cleaning.isResting && delivered >= cleaning.closed ?? EntryNumber(.max)
+        guard isDue else { return }
+        if delivered >= cleaning.closed ?? .zero { cleaning.closed = nil }
+        cleaning.isResting = false
         let waited = min(lastSeen - min(lastSeen, cleaning.asked), 1_000_000_000)
         let earned = Int(clamping: UInt64(settings.cleanRate) * (waited / 1000) / 1_000_000)
         cleaning.bytes = min(settings.cleanBytes, max(earned, settings.cleanBytes / 8))
         cleaning.isBusy = true
         cleaning.asked = lastSeen
-        out.append(.disk(.clean(.durable, below: live.groups[GroupID.durable.index].deliveredEnd.number, bytes: cleaning.bytes)))
+        out.append(.disk(.clean(.durable, below: delivered, bytes: cleaning.bytes)))
     }
 
     func cleaningDue() -> UInt64 {
@@ -35,6 +42,7 @@ extension Node {
         if report.passes > cleaning.report.passes { counters.cleaningPasses = report.passes }
         cleaning.report = report
         cleaning.isBusy = false
+        cleaning.isResting = isDone
         let took = now.monotonic - min(now.monotonic, cleaning.asked)
         let span = UInt64(cleaning.bytes) * 1_000_000_000 / UInt64(settings.cleanRate)
         cleaning.nextAt = now.monotonic + (isDone ? settings.cleanRest : max(took * CleaningPace.pause, span - min(span, took)))

@@ -188,6 +188,7 @@ extension Node {
         guard segmentUse[group.index] >= settings.segmentBytes else { return }
         segmentUse[group.index] = 0
         let state = live?.groups[group.index].state ?? states[group.index]
+        if group == .durable { cleaning.closed = state.end.number }
         out.append(.disk(.roll(group, checkpoint: state.encode())))
     }
 

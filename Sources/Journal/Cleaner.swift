@@ -12,7 +12,8 @@ internal import Wire
 ///        └────────── the last one is in its place ── rewriting, oldest first ◀────┘
 ///
 /// A segment of which four fifths or more are kept stays as it is. The open one is never touched. What a pass does not finish in one life
-/// the next one begins anew.
+/// the next one begins anew. Where a segment's tally tells what stays of it, it is not read; where nothing does, not to rewrite it either:
+/// so what a log without rules would have kept costs no more than a small file.
 struct Cleaner<D: Disk> {
     private enum Phase {
         case idle
@@ -28,8 +29,11 @@ struct Cleaner<D: Disk> {
         var parts: [EntryNumber] = []
         var end: EntryNumber = .zero
         var use = Use()
+        var counter = SegmentCounter(from: .zero)
         /// To be rewritten, newest first.
         var found: [LogSpan] = []
+        /// Of those, the ones of which nothing stays, by their tallies.
+        var blank: Set<EntryNumber> = []
         /// Segments of which nothing is kept.
         var empty: Set<EntryNumber> = []
         var kept = 0
@@ -48,6 +52,7 @@ struct Cleaner<D: Disk> {
         let publishers: PublisherTable
         /// The last is the next.
         var spans: [LogSpan]
+        let blank: Set<EntryNumber>
         let empty: Set<EntryNumber>
         var draft: SegmentDraft<D>?
         var cleaner: EntryCleaner?
@@ -59,6 +64,7 @@ struct Cleaner<D: Disk> {
     /// Distinct rules that let something go, and by topic which one holds: its place plus one, 0 is none.
     private var rules: [Keeping] = []
     private var ruleOf: [UInt16] = []
+    private var tallies = SegmentTallies()
     /// Where the last pass ended.
     private var last: EntryNumber = .zero
     private(set) var report = CleanReport()
@@ -72,6 +78,21 @@ struct Cleaner<D: Disk> {
 
     /// Whether a rule may let records of the topic go, as far as is known.
     func isRuled(_ topic: TopicID) -> Bool { topic.index < ruleOf.count ? ruleOf[topic.index] > 0 : topics.cleans }
+
+    // MARK: what is written
+
+    /// Entries go to the log's end.
+    mutating func append(_ header: EntryHeader, _ body: ByteView, _ log: Log<D>) {
+        if topics.cleans { tallies.append(header, body, segment: log.openFirst) }
+    }
+    /// The log has begun a segment.
+    mutating func rolled(_ log: Log<D>) {
+        if topics.cleans, let span = log.span(endingAt: log.openFirst) { tallies.close(span) }
+    }
+    /// The log ends at `number` now.
+    mutating func cut(to number: EntryNumber) { tallies.cut(to: number) }
+    /// Entries were replaced by those of another node, of which some may be gone.
+    mutating func repaired() { tallies = SegmentTallies() }
 
     /// The log is changed by others: what was begun is given up.
     mutating func cancel(_ log: Log<D>) throws(StorageError) {
@@ -106,7 +127,8 @@ struct Cleaner<D: Disk> {
                     report.kept = survey.kept + log.openBytes
                     report.oldest = survey.oldest
                     phase = .rewriting(
-                        Rewriting(plan: survey.plan, publishers: survey.publishers, spans: survey.found, empty: survey.empty))
+                        Rewriting(
+                            plan: survey.plan, publishers: survey.publishers, spans: survey.found, blank: survey.blank, empty: survey.empty))
                 }
             case .rewriting(var rewriting):
                 phase = .idle
@@ -114,6 +136,8 @@ struct Cleaner<D: Disk> {
                     try log.dropCheckpoints { !rewriting.empty.contains($0) }
                     report.passes += 1
                     report.disk = log.bytes
+                    // By tallies it is an estimate from above.
+                    report.kept = min(report.kept, report.disk)
                     return true
                 }
             }
@@ -153,10 +177,15 @@ struct Cleaner<D: Disk> {
     }
 
     /// Looks on, from the newest record to the oldest. False: all have been looked at.
-    private func look(_ log: Log<D>, _ survey: inout Survey, _ left: inout Int) throws(StorageError) -> Bool {
+    private mutating func look(_ log: Log<D>, _ survey: inout Survey, _ left: inout Int) throws(StorageError) -> Bool {
         while left > 0 {
             guard let span = survey.spans.last else { return false }
             if survey.parts.isEmpty {
+                if let tally = tallies[span], Self.judge(tally, span, log.segmentBytes(from: span.first) ?? 0, &survey) {
+                    left -= SegmentHeader.size
+                    continue
+                }
+                survey.counter.begin(from: span.first)
                 survey.parts = try log.parts(of: span, bytes: Self.piece)
                 survey.end = span.end
                 survey.use = Use()
@@ -172,8 +201,38 @@ struct Cleaner<D: Disk> {
             survey.end = from
             left -= entries.count
             entries.withView { Self.look($0, &survey) }
-            if survey.parts.isEmpty { Self.settle(span, log.segmentBytes(from: span.first) ?? 0, &survey) }
+            if survey.parts.isEmpty {
+                survey.counter.end(at: span.end)
+                if survey.counter.covers(span) { tallies.keep(survey.counter.tally) }
+                Self.settle(span, log.segmentBytes(from: span.first) ?? 0, &survey)
+            }
         }
+        return true
+    }
+
+    /// What stays of a segment by its tally alone. False: one of its topics parts within it, and its records have to be looked at.
+    private static func judge(_ tally: SegmentTally, _ span: LogSpan, _ bytes: Int, _ survey: inout Survey) -> Bool {
+        var gone: UInt64 = 0
+        var use = Use()
+        for line in tally.lines {
+            switch survey.plan.verdict(of: line) {
+            case .parts: return false
+            case .stays: use.isEmpty = false
+            case .goes:
+                gone += line.bytes
+                use.losers.insert(line.topic.raw)
+            }
+        }
+        for line in tally.lines where !use.losers.contains(line.topic.raw) {
+            survey.plan.count(line)
+            survey.oldest = min(survey.oldest ?? line.oldest, line.oldest)
+        }
+        // Headers of batches and entries are taken to stay, where any record does.
+        let isBlank = use.isEmpty && !tally.hasMore && !tally.lines.isEmpty
+        use.bytes = isBlank ? SegmentHeader.size + EntryHeader.size + BatchHeader.size + 56 : bytes - Int(gone)
+        if isBlank { survey.blank.insert(span.first) }
+        survey.use = use
+        settle(span, bytes, &survey)
         return true
     }
 
@@ -186,7 +245,9 @@ struct Cleaner<D: Disk> {
         }
         for at in places.reversed() {
             guard let header = try? EntryHeader(entries.from(at)) else { continue }
-            look(header, entries[at..<at + header.length], &survey)
+            let whole = entries[at..<at + header.length]
+            survey.counter.add(before: header, whole.from(EntryHeader.size))
+            look(header, whole, &survey)
         }
     }
 
@@ -259,6 +320,15 @@ struct Cleaner<D: Disk> {
             if rewriting.draft == nil {
                 guard let span = rewriting.spans.popLast() else { return false }
                 guard let draft = try log.beginDraft(of: span) else { continue }
+                if rewriting.blank.contains(span.first), let hole = try hole(log, draft, rewriting.publishers) {
+                    left -= hole.count
+                    do throws(StorageError) {
+                        try log.append(hole, to: draft)
+                        try place(draft, log, changed)
+                        tallies.keep(SegmentTally(blank: span))
+                    } catch { try giveUp(draft, log, error) }
+                    continue
+                }
                 rewriting.draft = draft
                 rewriting.cleaner = try cleaner(log, span, rewriting)
             }
@@ -268,20 +338,40 @@ struct Cleaner<D: Disk> {
                 let isDone = try rewrite(log, draft, &cleaner, rewriting.plan, &left)
                 rewriting.cleaner = cleaner
                 guard isDone else { continue }
-                let before = log.segmentBytes(from: draft.span.first) ?? 0
-                if try log.finish(draft) {
-                    changed(draft.span.first)
-                    report.cleaned += max(0, before - (log.segmentBytes(from: draft.span.first) ?? 0))
-                }
+                try place(draft, log, changed)
                 rewriting.draft = nil
             } catch {
-                try log.discard(draft)
                 rewriting.draft = nil
-                // Without room for the draft the segment stays as it is; a later pass comes by.
-                guard error.isFull else { throw error }
+                try giveUp(draft, log, error)
             }
         }
         return true
+    }
+
+    private mutating func place(_ draft: SegmentDraft<D>, _ log: Log<D>, _ changed: (EntryNumber) -> Void) throws(StorageError) {
+        let before = log.segmentBytes(from: draft.span.first) ?? 0
+        guard try log.finish(draft) else { return }
+        tallies.forget(draft.span.first)
+        changed(draft.span.first)
+        report.cleaned += max(0, before - (log.segmentBytes(from: draft.span.first) ?? 0))
+    }
+
+    /// Without room for the draft the segment stays as it is; a later pass comes by.
+    private func giveUp(_ draft: SegmentDraft<D>, _ log: Log<D>, _ error: StorageError) throws(StorageError) {
+        try log.discard(draft)
+        guard error.isFull else { throw error }
+    }
+
+    /// The hole that a segment comes to of which nothing stays, made of the state saved at its end; nil where that is not there, or one
+    /// hole cannot stand for so much.
+    private func hole(_ log: Log<D>, _ draft: SegmentDraft<D>, _ today: PublisherTable) throws(StorageError) -> [UInt8]? {
+        let (start, end) = (draft.place, draft.span.end)
+        guard end.raw - start.number.raw <= UInt64(EntryHeader.longestSpan), let bytes = try log.checkpoint(at: end), !bytes.isEmpty,
+            let state = bytes.withView({ try? GroupState(group: log.group, decoding: $0) }), state.end.number == end, !state.hasHoles,
+            state.end.offset.raw - start.offset.raw <= UInt64(UInt32.max), state.publishers.count < Limits.publishers
+        else { return nil }
+        let lines = state.publishers.lines(touchedAfter: start.key.timestamp).filter { today.line(of: $0.publisher) != nil }
+        return EntryCleaner.hole(from: start, to: state.end, group: log.group, lines.map { KeptState.Line($0.publisher, $0.line) })
     }
 
     private func cleaner(_ log: Log<D>, _ span: LogSpan, _ rewriting: Rewriting) throws(StorageError) -> EntryCleaner {

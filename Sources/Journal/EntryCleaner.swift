@@ -52,6 +52,11 @@ struct EntryCleaner {
         var stays = false
         /// Something of it goes.
         var goes = false
+
+        mutating func keep(_ batch: ByteView) {
+            body.append(view: batch)
+            batches += 1
+        }
     }
 
     /// `whole` is an entry that was checked, header and all.
@@ -67,7 +72,7 @@ struct EntryCleaner {
         guard remains.stays || header.batches > Self.mostBatches && header.span == 1 else { return widen(header, remains, into: &out) }
         flush(into: &out)
         guard remains.stays, remains.goes else { return out.append(view: whole[0..<header.length]) }
-        append(states: [], remains.heads, to: &remains)
+        Self.append(states: [], remains.heads, to: &remains, group)
         var entry = header
         entry.isCleaned = true
         entry.batches = remains.batches
@@ -91,7 +96,7 @@ struct EntryCleaner {
             thin(batch, bytes, at: offset, time, judge, &remains)
         case .declare, .consumers:
             remains.stays = true
-            keep(bytes, &remains)
+            remains.keep(bytes)
         case .open:
             _ = publishers?.open(batch.publisher, at: time)
             if let line = publishers?.line(of: batch.publisher) {
@@ -100,7 +105,7 @@ struct EntryCleaner {
                 // Which epoch it began is not known here.
                 remains.stays = true
             }
-            keep(bytes, &remains)
+            remains.keep(bytes)
         case .state:
             let state = KeptState(bytes.from(BatchHeader.size))
             state.forEachLine { line in
@@ -110,11 +115,6 @@ struct EntryCleaner {
             state.forEachHead { if isHead($0) { remains.heads.append($0) } }
             remains.goes = true
         }
-    }
-
-    private func keep(_ bytes: ByteView, _ remains: inout Remains) {
-        remains.body.append(view: bytes)
-        remains.batches += 1
     }
 
     /// The batch as it is where all of its records stay, else those that do.
@@ -147,11 +147,11 @@ struct EntryCleaner {
             body.store(UInt32(run.count), at: run.at)
             remains.stays = true
         }
-        guard goes else { return keep(bytes, &remains) }
+        guard goes else { return remains.keep(bytes) }
         remains.goes = true
         let sparse = wholeBatch(
             .sparse, body, publisher: batch.publisher, sequence: batch.sequence, epoch: batch.epoch, count: batch.count, group: batch.group)
-        sparse.withView { keep($0, &remains) }
+        sparse.withView { remains.keep($0) }
     }
 
     // MARK: holes
@@ -183,21 +183,34 @@ struct EntryCleaner {
         self.hole = nil
         var remains = Remains()
         let lines = planted(.holeForgetsPublishers) ? [] : hole.lines.values.filter { isRemembered($0.publisher) }
-        append(states: lines.sorted { $0.publisher.raw < $1.publisher.raw }, hole.heads.filter(isHead), to: &remains)
+        Self.append(states: lines.sorted { $0.publisher.raw < $1.publisher.raw }, hole.heads.filter(isHead), to: &remains, group)
         var entry = hole.header
         entry.batches = remains.batches
         entry.length = EntryHeader.size + remains.body.count
         out += remains.body.withView { entry.entry($0) }
     }
 
+    /// The hole that stands for all entries between two places; `lines`: publishers that they changed, as they stand behind them.
+    static func hole(from start: LogEnd, to end: LogEnd, group: GroupID, _ lines: [KeptState.Line]) -> [UInt8] {
+        var header = EntryHeader(
+            length: EntryHeader.size, batches: 0, number: start.number, baseOffset: start.offset, timestamp: end.key.timestamp, view: end.view,
+            sender: end.key.sender, group: group, records: Int(end.offset.raw - start.offset.raw), synced: start.number, chain: end.chain)
+        (header.isCleaned, header.span) = (true, Int(end.number.raw - start.number.raw))
+        var remains = Remains()
+        append(states: planted(.holeForgetsPublishers) ? [] : lines, [], to: &remains, group)
+        header.batches = remains.batches
+        header.length = EntryHeader.size + remains.body.count
+        return remains.body.withView { header.entry($0) }
+    }
+
     /// As many batches of kind `state` as they fill.
-    private func append(states lines: [KeptState.Line], _ heads: [KeptState.Head], to remains: inout Remains) {
+    private static func append(states lines: [KeptState.Line], _ heads: [KeptState.Head], to remains: inout Remains, _ group: GroupID) {
         var (line, head) = (0, 0)
         while line < lines.count || head < heads.count {
             let nextLine = min(line + KeptState.most, lines.count)
             let nextHead = min(head + KeptState.most, heads.count)
             let batch = KeptState.batch(Array(lines[line..<nextLine]), Array(heads[head..<nextHead]), group: group)
-            batch.withView { keep($0, &remains) }
+            batch.withView { remains.keep($0) }
             (line, head) = (nextLine, nextHead)
         }
     }

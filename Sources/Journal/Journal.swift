@@ -152,7 +152,11 @@ package struct Journal<D: Disk> {
         case .append(let group, let entries): try append(entries, to: group)
         case .appendCopy(_, let bytes):
             var at = 0
-            while at < bytes.view.count { at += try durable.stage(entry: bytes.view.from(at)).length }
+            while at < bytes.view.count {
+                let header = try durable.stage(entry: bytes.view.from(at))
+                cleaner.append(header, bytes.view[at + EntryHeader.size..<at + header.length], durable)
+                at += header.length
+            }
             try noteCopied(bytes.view)
             // A small piece is the log's end: the view that takes this node in waits for what is not synced by then.
             copied = at >= durable.options.segmentBytes >> 10 && (copied > 0 || durableTold == durable.end.number) ? copied + at : 0
@@ -162,6 +166,7 @@ package struct Journal<D: Disk> {
             try flush()
             if group == .durable { try cleaner.cancel(durable) }
             if group == .durable { try signatures?.cut(durable, to: number) }
+            if group == .durable { cleaner.cut(to: number) }
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
             if group == .durable { durableValues.cut(to: durable.end.number) } else { orderedValues.cut(to: number) }
             durableTold = min(durableTold, durable.end.number)
@@ -175,7 +180,10 @@ package struct Journal<D: Disk> {
             orderedLeft = OrderedLeft()
         case .roll(let group, let checkpoint):
             try flush()
-            if group == .durable { try durable.roll(checkpoint: checkpoint) } else {
+            if group == .durable {
+                try durable.roll(checkpoint: checkpoint)
+                cleaner.rolled(durable)
+            } else {
                 try ordered.roll(checkpoint: [])
                 try saveLastValues(checkpoint)
                 _ = try ordered.retain(bytes: Self.orderedBytes)
@@ -193,6 +201,7 @@ package struct Journal<D: Disk> {
         case .repair(let hole, let source, let bytes):
             try flush()
             try cleaner.cancel(durable)
+            cleaner.repaired()
             try repair(hole, from: source, bytes, into: &results)
         case .scrub(_, let bytes):
             try flush()
@@ -206,7 +215,10 @@ package struct Journal<D: Disk> {
     private mutating func append(_ entries: [PendingEntry], to group: GroupID) throws(StorageError) {
         copied = 0
         if group == .durable {
-            for entry in entries { try durable.stage(entry.header, entry.body) }
+            for entry in entries {
+                try durable.stage(entry.header, entry.body)
+                cleaner.append(entry.header, entry.body, durable)
+            }
             if durable.stagedBytes > Self.writeAt { try durable.write() }
         } else {
             for entry in entries { try ordered.stage(entry.header, entry.body) }

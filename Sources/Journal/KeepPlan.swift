@@ -102,11 +102,41 @@ struct KeepPlan {
         survey.bytes += length
         survey.lowest = offset.raw
         // It was in force at the horizon: those before it were replaced earlier.
-        let horizon = end.key.timestamp.raw - min(end.key.timestamp.raw, rule.time ?? .max)
+        let horizon = horizon(rule)
         if rule.time != nil, planted(.cleanedTooEarly) ? time.raw > horizon : time.raw <= horizon { endAt(offset, &survey) }
         if rule.compact, isRemove { endAt(offset, &survey) }
         return true
     }
+
+    // MARK: by a segment's tally
+
+    enum Verdict {
+        case stays
+        case goes
+        /// Some may stay and some may go.
+        case parts
+    }
+
+    /// What becomes of a topic's records in the segment that comes next, all of them older than those that were visited or counted.
+    func verdict(of line: SegmentTally.Line) -> Verdict {
+        guard let rule = rule(line.topic.index) else { return .stays }
+        let survey = topics[line.topic.index]
+        if survey.isOver || line.highest < survey.floor { return .goes }
+        guard !rule.compact else { return .parts }
+        let isWithin = survey.records + line.records <= rule.records ?? .max && survey.bytes + line.bytes <= rule.bytes ?? .max
+        if isWithin, rule.time == nil || line.oldest.raw > horizon(rule) { return .stays }
+        return planted(.tallyTakenWhole) && survey.records > 0 ? .goes : .parts
+    }
+    /// All of them stay.
+    mutating func count(_ line: SegmentTally.Line) {
+        guard rule(line.topic.index) != nil else { return }
+        topics[line.topic.index].records += line.records
+        topics[line.topic.index].bytes += line.bytes
+        topics[line.topic.index].lowest = line.lowest
+    }
+
+    private func horizon(_ rule: Keeping) -> UInt64 { end.key.timestamp.raw - min(end.key.timestamp.raw, rule.time ?? .max) }
+
     private func endAt(_ offset: Offset, _ survey: inout Survey) {
         survey.isOver = true
         survey.floor = offset.raw

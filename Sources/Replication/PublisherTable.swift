@@ -35,6 +35,11 @@ package struct PublisherTable: Equatable, Sendable {
     package var count: Int { lines.count }
     package func line(of publisher: PublisherID) -> Line? { lines[publisher] }
 
+    /// Publishers whose line was touched after `time`, by identity.
+    package func lines(touchedAfter time: Timestamp) -> [(publisher: PublisherID, line: Line)] {
+        lines.filter { $0.value.touched > time }.sorted { $0.key.raw < $1.key.raw }.map { ($0.key, $0.value) }
+    }
+
     /// Of identities, epochs and last records: what judges the next batch.
     package var digest: UInt64 {
         lines.sorted { $0.key.raw < $1.key.raw }.reduce(UInt64(lines.count)) { mix(mix(mix($0 ^ $1.key.raw) ^ UInt64($1.value.epoch)) ^ $1.value.last) }

@@ -126,6 +126,7 @@ package final class Log<D: Disk> {
     /// The open segment's file, and where its entries end.
     package var openName: String { openSegment.name }
     package var openBytes: Int { openSegment.bytes }
+    package var openFirst: EntryNumber { openSegment.start.number }
     var openSegment: Segment {
         get { segments[segments.count - 1] }
         _modify { yield &segments[segments.count - 1] }

@@ -60,6 +60,8 @@
     case cleanedNameUnsynced = "cleaned-name-unsynced"
     case holeForgetsPublishers = "hole-forgets-publishers"
     case cleanedReadAsThere = "cleaned-read-as-there"
+    case tallyTakenWhole = "tally-taken-whole"
+    case tallyKept = "tally-kept"
     // Watches.
     case newTopicUnseen = "new-topic-unseen"
     case exclusionForgotten = "exclusion-forgotten"

@@ -247,6 +247,30 @@ import Wire
         #expect(try problem(kept) == nil)
     }
 
+    /// So that cleaning keeps up with any load: damage in a segment that goes altogether is never met, and goes with it.
+    @Test func aSegmentOfWhichNothingStaysIsNotRead() throws {
+        var kept = try KeptLog([Keeping(bytes: 3000)], segmentBytes: 4096)
+        try kept.open(1, time: Self.second)
+        for step in 1...150 { try kept.write([(0, step, false, 90)], by: 1, time: Self.second * UInt64(step + 1)) }
+        let closed = kept.journal.durable.closedSpans(below: kept.journal.durable.end.number)
+        #expect(closed.count >= 6)
+        let names = try kept.disk.list("group-0").filter { $0.hasSuffix(".log") }.sorted()
+        for name in names[1..<4] { kept.disk.flip("group-0/" + name, at: 1500, bits: 0xFF) }
+        let report = try kept.clean()
+        #expect(kept.journal.durable.damage.isEmpty && report.cleaned > 3 * 3500)
+        #expect(try kept.journal.durable.verify().isEmpty)
+        #expect(try problem(kept) == nil)
+        let state = try replayed(kept)
+        #expect(state.publishers == kept.state.publishers && state.heads == kept.state.heads && state.end == kept.state.end)
+        // And what is left of them is not rewritten again.
+        for step in 151...220 { try kept.write([(0, step, false, 90)], by: 1, time: Self.second * UInt64(step + 1)) }
+        for name in names[1..<4] { kept.disk.flip("group-0/" + name, at: 80, bits: 0xFF) }
+        #expect(try kept.clean().cleaned > report.cleaned)
+        #expect(kept.journal.durable.damage.isEmpty)
+        for name in names[1..<4] { kept.disk.flip("group-0/" + name, at: 80, bits: 0xFF) }
+        #expect(try problem(kept) == nil)
+    }
+
     @Test func aFullDiskLeavesTheLogAsItIs() throws {
         var dice = Dice(5)
         var kept = try KeptLog(Self.mixed, segmentBytes: 4096)
