@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 import time
 
 from processes import Failure
@@ -12,17 +13,17 @@ from sample import measure
 VARIANTS = ("all", "cleaned")
 SIZE = 100
 SEGMENT = 8 << 20
-KEPT = 16 << 20  # bytes of the one topic's records, by its rule
+KEPT = 256 << 20  # bytes of the one topic's records, by its rule
 WARM_UP_RECORDS = 20_000
 LOOK_RECORDS = 200_000
-ROUND_SECONDS = 8.0
+ROUND_SECONDS = 10.0
 SETTLE_SECONDS = 180
-QUIET_SECONDS = 40  # without a change: longer than cleaning takes to look the whole log through
+QUIET_SECONDS = 12  # without a change: longer than cleaning rests
 
 THROUGHPUT_BAR = 0.85  # of the run that keeps everything
 DISK_BAR = 1.3  # of what is kept, and one open segment
 
-HEADINGS = ["three nodes, durable, 100 B", "records/s", "of all kept", "cpu s/M", "closed segments MiB each", "cleaned MiB each"]
+HEADINGS = ["three nodes, durable, 100 B", "records/s", "of all kept", "cpu s/M", "most under load MiB each", "after it MiB each", "cleaned MiB each"]
 
 RULES = {
     "all": 'topics:\n  - {pattern: "bench/#", level: durable}\n',
@@ -40,6 +41,29 @@ def closed_bytes(system, node):
     folder = os.path.join(system.servers.directory, str(node), "group-0")
     names = sorted(name for name in os.listdir(folder) if name.endswith(".log"))
     return sum(os.path.getsize(os.path.join(folder, name)) for name in names[:-1])
+
+
+class Watch:
+    """Looks at the disks five times a second; the most that each node's closed segments took."""
+
+    def __init__(self, system):
+        self.most = [0] * len(system.ports)
+        self._system, self._ended = system, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self):
+        while not self._ended.wait(0.2):
+            for node in range(1, len(self.most) + 1):
+                try:
+                    self.most[node - 1] = max(self.most[node - 1], closed_bytes(self._system, node))
+                except FileNotFoundError:
+                    pass  # a draft took its segment's place meanwhile
+
+    def end(self):
+        self._ended.set()
+        self._thread.join()
+        return self.most
 
 
 def settle(system):
@@ -63,7 +87,9 @@ def run_once(system, variant, records):
     try:
         system.start()
         measure(system, "warm", WARM_UP_RECORDS, SIZE)
+        watch = Watch(system)
         one = measure(system, "run", records, SIZE)
+        one["most_bytes"] = watch.end()
         one["variant"] = variant
         one["closed_bytes"], one["cleaned_bytes"], one["settle_seconds"] = settle(system)
         return one
@@ -73,7 +99,8 @@ def run_once(system, variant, records):
 
 
 def remark(one):
-    return "closed segments " + " ".join(f"{b / 2**20:.1f}" for b in one["closed_bytes"]) + f" MiB, {one['settle_seconds']:.0f} s after the load"
+    most, after = (" ".join(f"{b / 2**20:.1f}" for b in one[what]) for what in ("most_bytes", "closed_bytes"))
+    return f"closed segments at most {most} MiB under load, {after} MiB {one['settle_seconds']:.0f} s after it"
 
 
 def rows(samples):
@@ -82,15 +109,15 @@ def rows(samples):
     for variant, kept in samples.items():
         rate = median(kept, "records_per_second")
         yield [names[variant], f"{rate:,.0f}", f"{rate / base:.1%}", f"{median(kept, 'cpu_per_million'):.2f}",
-               " ".join(f"{b / 2**20:.1f}" for b in kept[-1]["closed_bytes"]), " ".join(f"{b / 2**20:.0f}" for b in kept[-1]["cleaned_bytes"])]
+               " ".join(f"{b / 2**20:.1f}" for b in kept[-1]["most_bytes"]), " ".join(f"{b / 2**20:.1f}" for b in kept[-1]["closed_bytes"]), " ".join(f"{b / 2**20:.0f}" for b in kept[-1]["cleaned_bytes"])]
 
 
 def verdicts(samples):
     """Each bar as (text, held)."""
     share = median(samples["cleaned"], "records_per_second") / median(samples["all"], "records_per_second")
     # Two topics: the warm-up's, which the rule does not touch, is some 2 MiB.
-    most = max(max(one["closed_bytes"]) for one in samples["cleaned"])
+    most = max(max(one["most_bytes"] + one["closed_bytes"]) for one in samples["cleaned"])
     kept = KEPT + WARM_UP_RECORDS * 132
     yield f"cleaning leaves {share:.1%} of the throughput (bar: {THROUGHPUT_BAR:.0%})", share >= THROUGHPUT_BAR
-    yield (f"closed segments take at most {most / 2**20:.1f} MiB, {most / kept:.2f} of the {kept / 2**20:.1f} MiB that are kept (bar: {DISK_BAR})",
+    yield (f"under load closed segments take at most {most / 2**20:.1f} MiB, {most / kept:.2f} of the {kept / 2**20:.1f} MiB that are kept (bar: {DISK_BAR})",
            most <= DISK_BAR * kept)

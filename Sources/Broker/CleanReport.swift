@@ -11,6 +11,8 @@ package struct CleanReport: Equatable, Sendable {
     /// When the oldest record that is kept was ordered; nil: none is known.
     package var oldest: Timestamp?
     package var passes: UInt64 = 0
+    /// Nanoseconds that the slice took, where somebody looked; else what lies between question and answer counts.
+    package var took: UInt64?
 
     package init() {}
 }

@@ -43,8 +43,8 @@ extension Node {
         cleaning.report = report
         cleaning.isBusy = false
         cleaning.isResting = isDone
-        let took = now.monotonic - min(now.monotonic, cleaning.asked)
+        let passed = now.monotonic - min(now.monotonic, cleaning.asked)
         let span = UInt64(cleaning.bytes) * 1_000_000_000 / UInt64(settings.cleanRate)
-        cleaning.nextAt = now.monotonic + (isDone ? settings.cleanRest : max(took * CleaningPace.pause, span - min(span, took)))
+        cleaning.nextAt = now.monotonic + (isDone ? settings.cleanRest : max((report.took ?? passed) * CleaningPace.pause, span - min(span, passed)))
     }
 }

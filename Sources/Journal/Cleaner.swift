@@ -7,7 +7,7 @@ internal import Wire
 
 /// Cleans the durable log in the background: what the rules no longer keep goes, a slice of work at a time.
 ///
-///      idle ── a segment was closed, and the log has grown by an eighth ──▶ surveying, newest segment first: what is kept
+///      idle ── a segment was closed, and the log has grown by a sixteenth ──▶ surveying, newest segment first: what is kept
 ///        ▲                                                                        │ marks are written
 ///        └────────── the last one is in its place ── rewriting, oldest first ◀────┘
 ///
@@ -37,6 +37,8 @@ struct Cleaner<D: Disk> {
         /// Segments of which nothing is kept.
         var empty: Set<EntryNumber> = []
         var kept = 0
+        /// Of that, segments that part and were not looked into.
+        var spared = 0
         var oldest: Timestamp?
     }
     /// What is kept of a segment.
@@ -71,6 +73,8 @@ struct Cleaner<D: Disk> {
 
     /// Bytes read at a time, at most.
     private static var piece: Int { 256 << 10 }
+    /// Segments that part are left whole, unread, while they are at most this part of what is kept.
+    private static var spare: Int { 12 }
     /// A segment is rewritten where less than this share of it stays.
     private static var share: (of: Int, at: Int) { (5, 4) }
 
@@ -151,7 +155,7 @@ struct Cleaner<D: Disk> {
         let spans = log.closedSpans(below: limit)
         guard let newest = spans.last, newest.end > last else { return false }
         func size(_ spans: [LogSpan]) -> Int { spans.reduce(0) { $0 + (log.segmentBytes(from: $1.first) ?? 0) } }
-        guard size(spans.filter { $0.first >= last }) * 8 >= size(spans) else { return false }
+        guard size(spans.filter { $0.first >= last }) * 16 >= size(spans) else { return false }
         guard let (place, bytes) = try log.checkpoint(atOrBelow: newest.end), place.number > last else { return false }
         let state: GroupState
         do throws(DecodeError) {
@@ -210,20 +214,27 @@ struct Cleaner<D: Disk> {
         return true
     }
 
-    /// What stays of a segment by its tally alone. False: one of its topics parts within it, and its records have to be looked at.
+    /// What stays of a segment by its tally alone. False: its records have to be looked at.
     private static func judge(_ tally: SegmentTally, _ span: LogSpan, _ bytes: Int, _ survey: inout Survey) -> Bool {
         var gone: UInt64 = 0
         var use = Use()
+        var parts = false
         for line in tally.lines {
             switch survey.plan.verdict(of: line) {
-            case .parts: return false
-            case .stays: use.isEmpty = false
+            case .unknown: return false
+            case .parts: parts = true
+            case .stays: break
             case .goes:
                 gone += line.bytes
                 use.losers.insert(line.topic.raw)
             }
         }
+        if parts {
+            guard (survey.spared + bytes) * spare <= survey.kept else { return false }
+            survey.spared += bytes
+        }
         for line in tally.lines where !use.losers.contains(line.topic.raw) {
+            use.isEmpty = false
             survey.plan.count(line)
             survey.oldest = min(survey.oldest ?? line.oldest, line.oldest)
         }

@@ -113,8 +113,10 @@ struct KeepPlan {
     enum Verdict {
         case stays
         case goes
-        /// Some may stay and some may go.
+        /// Some stay and some go.
         case parts
+        /// That hangs on what each of them is.
+        case unknown
     }
 
     /// What becomes of a topic's records in the segment that comes next, all of them older than those that were visited or counted.
@@ -122,14 +124,18 @@ struct KeepPlan {
         guard let rule = rule(line.topic.index) else { return .stays }
         let survey = topics[line.topic.index]
         if survey.isOver || line.highest < survey.floor { return .goes }
-        guard !rule.compact else { return .parts }
+        guard !rule.compact else { return .unknown }
         let isWithin = survey.records + line.records <= rule.records ?? .max && survey.bytes + line.bytes <= rule.bytes ?? .max
         if isWithin, rule.time == nil || line.oldest.raw > horizon(rule) { return .stays }
         return planted(.tallyTakenWhole) && survey.records > 0 ? .goes : .parts
     }
-    /// All of them stay.
+    /// All of them stay; where they part, more than the rule asks for, and what is older goes.
     mutating func count(_ line: SegmentTally.Line) {
         guard rule(line.topic.index) != nil else { return }
+        if verdict(of: line) == .parts {
+            topics[line.topic.index].isOver = true
+            topics[line.topic.index].floor = line.lowest
+        }
         topics[line.topic.index].records += line.records
         topics[line.topic.index].bytes += line.bytes
         topics[line.topic.index].lowest = line.lowest

@@ -4,8 +4,10 @@ package import Wire
 package struct LogOptions: Sendable {
     /// A segment is full at this size: `shouldRoll`.
     package var segmentBytes = 64 << 20
-    /// Room for what arrives before the caller has rolled; reserved too. Only one write larger than that goes beyond.
-    package var mostBytes: Int { segmentBytes + segmentBytes / 8 }
+    /// Room for what arrives before the caller has rolled.
+    package var reservedBytes: Int { segmentBytes + segmentBytes / 8 }
+    /// A segment that nobody rolls ends here. Only one write larger than that goes beyond.
+    package var mostBytes: Int { segmentBytes * 2 }
     /// One point of the index for so many bytes of a segment.
     package var indexBytes = 64 << 10
     /// Reserved space is overwritten with zeros so far ahead of the tail. A sync of bytes that are new to a reserved file has

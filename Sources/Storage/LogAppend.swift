@@ -165,7 +165,7 @@ extension Log {
         zeroed = openSegment.bytes
         reserved = zeroed
         guard !disk.isVolatile else { return }
-        if try disk.allocate(file, bytes: options.mostBytes) { reserved = max(zeroed, options.mostBytes) }
+        if try disk.allocate(file, bytes: options.reservedBytes) { reserved = max(zeroed, options.reservedBytes) }
     }
 }
 

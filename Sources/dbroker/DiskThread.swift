@@ -4,6 +4,7 @@ import Glibc
 import Journal
 import Storage
 import Synchronization
+import Transport
 import Wire
 
 /// The thread that writes and syncs: takes jobs in order, writes what waits in one go, syncs once for all of it, answers.
@@ -92,14 +93,32 @@ final class DiskThread: @unchecked Sendable {
                 swap(&jobs, &shared.jobs)
                 return shared.isStopping
             }
-            var results: [DiskResult] = []
-            if !failed { work(jobs, into: &results) }
+            // Cleaning comes after all that somebody waits for.
+            let cleaning = jobs.filter { if case .clean = $0 { true } else { false } }
+            if !cleaning.isEmpty { jobs.removeAll { if case .clean = $0 { true } else { false } } }
+            if !jobs.isEmpty { tell { work(jobs, into: &$0) } }
+            if !cleaning.isEmpty { tell { clean(cleaning, into: &$0) } }
             jobs.removeAll(keepingCapacity: true)
-            if !results.isEmpty {
-                shared.withLock { $0.results += results }
-                ready.signal()
-            }
             if isStopping { return close() }
+        }
+    }
+
+    private func tell(_ work: (inout [DiskResult]) -> Void) {
+        var results: [DiskResult] = []
+        if !failed { work(&results) }
+        guard !results.isEmpty else { return }
+        shared.withLock { $0.results += results }
+        ready.signal()
+    }
+
+    private func clean(_ jobs: [DiskJob], into results: inout [DiskResult]) {
+        let begun = monotonicNow()
+        work(jobs, into: &results)
+        let took = monotonicNow() - begun
+        for index in results.indices {
+            guard case .cleaned(var report, let isDone) = results[index] else { continue }
+            report.took = took
+            results[index] = .cleaned(report, isDone: isDone)
         }
     }
 
