@@ -111,7 +111,7 @@ struct SegmentTallies {
     private static let mostLines = 1 << 17
 
     subscript(_ span: LogSpan) -> SegmentTally? {
-        guard let tally = closed[span.first], tally.end == span.end else { return nil }
+        guard let tally = closed[span.first], tally.end == span.end || planted(.tallyKept) else { return nil }
         return tally
     }
 

@@ -13,6 +13,8 @@ package struct LogOptions: Sendable {
     /// Reserved space is overwritten with zeros so far ahead of the tail. A sync of bytes that are new to a reserved file has
     /// to change the file's extents: 64 KiB took 400 µs at the median, 215 µs where zeros had been written before.
     package var zeroAhead = 256 << 10
+    /// The newest bytes of the log that the system is to hold in its page cache.
+    package var cachedBytes = 32 << 20
     /// Room for the member state, at least; what needs more makes the file anew.
     package var stateBytes = 256 << 10
     /// Closed segments whose index is kept; others build theirs again when they are asked for.
@@ -69,6 +71,7 @@ package final class Log<D: Disk> {
     var zeroed: Int
     var reserved: Int
     let zeros: [UInt8]
+    var cached: CachedTail<D>
     /// Checkpoints that are there, by entry number, ascending.
     var checkpoints: [LogEnd]
     var mark: LogMark
@@ -104,11 +107,13 @@ package final class Log<D: Disk> {
         self.mark = mark
         zeroed = segments[segments.count - 1].bytes
         reserved = zeroed
+        cached = CachedTail(from: zeroed, most: options.cachedBytes)
         zeros = Storage.zeros(options.zeroAhead)
         staged = Stage(at: end)
     }
 
     deinit {
+        cached.restart(disk, from: 0)
         disk.close(file)
         if let reading { disk.close(reading.file) }
     }

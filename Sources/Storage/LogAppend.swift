@@ -100,6 +100,7 @@ extension Log {
             try poisoning { () throws(StorageError) in try disk.sync(file) }
         }
         synced = end.number
+        cached.trim(disk, file, tail: openSegment.bytes)
         return synced
     }
 

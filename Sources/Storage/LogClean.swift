@@ -106,6 +106,7 @@ extension Log {
             if !planted(.cleanedNameUnsynced) { try disk.syncDirectory(directory) }
         }
         closeReading()
+        cached.forget(disk, segments[i].start.number)
         cursors.forget()
         indexed.removeAll { $0 == segments[i].start.number }
         segments[i].bytes = draft.position

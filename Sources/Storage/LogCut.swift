@@ -52,6 +52,7 @@ extension Log {
             disk.close(self.file)
             self.file = file
             let gone = segments.removeLast()
+            cached.restart(disk, from: openSegment.bytes)
             end = gone.start
             synced = min(synced, end.number)
             (zeroed, reserved) = (openSegment.bytes, openSegment.bytes)

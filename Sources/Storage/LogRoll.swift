@@ -35,7 +35,7 @@ extension Log {
                 group: group, start: end, bytesBefore: openSegment.bytes, firstBefore: openSegment.start.number)
             let next = try Self.create(disk, directory, header, options)
             retire(segments.count - 1)
-            disk.close(file)
+            cached.roll(disk, file, openSegment.start.number, end: openSegment.bytes, first: SegmentHeader.size)
             file = next
             segments.append(Segment(start: end, bytes: SegmentHeader.size, index: SegmentIndex()))
         }

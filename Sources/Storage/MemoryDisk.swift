@@ -126,6 +126,7 @@ package final class MemoryDisk: Disk {
     }
 
     package func startWriting(_ file: File, at position: Int, count: Int) {}
+    package func release(_ file: File, at position: Int, count: Int) {}
 
     package func sync(_ file: File) throws(StorageError) {
         try failingSync("fdatasync", file)

@@ -170,6 +170,10 @@ package final class RealDisk: Disk, Sendable {
         squall_start_writing(file.descriptor, off_t(position), off_t(count))
     }
 
+    package func release(_ file: File, at position: Int, count: Int) {
+        _ = posix_fadvise(file.descriptor, off_t(position), off_t(count), POSIX_FADV_DONTNEED)
+    }
+
     package func sync(_ file: File) throws(StorageError) {
         while fdatasync(file.descriptor) != 0 {
             guard errno == EINTR else { throw failure("fdatasync", file.path) }
