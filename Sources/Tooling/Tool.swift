@@ -1,4 +1,5 @@
 package import ArgumentParser
+internal import CSystem
 internal import Glibc
 internal import Wire
 
@@ -13,6 +14,7 @@ extension Tool {
     package static func runToExit() -> Never {
         let name = Self._commandName
         Interrupts.ignoreClosedPipes()
+        squall_keep_memory()
         do {
             var command = try Self.parseAsRoot()
             guard let tool = command as? any Tool else {

@@ -19,3 +19,6 @@ void squall_start_writing(int file, off_t offset, off_t length);
 
 /* fallocate(2) that changes the file's size; 0 or -1 with errno. */
 int squall_fallocate(int file, off_t offset, off_t length);
+
+/* mallopt(3): large pieces of memory come back from the heap instead of being mapped, and its pages faulted in, each time. */
+void squall_keep_memory(void);
