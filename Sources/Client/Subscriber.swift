@@ -221,6 +221,38 @@ public final class Subscriber {
         return body(received)
     }
 
+    /// Hands over the records of a batch of which each is to be handed over as it comes, which is the rule: what `hand` asks for each of
+    /// them is asked once. How many were; nil: they are to be handed over one by one.
+    private func handRun(_ batch: ByteView, offset: UInt64, _ header: EntryHeader) -> Int? {
+        let index = header.group.index
+        guard receipts == nil, collector == nil, subscription.endOffset == nil, header.group != .unordered, offset >= groups[index].next?.raw ?? 0,
+            let body
+        else { return nil }
+        let names = groups[index].names
+        var records = RecordCursor(batch)
+        var taken = 0
+        var last = (topic: -1, name: "")
+        while !isStopped, let record = records.next() {
+            let topic = record.header.topic.index
+            if topic != last.topic {
+                guard topic < names.count, let name = names[topic] else {
+                    fault = .failed("the broker sent a record of topic \(record.header.topic.raw) without its name")
+                    isStopped = true
+                    break
+                }
+                last = (topic, name)
+            }
+            let received = ReceivedRecord(
+                topic: last.name, view: record, offset: offset &+ UInt64(taken), ordered: header.timestamp.raw, node: header.sender.raw,
+                group: header.group.raw)
+            taken += 1
+            if !body(received) { isStopped = true }
+        }
+        groups[index].next = Offset(offset &+ UInt64(taken))
+        delivered += taken
+        return taken
+    }
+
     /// A whole entry of the log. False: the body stopped within it.
     private func entry(_ view: ByteView) throws(DecodeError) -> Bool {
         let header = try EntryHeader(view)
@@ -231,6 +263,13 @@ public final class Subscriber {
         while let (batch, whole) = try batches.next(verify: done == 0) {
             guard batch.kind == .records else { continue }
             try checkRecords(whole.from(BatchHeader.size), count: batch.count) { (_, _) throws(DecodeError) in }
+            if seen >= done, let taken = handRun(whole.from(BatchHeader.size), offset: offset, header) {
+                seen += taken
+                done = seen
+                guard !isStopped else { return false }
+                offset &+= UInt64(batch.count)
+                continue
+            }
             var records = RecordCursor(whole.from(BatchHeader.size))
             while let record = records.next() {
                 seen += 1

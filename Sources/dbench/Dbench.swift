@@ -168,13 +168,36 @@ struct Sub: ParsableCommand, Tool {
     }
 
     private final class Tally {
+        var counts: Counts
+        init(_ counts: Counts) { self.counts = counts }
+    }
+    private struct Counts {
+        let stride: Int
         var received = 0
         var expected: UInt64 = 0
         var lost: UInt64 = 0
         var duplicates: UInt64 = 0
         var first: UInt64 = 0
         var latencies = Latencies()
-        var now: UInt64 = 0
+
+        mutating func take(_ payload: ByteView) {
+            guard payload.count >= 16 else { return }
+            let number = payload.u64(0)
+            if received == 0 { first = monotonic() }
+            if number == expected {
+                expected += 1
+            } else if number > expected {
+                lost += number - expected
+                expected = number + 1
+            } else {
+                duplicates += 1
+            }
+            if received & (stride - 1) == 0 {
+                let now = monotonic()
+                latencies.add(nanoseconds: now - min(now, payload.u64(8)))
+            }
+            received += 1
+        }
     }
 
     private func run() throws(ClientError) -> ExitStatus {
@@ -186,33 +209,19 @@ struct Sub: ParsableCommand, Tool {
         var isThere = false
         while !isThere { isThere = try subscriber.poll(upTo: 0.05) { _ in true }.atEnd }
         _ = Descriptor.writeLine("ready", to: 2)
-        let tally = Tally()
-        let stride = Latencies.stride(of: load.records)
+        let box = Tally(Counts(stride: Latencies.stride(of: load.records)))
         let before = processorSeconds()
         var last = monotonic()
         // What is lost will not come: waiting for it would only spoil the time.
-        while tally.received + Int(tally.lost) < load.records {
-            tally.now = monotonic()
+        while box.counts.received + Int(box.counts.lost) < load.records {
             let progress = try subscriber.poll(upTo: 1) { record in
-                let payload = record.view.payload
-                guard payload.count >= 16 else { return true }
-                let number = payload.u64(0)
-                if tally.received == 0 { tally.first = monotonic() }
-                if number == tally.expected {
-                    tally.expected += 1
-                } else if number > tally.expected {
-                    tally.lost += number - tally.expected
-                    tally.expected = number + 1
-                } else {
-                    tally.duplicates += 1
-                }
-                if tally.received & (stride - 1) == 0 { tally.latencies.add(nanoseconds: monotonic() - min(monotonic(), payload.u64(8))) }
-                tally.received += 1
+                box.counts.take(record.view.payload)
                 return true
             }
             if progress.delivered > 0 { last = monotonic() }
             if Double(monotonic() - last) / 1e9 > idle { break }
         }
+        let tally = box.counts
         let end = monotonic()
         let seconds = Double(end - tally.first) / 1e9
         let (p50, p99, p999) = tally.latencies.percentiles()
