@@ -24,7 +24,7 @@ def run_once(system, variant, records):
         system.start()
         for index in range(SUBSCRIBERS[variant] - 1):
             arguments = system.subscriber("run", records)
-            arguments[arguments.index("-b") + 1] = f"127.0.0.1:{system.ports[index % len(system.ports)]}"
+            arguments[arguments.index("--broker") + 1] = f"127.0.0.1:{system.ports[index % len(system.ports)]}"
             further.append(ClientProcess(arguments))
         for one in further:
             one.await_ready(20)

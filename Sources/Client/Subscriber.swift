@@ -232,12 +232,13 @@ public final class Subscriber {
         var records = RecordCursor(batch)
         var taken = 0
         var last = (topic: -1, name: "")
-        while !isStopped, let record = records.next() {
+        var goesOn = true
+        while goesOn, let record = records.next() {
             let topic = record.header.topic.index
             if topic != last.topic {
                 guard topic < names.count, let name = names[topic] else {
                     fault = .failed("the broker sent a record of topic \(record.header.topic.raw) without its name")
-                    isStopped = true
+                    goesOn = false
                     break
                 }
                 last = (topic, name)
@@ -246,8 +247,9 @@ public final class Subscriber {
                 topic: last.name, view: record, offset: offset &+ UInt64(taken), ordered: header.timestamp.raw, node: header.sender.raw,
                 group: header.group.raw)
             taken += 1
-            if !body(received) { isStopped = true }
+            goesOn = body(received)
         }
+        isStopped = !goesOn
         groups[index].next = Offset(offset &+ UInt64(taken))
         delivered += taken
         return taken
