@@ -186,7 +186,7 @@ struct Cleaner<D: Disk> {
             guard let span = survey.spans.last else { return false }
             if survey.parts.isEmpty {
                 if let tally = tallies[span], Self.judge(tally, span, log.segmentBytes(from: span.first) ?? 0, &survey) {
-                    left -= SegmentHeader.size
+                    left -= SegmentHeader.size + tally.lines.count * 16
                     continue
                 }
                 survey.counter.begin(from: span.first)
@@ -381,7 +381,8 @@ struct Cleaner<D: Disk> {
             let state = bytes.withView({ try? GroupState(group: log.group, decoding: $0) }), state.end.number == end, !state.hasHoles,
             state.end.offset.raw - start.offset.raw <= UInt64(UInt32.max), state.publishers.count < Limits.publishers
         else { return nil }
-        let lines = state.publishers.lines(touchedAfter: start.key.timestamp).filter { today.line(of: $0.publisher) != nil }
+        // Two entries of one time, of two senders, may lie on either side of the segment's beginning.
+        let lines = state.publishers.lines(touchedFrom: start.key.timestamp).filter { today.line(of: $0.publisher) != nil }
         return EntryCleaner.hole(from: start, to: state.end, group: log.group, lines.map { KeptState.Line($0.publisher, $0.line) })
     }
 

@@ -35,9 +35,9 @@ package struct PublisherTable: Equatable, Sendable {
     package var count: Int { lines.count }
     package func line(of publisher: PublisherID) -> Line? { lines[publisher] }
 
-    /// Publishers whose line was touched after `time`, by identity.
-    package func lines(touchedAfter time: Timestamp) -> [(publisher: PublisherID, line: Line)] {
-        lines.filter { $0.value.touched > time }.sorted { $0.key.raw < $1.key.raw }.map { ($0.key, $0.value) }
+    /// Publishers whose line was touched at `time` or later, by identity.
+    package func lines(touchedFrom time: Timestamp) -> [(publisher: PublisherID, line: Line)] {
+        lines.filter { $0.value.touched >= time }.sorted { $0.key.raw < $1.key.raw }.map { ($0.key, $0.value) }
     }
 
     /// Of identities, epochs and last records: what judges the next batch.

@@ -5,7 +5,7 @@ internal import Wire
 /// virtual machine a page of memory that was not in use before costs ten times the copy into it.
 ///
 ///      closed segment            | ~~~~~~~~ |open segment              |
-///                                 from                              tail          tail − from ≤ most + step
+///                                 from                              tail          together at most `most` + `step`
 struct CachedTail<D: Disk> {
     private struct Part {
         let segment: EntryNumber
@@ -20,24 +20,26 @@ struct CachedTail<D: Disk> {
     private let most: Int
 
     /// Let go at a time, bytes.
-    private static var step: Int { 4 << 20 }
+    private let step: Int
+    /// Closed segments at most: each takes a file descriptor.
+    private static var mostClosed: Int { 8 }
 
-    init(from: Int, most: Int) { (self.from, self.most) = (from, most) }
+    init(from: Int, most: Int) { (self.from, self.most, step) = (from, most, max(64 << 10, min(4 << 20, most / 8))) }
 
     /// All of the open segment below `tail` is on the disk.
     mutating func trim(_ disk: D, _ file: D.File, tail: Int) {
         var bytes = closed.reduce(max(0, tail - from)) { $0 + $1.end - $1.from }
-        while bytes > most + Self.step {
+        while bytes > most + step || closed.count > Self.mostClosed {
             if let part = closed.first {
-                let count = min(Self.step, part.end - part.from)
+                let count = min(step, part.end - part.from)
                 disk.release(part.file, at: part.from, count: count)
                 closed[0].from += count
                 bytes -= count
                 if closed[0].from == part.end { disk.close(closed.removeFirst().file) }
             } else {
-                disk.release(file, at: from, count: Self.step)
-                from += Self.step
-                bytes -= Self.step
+                disk.release(file, at: from, count: step)
+                from += step
+                bytes -= step
             }
         }
     }

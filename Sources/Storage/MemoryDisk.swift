@@ -58,6 +58,8 @@ package final class MemoryDisk: Disk {
     package var syncsUntilError: Int?
     /// The next write lands this many bytes further on (or back).
     package var misdirectNextWrite: Int?
+    /// Bytes that need not be held in memory any longer, by their user's word.
+    package private(set) var released = 0
 
     package init(isVolatile: Bool = false) { self.isVolatile = isVolatile }
 
@@ -126,7 +128,7 @@ package final class MemoryDisk: Disk {
     }
 
     package func startWriting(_ file: File, at position: Int, count: Int) {}
-    package func release(_ file: File, at position: Int, count: Int) {}
+    package func release(_ file: File, at position: Int, count: Int) { released += count }
 
     package func sync(_ file: File) throws(StorageError) {
         try failingSync("fdatasync", file)

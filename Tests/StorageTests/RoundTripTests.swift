@@ -163,6 +163,32 @@ import Wire
         }
     }
 
+    /// Across segments, and with a cut in between.
+    @Test func whatLiesFarBehindTheTailIsLetGoOnce() throws {
+        let disk = MemoryDisk()
+        var options = LogOptions()
+        (options.segmentBytes, options.zeroAhead, options.cachedBytes) = (200 << 10, 0, 512 << 10)
+        let log = try Log.open(disk, group: GroupID(3), options: options).log
+        var samples = Samples(seed: 11)
+        func write(_ bytes: Int) throws {
+            let end = log.bytes + bytes
+            while log.bytes < end {
+                for _ in 0..<20 { try log.append(samples.next()) }
+                try log.sync()
+                if log.shouldRoll { try log.roll(checkpoint: [1]) }
+            }
+        }
+        try write(400 << 10)
+        #expect(disk.released == 0)
+        try write(2 << 20)
+        let behind = log.bytes - disk.released
+        #expect(behind > 400 << 10 && behind < 700 << 10, "\(behind) bytes of \(log.bytes) are held")
+        try log.truncate(to: EntryNumber(log.end.number.raw / 2))
+        let (before, released) = (log.bytes, disk.released)
+        try write(2 << 20)
+        #expect(log.bytes - before - (disk.released - released) < 700 << 10)
+    }
+
     @Test func aVolatileLogKeepsItsNewestBytesOnly() throws {
         let log = try Log.open(MemoryDisk(isVolatile: true), group: GroupID(3), options: small()).log
         var samples = Samples(seed: 7)
