@@ -62,7 +62,19 @@ extension Log {
         bytes.removeLast(bytes.count - at)
         guard next > number else { throw unreadable(number, i, position) }
         if at - start + position < segments[i].bytes { cursors.moved(from: number, to: next, position: position + at - start) }
+        if i + 1 < segments.count, at - start >= Self.bulk { readAhead(file, from: position, count: at - start) }
         return (Int(next.raw - number.raw), next)
+    }
+
+    /// Reads from here on are taken for those of somebody who reads on: what comes next is begun to be read, what lies behind is let go, but
+    /// for what others close by may want.
+    private static var bulk: Int { 256 << 10 }
+    private static var behind: Int { 8 << 20 }
+
+    private func readAhead(_ file: D.File, from position: Int, count: Int) {
+        disk.startReading(file, at: position + count, count: count)
+        let end = position - Self.behind
+        if end > 0 { disk.release(file, at: max(0, end - count), count: min(end, count)) }
     }
 
     /// The header of entry `number`; nil at the end. Throws `.outside` below the first entry.

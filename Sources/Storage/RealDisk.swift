@@ -170,6 +170,10 @@ package final class RealDisk: Disk, Sendable {
         squall_start_writing(file.descriptor, off_t(position), off_t(count))
     }
 
+    package func startReading(_ file: File, at position: Int, count: Int) {
+        _ = posix_fadvise(file.descriptor, off_t(position), off_t(count), POSIX_FADV_WILLNEED)
+    }
+
     package func release(_ file: File, at position: Int, count: Int) {
         _ = posix_fadvise(file.descriptor, off_t(position), off_t(count), POSIX_FADV_DONTNEED)
     }
