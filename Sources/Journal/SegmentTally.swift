@@ -111,7 +111,7 @@ struct SegmentTallies {
     private static let mostLines = 1 << 17
 
     subscript(_ span: LogSpan) -> SegmentTally? {
-        guard let tally = closed[span.first], tally.end == span.end || planted(.tallyKept) else { return nil }
+        guard let tally = closed[span.first], tally.end == span.end else { return nil }
         return tally
     }
 
@@ -142,7 +142,6 @@ struct SegmentTallies {
 
     /// The log is cut: what was known of entries from `number` on is no longer so.
     mutating func cut(to number: EntryNumber) {
-        guard !planted(.tallyKept) else { return }
         isBroken = true
         for tally in closed.values where tally.end > number { forget(tally.first) }
     }

@@ -61,7 +61,6 @@
     case holeForgetsPublishers = "hole-forgets-publishers"
     case cleanedReadAsThere = "cleaned-read-as-there"
     case tallyTakenWhole = "tally-taken-whole"
-    case tallyKept = "tally-kept"
     // Watches.
     case newTopicUnseen = "new-topic-unseen"
     case exclusionForgotten = "exclusion-forgotten"

@@ -1,7 +1,7 @@
 import Broker
-import Journal
+@testable import Journal
 import Replication
-import Storage
+@testable import Storage
 import Store
 import TestClock
 import Testing
@@ -269,6 +269,36 @@ import Wire
         #expect(kept.journal.durable.damage.isEmpty)
         for name in names[1..<4] { kept.disk.flip("group-0/" + name, at: 80, bits: 0xFF) }
         #expect(try problem(kept) == nil)
+    }
+
+    /// What was counted of a segment must not be taken for what was written there after a cut.
+    @Test func aCutForgetsWhatWasCountedBehindIt() {
+        let span = LogSpan(first: EntryNumber(4), firstOffset: Offset(40), end: EntryNumber(8), isOpen: false)
+        var tallies = SegmentTallies()
+        func append(_ numbers: Range<UInt64>) {
+            for number in numbers {
+                var builder = BatchBuilder()
+                Array("value".utf8).withView { builder.append(topic: TopicID(3), time: 0, payload: $0) }
+                let body = OwnedBytes(builder.finish(publisher: PublisherID(1), epoch: 1, sequence: number, group: .durable))
+                let header = EntryHeader(
+                    length: EntryHeader.size + body.view.count, batches: 1, number: EntryNumber(number), baseOffset: Offset(number * 10),
+                    timestamp: Timestamp(number), view: ViewNumber(1), sender: NodeID(1), group: .durable, records: 1)
+                tallies.append(header, body.view, segment: span.first)
+            }
+        }
+        append(4..<8)
+        tallies.close(span)
+        #expect(tallies[span]?.lines.first?.records == 4)
+        tallies.cut(to: EntryNumber(6))
+        #expect(tallies[span] == nil)
+        append(6..<8)
+        tallies.close(span)
+        #expect(tallies[span] == nil)
+        // Cut to its beginning it is counted anew.
+        tallies.cut(to: span.first)
+        append(4..<8)
+        tallies.close(span)
+        #expect(tallies[span]?.lines.first?.lowest == 40)
     }
 
     @Test func aFullDiskLeavesTheLogAsItIs() throws {
