@@ -75,6 +75,8 @@ struct Cleaner<D: Disk> {
     private static var piece: Int { 256 << 10 }
     /// Segments that part are left whole, unread, while they are at most this part of what is kept.
     private static var spare: Int { 12 }
+    /// A pass begins when the log has grown by this part of it.
+    private static var growth: Int { 16 }
     /// A segment is rewritten where less than this share of it stays.
     private static var share: (of: Int, at: Int) { (5, 4) }
 
@@ -155,7 +157,7 @@ struct Cleaner<D: Disk> {
         let spans = log.closedSpans(below: limit)
         guard let newest = spans.last, newest.end > last else { return false }
         func size(_ spans: [LogSpan]) -> Int { spans.reduce(0) { $0 + (log.segmentBytes(from: $1.first) ?? 0) } }
-        guard size(spans.filter { $0.first >= last }) * 16 >= size(spans) else { return false }
+        guard size(spans.filter { $0.first >= last }) * Self.growth >= size(spans) else { return false }
         guard let (place, bytes) = try log.checkpoint(atOrBelow: newest.end), place.number > last else { return false }
         let state: GroupState
         do throws(DecodeError) {
@@ -335,8 +337,7 @@ struct Cleaner<D: Disk> {
                     left -= hole.count
                     do throws(StorageError) {
                         try log.append(hole, to: draft)
-                        try place(draft, log, changed)
-                        tallies.keep(SegmentTally(blank: span))
+                        if try place(draft, log, changed) { tallies.keep(SegmentTally(blank: span)) }
                     } catch { try giveUp(draft, log, error) }
                     continue
                 }
@@ -349,7 +350,7 @@ struct Cleaner<D: Disk> {
                 let isDone = try rewrite(log, draft, &cleaner, rewriting.plan, &left)
                 rewriting.cleaner = cleaner
                 guard isDone else { continue }
-                try place(draft, log, changed)
+                _ = try place(draft, log, changed)
                 rewriting.draft = nil
             } catch {
                 rewriting.draft = nil
@@ -359,12 +360,14 @@ struct Cleaner<D: Disk> {
         return true
     }
 
-    private mutating func place(_ draft: SegmentDraft<D>, _ log: Log<D>, _ changed: (EntryNumber) -> Void) throws(StorageError) {
+    /// False: the segment is no longer there as it was.
+    private mutating func place(_ draft: SegmentDraft<D>, _ log: Log<D>, _ changed: (EntryNumber) -> Void) throws(StorageError) -> Bool {
         let before = log.segmentBytes(from: draft.span.first) ?? 0
-        guard try log.finish(draft) else { return }
+        guard try log.finish(draft) else { return false }
         tallies.forget(draft.span.first)
         changed(draft.span.first)
         report.cleaned += max(0, before - (log.segmentBytes(from: draft.span.first) ?? 0))
+        return true
     }
 
     /// Without room for the draft the segment stays as it is; a later pass comes by.

@@ -12,7 +12,14 @@ struct SegmentTally {
         var lowest: UInt64 = .max
         var highest: UInt64 = 0
         var oldest = Timestamp(.max)
-        var newest = Timestamp.zero
+
+        mutating func add(_ record: RecordHeader, _ offset: UInt64, _ time: Timestamp) {
+            records += 1
+            bytes += UInt64(record.length)
+            lowest = min(lowest, offset)
+            highest = max(highest, offset)
+            oldest = min(oldest, time)
+        }
     }
     fileprivate(set) var lines: [Line] = []
     /// Entries `first ..< end`.
@@ -62,14 +69,7 @@ struct SegmentCounter {
         var batches = BatchCursor(body)
         while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
             switch batch.kind {
-            case .records:
-                var cursor = RecordCursor(whole.from(BatchHeader.size))
-                var delta: UInt64 = 0
-                while let record = cursor.next() {
-                    count(record.header, offset + delta, header.timestamp)
-                    delta += 1
-                }
-            case .sparse: walkRecords(batch, whole) { delta, record in count(record, offset + UInt64(delta), header.timestamp) }
+            case .records, .sparse: walkRecords(batch, whole) { delta, record in count(record, offset + UInt64(delta), header.timestamp) }
             case .open: break
             case .declare, .consumers, .state: tally.hasMore = true
             }
@@ -89,13 +89,7 @@ struct SegmentCounter {
             tally.lines.append(SegmentTally.Line(topic: record.topic))
             slots[topic] = UInt32(tally.lines.count)
         }
-        let line = Int(slots[topic]) - 1
-        tally.lines[line].records += 1
-        tally.lines[line].bytes += UInt64(record.length)
-        tally.lines[line].lowest = min(tally.lines[line].lowest, offset)
-        tally.lines[line].highest = max(tally.lines[line].highest, offset)
-        tally.lines[line].oldest = min(tally.lines[line].oldest, time)
-        tally.lines[line].newest = max(tally.lines[line].newest, time)
+        tally.lines[Int(slots[topic]) - 1].add(record, offset, time)
     }
 }
 
@@ -107,7 +101,7 @@ struct SegmentTallies {
     private var closed: [EntryNumber: SegmentTally] = [:]
     private var lines = 0
 
-    /// Lines of all segments together; 56 bytes each.
+    /// Lines of all segments together; 48 bytes each.
     private static let mostLines = 1 << 17
 
     subscript(_ span: LogSpan) -> SegmentTally? {

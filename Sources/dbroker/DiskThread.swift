@@ -94,8 +94,8 @@ final class DiskThread: @unchecked Sendable {
                 return shared.isStopping
             }
             // Cleaning comes after all that somebody waits for.
-            let cleaning = jobs.filter { if case .clean = $0 { true } else { false } }
-            if !cleaning.isEmpty { jobs.removeAll { if case .clean = $0 { true } else { false } } }
+            let cleaning = jobs.filter(\.isCleaning)
+            if !cleaning.isEmpty { jobs.removeAll(where: \.isCleaning) }
             if !jobs.isEmpty { tell { work(jobs, into: &$0) } }
             if !cleaning.isEmpty { tell { clean(cleaning, into: &$0) } }
             jobs.removeAll(keepingCapacity: true)
@@ -135,4 +135,8 @@ final class DiskThread: @unchecked Sendable {
             if case .damage = error.kind { results.append(.spoilt("\(error)")) } else { results.append(.failed("\(error)")) }
         }
     }
+}
+
+extension DiskJob {
+    fileprivate var isCleaning: Bool { if case .clean = self { true } else { false } }
 }
