@@ -41,6 +41,8 @@ struct ConsumerShare: Sendable {
     private(set) var frozen = PartitionSet()
     /// Those of `frozen` that were let go of: the log will say so.
     private(set) var releasing = PartitionSet()
+    /// The log has said that some of those stay: they are served again from the next `take` on.
+    private(set) var isKeeping = false
     private var lines = Array(repeating: Line(), count: Partition.count)
     /// While the session is not live: all of the log below this has been looked at.
     var scan: UInt64 = 0
@@ -172,6 +174,7 @@ struct ConsumerShare: Sendable {
         frozen = mine.subtracting(group.meant(for: member)).union(releasing)
         if !frozen.subtracting(before).isEmpty { movedAt = now }
         generation = group.generation
+        isKeeping = false
         scan = active.map { lines[$0].floor }.min() ?? position
         return scan < position
     }
@@ -183,11 +186,11 @@ struct ConsumerShare: Sendable {
         releasing = releasing.union(drained)
         return drained
     }
-    /// The log has said what became of partitions that were let go of. True: some of them stay, and are served again.
-    mutating func released(_ partitions: PartitionSet, _ group: ConsumerGroup) -> Bool {
+    /// The log has said what became of partitions that were let go of.
+    mutating func released(_ partitions: PartitionSet, _ group: ConsumerGroup) {
         releasing = releasing.subtracting(partitions)
         // They stay frozen until `take`, which knows from where to go on.
-        return !partitions.intersection(owned).intersection(group.meant(for: member)).isEmpty
+        if !partitions.intersection(owned).intersection(group.meant(for: member)).isEmpty { isKeeping = true }
     }
     /// It holds others up: partitions pass on, and it has shown no progress for `patience`.
     func isStuck(_ patience: UInt64, now: UInt64) -> Bool {

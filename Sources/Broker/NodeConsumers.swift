@@ -99,7 +99,9 @@ extension Node {
         case .commit(let name): consumers.committing.remove(name)
         case .release(let id, let epoch, let partitions):
             guard let share = sessions[id]?.share, share.epoch == epoch, let group = table[share.name] else { return }
-            if sessions[id]!.share!.released(partitions, group) { goOn(id, group, into: &out) }
+            sessions[id]!.share!.released(partitions, group)
+            // Not here: what is delivered with this entry and lies behind it has not been offered yet.
+            if sessions[id]!.share!.isKeeping { live!.groups[GroupID.durable.index].noteConsumers() }
         case .order(let id, let request, let change):
             guard sessions[id] != nil else { return }
             guard verdict != .accepted else { return send(id, .consumerDone, ConsumerDone(request: request).encode(), into: &out) }

@@ -38,12 +38,12 @@ extension Node {
             let why = "this consumer is no longer a member of \"\(share.name)\": it was put out, or came back by another node"
             return refuse(id, .fenced, 0, why, into: &out)
         }
-        guard group.generation != share.generation else { return }
+        guard group.generation != share.generation || share.isKeeping else { return }
         goOn(id, group, into: &out)
     }
 
     /// Serves what is the member's now, from where it stands.
-    mutating func goOn(_ id: SessionID, _ group: ConsumerGroup, into out: inout [Directive]) {
+    private mutating func goOn(_ id: SessionID, _ group: ConsumerGroup, into out: inout [Directive]) {
         let durable = GroupID.durable.index
         let end = live!.groups[durable].deliveredEnd
         let isBehind = sessions[id]!.share!.take(group, position(of: id), now: lastSeen)
