@@ -53,7 +53,7 @@ let package = Package(
         pure("Storage", ["Wire", "CSystem", .product(name: "Crypto", package: "swift-crypto")]),
         // The versions of topics: the last of each, and those of a stretch of the log.
         pure("Store", ["Wire"]),
-        pure("Broker", ["Wire", "Topics", "Replication", "Membership", "Store", deque, heap]),
+        pure("Broker", ["Wire", "Topics", "Folding", "Replication", "Membership", "Store", deque, heap]),
 
         // A node's disk: the broker's jobs on the storage.
         pure("Journal", ["Wire", "Topics", "Replication", "Storage", "Store", "Broker"]),
@@ -84,7 +84,7 @@ let package = Package(
         .testTarget(name: "ReplicationTests", dependencies: ["Replication", "Wire"], swiftSettings: settings),
         .testTarget(name: "MembershipTests", dependencies: ["Membership", "Wire"], swiftSettings: settings),
         .testTarget(name: "TopicsTests", dependencies: ["Topics", "Wire", "TestClock"], swiftSettings: settings),
-        .testTarget(name: "FoldingTests", dependencies: ["Folding", "Wire", "TestClock"], swiftSettings: settings),
+        .testTarget(name: "FoldingTests", dependencies: ["Folding", "Broker", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Wire", "CSystem", "TestClock", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: settings),
         .testTarget(name: "StoreTests", dependencies: ["Store", "Journal", "Broker", "Topics", "Replication", "Storage", "Wire", "TestClock"], swiftSettings: settings),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: settings),

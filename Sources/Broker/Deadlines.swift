@@ -60,6 +60,10 @@ struct Deadlines: Sendable {
     }
 
     func count(of group: GroupID) -> Int { lines[group.index].count }
+    /// Whether records of the topic are to be seen here: it has a deadline, or that is not known yet.
+    func mayCount(_ topic: TopicID, of group: GroupID) -> Bool {
+        topic.index >= lines[group.index].count || lines[group.index][topic.index].span > 0
+    }
 
     /// Topics of `table` below `count` that are new begin now.
     mutating func learn(_ table: TopicTable, upTo count: Int, of group: GroupID, now: UInt64) {

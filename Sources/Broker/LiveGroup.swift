@@ -12,6 +12,8 @@ package enum Ticket: Sendable {
     case put(SessionID, request: UInt32, last: UInt64)
     /// Nobody: it moves the frontier.
     case marker
+    /// Nobody: a later part of the same batch has the publisher's.
+    case part
     case consumers(ConsumerTicket)
     case announcing(AnnouncingStep)
 }

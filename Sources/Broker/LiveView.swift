@@ -14,6 +14,10 @@ package struct LiveView: Sendable {
     var ledgers: [RingLedger]
     /// How far this node's data ring has been posted to each member.
     var posted: [UInt64]
+    /// Stretches of it that do not go to everyone, ascending, as far as they have not been posted to all.
+    var withheld: [(from: UInt64, to: UInt64, ranks: RankSet)] = []
+    var routing: Routing
+    var telling: Telling
     package var groups: [LiveGroup]
     var isFrozen = false
     var wedgedSince: UInt64?
@@ -29,7 +33,7 @@ package struct LiveView: Sendable {
     var isClosing = false
     let origin: Proposal
 
-    init(_ proposal: Proposal, me: Int, groups: [LiveGroup], now: UInt64) {
+    init(_ proposal: Proposal, me: Int, groups: [LiveGroup], now: UInt64, mostGroups: Int) {
         view = proposal.view
         self.me = me
         began = now
@@ -40,6 +44,8 @@ package struct LiveView: Sendable {
         present = RankSet([me])
         ledgers = Array(repeating: RingLedger(), count: count)
         posted = Array(repeating: 0, count: count)
+        routing = Routing(members: count, me: me, mostGroups: mostGroups)
+        telling = Telling(members: count, me: me)
         toldConsumed = Array(repeating: 0, count: count)
         self.groups = groups
     }

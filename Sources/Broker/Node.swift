@@ -51,6 +51,11 @@ package struct NodeSettings: Sendable {
     /// Bytes that are read of the log for a session that is behind, at a time, and bytes that are kept in memory for it, at most.
     package var pageMost = 1 << 20
     package var keptMost = 8 << 20
+    /// Unordered topics are folded into so many groups at most, and looked at anew this often, nanoseconds; a batch whose topics are of several
+    /// groups is taken apart where this many bytes would go to members that do not want them.
+    package var mostGroups = 8
+    package var foldEvery: UInt64 = 1_000_000_000
+    package var worthParting = 4 << 10
     /// Whether the view's first member says on `$status/…` what happens to the cluster and its topics.
     package var announces = false
 
@@ -151,6 +156,8 @@ package struct Node: Sendable {
         package var bytesTaken: UInt64 = 0
         package var recordsDelivered: UInt64 = 0
         package var batchesRefused: UInt64 = 0
+        /// Of records of unordered topics, not sent to members that do not want them.
+        package var bytesWithheld: UInt64 = 0
         package var unorderedDropped: UInt64 = 0
         /// Records of ordered topics that a session came too late for.
         package var orderedDropped: UInt64 = 0
@@ -266,6 +273,8 @@ package struct Node: Sendable {
             try decoder.end()
             admit(node, knowing: known, into: &out)
         case .leave: leave(try LeaveOrder(body).node, into: &out)
+        case .wants: take(try WantsPage(body), from: node, into: &out)
+        case .wantsHeld: take(try WantsHeld(body), from: node)
         case .welcome: try welcome(body, from: node, now: now, into: &out)
         default: throw .value(what: "message kind between nodes", value: UInt64(kind.rawValue))
         }

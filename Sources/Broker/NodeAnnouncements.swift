@@ -6,7 +6,7 @@ internal import Wire
 
 /// `$status/view` and `$status/deadline`: JSON of what an operator's programs want to know, published by the first member of the view.
 extension Node {
-    private var announces: Bool { settings.announces && live?.me == 0 }
+    var announces: Bool { settings.announces && live?.me == 0 }
 
     /// `{"view":7,"members":[1,3],"reason":"view 7 [1 3] begins after 12 ms: node 2 lost (closed by the peer)"}`
     mutating func announceView(_ reason: String, now: Instant) {
@@ -38,6 +38,7 @@ extension Node {
     private mutating func learnDeadlines(of group: GroupID, now: UInt64) {
         let count = live!.groups[group.index].deliveredTopics
         guard deadlines.count(of: group) < count else { return }
+        if group == .unordered { live!.telling.isStale = true }
         deadlines.learn(live!.groups[group.index].state.topics, upTo: count, of: group, now: now)
     }
 

@@ -23,6 +23,7 @@ extension Node {
         declares = declares.filter { $0.value.session != id }
         releases.removeAll { $0.session == id }
         desk.forget(id)
+        live?.telling.forget(id)
     }
 
     /// How much the client's ring can take now.
@@ -116,14 +117,13 @@ extension Node {
             refuse(id, .tooFast, header, why, request: asked, into: &out)
             return true
         }
-        guard put(bytes, records: header.count, group: header.group, now: now) else {
+        let ticket = asked.map { Ticket.put(id, request: $0, last: header.lastSequence) } ?? .publish(id, epoch: header.epoch, last: header.lastSequence)
+        let isTaken =
+            header.group == .unordered
+            ? putRouted(bytes, header, body, ticket, now: now) : put(bytes, records: header.count, group: header.group, ticket, now: now)
+        guard isTaken else {
             quality.giveBack(header.group)
             return false
-        }
-        if let asked {
-            live!.tickets.append(.put(id, request: asked, last: header.lastSequence))
-        } else {
-            live!.tickets.append(.publish(id, epoch: header.epoch, last: header.lastSequence))
         }
         counters.recordsTaken += UInt64(header.count)
         counters.bytesTaken += UInt64(bytes.count)
@@ -143,14 +143,23 @@ extension Node {
         send(id, .refused, Refusal(code, request: request ?? 0, group: header.group, sequence: header.sequence, reason: why).encode(), into: &out)
     }
 
+    /// Into the open frame of its group, with who waits for it.
+    mutating func put(
+        _ batch: ByteView, records: Int, group: GroupID, ranks: RankSet = .everyone, _ ticket: Ticket, now: Instant
+    ) -> Bool {
+        guard put(batch, records: records, group: group, ranks: ranks, now: now) else { return false }
+        live!.tickets.append(ticket)
+        return true
+    }
+
     /// Into the open frame of its group: the one copy between two rings.
-    mutating func put(_ batch: ByteView, records: Int, group: GroupID, now: Instant) -> Bool {
-        if let open = ring.openGroup, open != group { sealOpenFrame(now: now) }
+    mutating func put(_ batch: ByteView, records: Int, group: GroupID, ranks: RankSet = .everyone, now: Instant) -> Bool {
+        if let open = ring.openGroup, open != group || ring.openRanks != ranks { sealOpenFrame(now: now) }
         let consumed = planted(.ringOverrun) ? live!.ledgers[live!.me].consumed : live!.consumedByAll
-        if ring.append(batch, records: records, group: group, consumed: consumed) { return true }
+        if ring.append(batch, records: records, group: group, ranks: ranks, consumed: consumed) { return true }
         guard ring.openGroup != nil else { return false }
         sealOpenFrame(now: now)
-        return ring.append(batch, records: records, group: group, consumed: consumed)
+        return ring.append(batch, records: records, group: group, ranks: ranks, consumed: consumed)
     }
 
     // MARK: declare, open
@@ -189,7 +198,7 @@ extension Node {
         return true
     }
 
-    private func ringHasRoom(_ bytes: Int) -> Bool {
+    func ringHasRoom(_ bytes: Int) -> Bool {
         // Twice: a pad at the ring's end may take as much again as the frame that did not fit.
         let used = ring.tail - live!.consumedByAll
         return UInt64(ring.size) - used > UInt64(2 * bytes + 2 * Limits.frameTarget) || (used == 0 && ring.openGroup == nil)
@@ -262,6 +271,7 @@ extension Node {
             case .put(let id, let request, let last):
                 settlePut(own, index, id, request: request, group: group, last: last, into: &out)
             case .marker: desk.isMarkerOut = false
+            case .part: break
             case .announcing(let step): settle(own, step, verdict)
             case .consumers(let ticket):
                 let version = index < own.versions.count ? own.versions[index].raw : 0

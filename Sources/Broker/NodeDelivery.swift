@@ -30,6 +30,7 @@ extension Node {
     /// Each topic that is delivered finds its watchers, once.
     private mutating func learnTopics(of group: GroupID, upTo count: Int) {
         guard watches.sets[group.index].count.index < count else { return }
+        if group == .unordered { live!.telling.isStale = true }
         let table = live!.groups[group.index].state.topics
         var matches = WatchMatches()
         swap(&matches, &watches.matches)

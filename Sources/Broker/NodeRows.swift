@@ -74,7 +74,8 @@ extension Node {
                 guard !HybridClock.isTooFarAhead(header.timestamp, now: now.wall) else {
                     throw .value(what: "timestamp too far ahead of this node's clock", value: header.timestamp.raw)
                 }
-                hold(header, body, end: end, rank: rank)
+                let isMine = header.ranks.contains(live!.me) || planted(.withheldDelivered)
+                hold(header, isMine ? body : .empty, end: end, rank: rank)
                 read = end
             }
         }
@@ -116,6 +117,7 @@ extension Node {
             sendAgain(now: now)
             stepConsumers(now: now)
             stepAnnouncements(now: now, into: &out)
+            stepWants(now: now, into: &out)
             sealOpenFrame(now: now)
             promiseForReads(now: now)
             raisePromises()
@@ -150,6 +152,10 @@ extension Node {
         if header.group == .unordered {
             deliverUnordered(body, header)
             acknowledgeAtOnce(tickets)
+        }
+        if header.ranks != .everyone {
+            live!.withheld.append((end - UInt64(body.count), end, header.ranks))
+            counters.bytesWithheld += UInt64(body.count * (live!.view.members.count - header.ranks.count))
         }
         live!.isRowDirty = true
         counters.framesSent += 1
@@ -211,11 +217,18 @@ extension Node {
     private mutating func postData(into out: inout [Directive]) {
         let tail = ring.tail
         for rank in 0..<live!.view.members.count where rank != live!.me && live!.present.contains(rank) {
-            if live!.posted[rank] < tail {
-                out.append(.data(live!.view.members[rank], from: live!.posted[rank], to: tail))
-                live!.posted[rank] = tail
+            guard live!.posted[rank] < tail else { continue }
+            var from = live!.posted[rank]
+            for gap in live!.withheld where gap.from >= from && !gap.ranks.contains(rank) {
+                if gap.from > from { out.append(.data(live!.view.members[rank], from: from, to: gap.from)) }
+                from = gap.to
             }
+            if from < tail { out.append(.data(live!.view.members[rank], from: from, to: tail)) }
+            live!.posted[rank] = tail
         }
+        guard !live!.withheld.isEmpty else { return }
+        let least = live!.posted.indices.reduce(tail) { $1 == live!.me ? $0 : min($0, live!.posted[$1]) }
+        live!.withheld.removeAll { $0.to <= least }
     }
 
     private mutating func pushRow(into out: inout [Directive]) {

@@ -10,7 +10,9 @@ extension Node {
         case "status": status
         case "topics": topicList
         case "consumers": consumerList
-        default: "{\"error\":\"unknown question: \(Self.escape(what)); ask status, topics or consumers\"}"
+        case "groups": groupList
+        case let what where what.hasPrefix("groups "): groupReport(of: String(what.dropFirst(7)))
+        default: "{\"error\":\"unknown question: \(Self.escape(what)); ask status, topics, consumers or groups\"}"
         }
     }
 
@@ -34,7 +36,7 @@ extension Node {
             + "\"damage\":[\(damageLines)],\"entries_repaired\":\(counters.entriesRepaired),"
             + "\"ring\":{\"tail\":\(ring.tail),\"let_go\":[\(ringLetGo)]},"
             + "\"sessions\":\(sessions.count),\"watches\":\(watches.index.count + watches.everything.count),\"records_taken\":\(counters.recordsTaken),\"records_delivered\":\(counters.recordsDelivered),"
-            + "\"unordered_dropped\":\(counters.unorderedDropped),\"ordered_dropped\":\(counters.orderedDropped),\"batches_refused\":\(counters.batchesRefused),\"events_dropped\":\(announcements.dropped)}"
+            + "\"unordered_dropped\":\(counters.unorderedDropped),\"unordered_withheld_bytes\":\(counters.bytesWithheld),\"ordered_dropped\":\(counters.orderedDropped),\"batches_refused\":\(counters.batchesRefused),\"events_dropped\":\(announcements.dropped)}"
     }
 
     private func line(of node: NodeID, _ address: String) -> String {

@@ -6,6 +6,7 @@ extension Node {
     mutating func subscribe(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> Bool {
         if notLive(id, request.request, into: &out) { return true }
         guard let (interest, filter) = judge(id, request, into: &out) else { return true }
+        guard isTold(id, interest) else { return false }
         depart(id)
         unsubscribe(id)
         guard watches.hasRoom(for: interest) else {
@@ -50,6 +51,7 @@ extension Node {
 
     /// The topics that are there already find the new watcher; those to come will by the index.
     mutating func watch(_ id: SessionID, _ interest: Interest) {
+        live!.telling.isStale = true
         let isConsumer = sessions[id]!.share != nil
         // A filter, or a share of the topics, looks at each record: whoever has one picks.
         guard !interest.matchesEverything || sessions[id]!.filter != nil || isConsumer else { return watches.enterForEverything(id) }
@@ -65,6 +67,7 @@ extension Node {
     /// Whatever the session had subscribed to is over.
     mutating func unsubscribe(_ id: SessionID) {
         guard let session = sessions[id], session.isSubscribed else { return }
+        live?.telling.isStale = true
         if let watcher = session.watcher {
             for group in 0..<GroupID.count { watches.sets[group].remove(watcher) }
             watches.leave(watcher)

@@ -166,7 +166,7 @@ extension Node {
         }
         carriedOwn = []
         ring.reset()
-        live = LiveView(proposal, me: rank, groups: groups, now: now.monotonic)
+        live = LiveView(proposal, me: rank, groups: groups, now: now.monotonic, mostGroups: settings.mostGroups)
         restart = nil
         learner = nil
         copy = nil
@@ -212,7 +212,7 @@ extension Node {
     private mutating func sendAgain(_ batch: OwnedBytes, group: GroupID, ticket: Ticket?, now: Instant) {
         let view = batch.view
         guard let header = try? BatchHeader(view) else { return }
-        if let open = ring.openGroup, open != group || header.kind == .open { sealOpenFrame(now: now) }
+        if let open = ring.openGroup, open != group || ring.openRanks != .everyone || header.kind == .open { sealOpenFrame(now: now) }
         if !ring.append(view, records: header.count, group: group, consumed: 0) {
             sealOpenFrame(now: now)
             let taken = ring.append(view, records: header.count, group: group, consumed: 0)

@@ -12,6 +12,7 @@ package struct OwnRing: Sendable {
 
     private struct Open {
         let group: GroupID
+        let ranks: RankSet
         let start: UInt64
         var length: Int
         var batches = 0
@@ -26,6 +27,8 @@ package struct OwnRing: Sendable {
     /// A batch longer than this is refused: a frame must fit beside what is still in use.
     package var largestBatch: Int { min(Limits.batch, size / 3 - FrameHeader.size) }
     package var openGroup: GroupID? { open?.group }
+    /// Who gets the open frame's batches.
+    package var openRanks: RankSet? { open?.ranks }
 
     package mutating func reset() {
         tail = 0
@@ -34,9 +37,11 @@ package struct OwnRing: Sendable {
 
     /// Appends a batch to the open frame of `group`, beginning one where there is none. False: no room; seal, or wait for
     /// `consumed` (what all members have let go of) to rise.
-    package mutating func append(_ batch: ByteView, records: Int, group: GroupID, consumed: UInt64) -> Bool {
+    package mutating func append(
+        _ batch: ByteView, records: Int, group: GroupID, ranks: RankSet = .everyone, consumed: UInt64
+    ) -> Bool {
         if var frame = open {
-            precondition(frame.group == group, "one frame is open at a time")
+            precondition(frame.group == group && frame.ranks == ranks, "one frame is open at a time")
             let end = frame.start + UInt64(frame.length)
             guard frame.length + batch.count <= Limits.frameTarget, index(frame.start) + frame.length + batch.count <= size,
                 end + UInt64(batch.count) - consumed <= UInt64(size)
@@ -55,7 +60,7 @@ package struct OwnRing: Sendable {
         guard start + UInt64(needed) - consumed <= UInt64(size) else { return false }
         if rest < needed { pad(rest) }
         memory.write(batch, at: index(start) + FrameHeader.size)
-        open = Open(group: group, start: start, length: needed, batches: 1, records: records)
+        open = Open(group: group, ranks: ranks, start: start, length: needed, batches: 1, records: records)
         return true
     }
 
@@ -73,7 +78,7 @@ package struct OwnRing: Sendable {
         open = nil
         let header = FrameHeader(
             length: frame.length, timestamp: time, view: view, batches: frame.batches, records: frame.records,
-            group: frame.group, sender: sender)
+            group: frame.group, sender: sender, ranks: frame.ranks)
         header.encode().withView { memory.write($0, at: index(frame.start)) }
         tail = frame.start + UInt64(frame.length)
         let start = index(frame.start)

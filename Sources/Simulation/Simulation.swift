@@ -42,6 +42,8 @@ package struct Report: Sendable, Equatable {
         /// Records that members of consumer groups were given, and those of them that had been done with.
         package var consumed = 0
         package var repeated = 0
+        /// Records of unordered topics that subscribers received.
+        package var news = 0
         /// Times that a node has cleaned its log, to the end of a pass; questions that were refused because of it.
         package var passes = 0
         /// Records that were gone from some log at the end.

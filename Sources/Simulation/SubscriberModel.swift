@@ -98,6 +98,7 @@ final class SubscriberModel: ClientModel {
 
     private func picked(_ view: ByteView, _ world: World) throws(DecodeError) {
         let header = try PickedHeader(view)
+        guard header.group == .durable else { return }
         var at = PickedHeader.size
         for _ in 0..<header.count {
             let record = RecordView(view.from(at + 8))

@@ -46,6 +46,12 @@ struct Temper {
     let cleanBytes: Int
     /// The view's first member publishes views and missed deadlines, among what clients publish.
     let announces: Bool
+    /// Clients that publish to unordered topics, and that watch them.
+    let news: (publishers: Int, subscribers: Int)
+    /// The most groups of unordered topics, how often they are folded, nanoseconds, and for how many bytes a batch is parted.
+    let mostGroups: Int
+    let foldEvery: UInt64
+    let worthParting: Int
     /// Bytes that a power cut keeps or loses as a whole.
     let tear: Int
     /// Bytes that a node reads of its log for a subscriber that is behind, at a time, and keeps in memory for it.
@@ -125,6 +131,11 @@ struct Temper {
         pageBytes = pages.pick([1, 8, 1024]) << 10
         keptBytes = pages.pick([1, 8, 1024]) << 10
         tear = pages.pick([64, 512, 512])
+        var casts = SplitMix64(seed: seed, .news)
+        news = !isDuel && casts.chance(15) ? (1 + casts.below(2), 1 + casts.below(4)) : (0, 0)
+        mostGroups = casts.pick([1, 2, 3, 8])
+        foldEvery = casts.pick([1, 20, 200]) * Span.millisecond
+        worthParting = casts.pick([0, 64, 4096])
     }
 
     private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {

@@ -20,6 +20,9 @@ final class World {
     var subscribers: [SubscriberModel] = []
     var stores: [StoreModel] = []
     var consumers: [ConsumerModel] = []
+    /// Those of unordered topics, publishers first.
+    var newsClients: [any ClientModel] = []
+    var news = NewsChecker()
     var checker = Checker()
     var groups = GroupChecker()
     var store = StoreChecker()
@@ -79,7 +82,11 @@ final class World {
         for (index, group) in temper.consumers.enumerated() {
             consumers.append(ConsumerModel(client: publishers.count + subscribers.count + stores.count + index, group: group, seed: seed))
         }
-        for client in 0..<temper.publishers + temper.subscribers + temper.stores + temper.consumers.count { queue.add(.client(client), at: now + 50 * Span.millisecond) }
+        for index in 0..<temper.news.publishers + temper.news.subscribers {
+            let client = publishers.count + subscribers.count + stores.count + consumers.count + index
+            newsClients.append(index < temper.news.publishers ? NewsPublisher(client: client, seed: seed) : NewsSubscriber(client: client, seed: seed))
+        }
+        for client in 0..<temper.publishers + temper.subscribers + temper.stores + temper.consumers.count + newsClients.count { queue.add(.client(client), at: now + 50 * Span.millisecond) }
         if temper.faultGap > 0 { queue.add(.fault, at: now + (temper.isDuel ? 80 : 300) * Span.millisecond) }
     }
 
@@ -91,7 +98,8 @@ final class World {
                 pattern: pattern, level: .durable,
                 keeping: Keeping(time: rule.time, bytes: rule.bytes, records: rule.records, compact: rule.compact), deadline: deadline)
         }
-        return TopicsConfiguration(rules: rules, defaults: TopicRule(pattern: nil, level: .durable, deadline: deadline), admit: .all)
+        let news = TopicRule(pattern: try? TopicPattern("u/#"), level: .unordered)
+        return TopicsConfiguration(rules: rules + [news], defaults: TopicRule(pattern: nil, level: .durable, deadline: deadline), admit: .all)
     }
 
     func say(_ line: @autoclosure () -> String) {
@@ -139,6 +147,26 @@ final class World {
             host.crashAfter = nil
             if !host.isRunning { queue.add(.boot(host: host.index), at: now + 1) } else { wake(host, after: 1) }
         }
+        level()
+        if checker.violation == nil, !newsClients.isEmpty {
+            calm()
+            // The cluster, and members of groups, may have said something meanwhile.
+            level()
+        }
+        guard checker.violation == nil else { return }
+        comparePublishers()
+        if temper.cleans { for host in hosts { checkCleaned(host) } } else { compareLogs() }
+        fillFromWhatWasWritten()
+        checker.finish()
+        let gone = mayBeGone()
+        for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker, gone: gone) }
+        guard checker.violation == nil else { return }
+        let times = checker.history.map { $0?.time ?? 0 }
+        if let wrong = store.finish(end: UInt64(checker.history.count), gone: gone) ?? store.finishCuts(times: times, gone: gone) { checker.fail(wrong) }
+    }
+
+    /// Until nothing is left to be done.
+    private func level() {
         let limit = now + 120 * Span.second
         var check = now
         var events = 0
@@ -152,16 +180,26 @@ final class World {
             if missing.isEmpty { break }
             if now > limit || events > 3_000_000 { checker.fail("not level \(events > 3_000_000 ? "after 3,000,000 events" : "after 120 s") of quiet: \(missing.joined(separator: "; "))") }
         }
-        guard checker.violation == nil else { return }
-        comparePublishers()
-        if temper.cleans { for host in hosts { checkCleaned(host) } } else { compareLogs() }
-        fillFromWhatWasWritten()
-        checker.finish()
-        let gone = mayBeGone()
-        for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker, gone: gone) }
-        guard checker.violation == nil else { return }
-        let times = checker.history.map { $0?.time ?? 0 }
-        if let wrong = store.finish(end: UInt64(checker.history.count), gone: gone) ?? store.finishCuts(times: times, gone: gone) { checker.fail(wrong) }
+    }
+
+    /// While nothing fails: what unordered topics promise then.
+    private func calm() {
+        news.phase = .calm
+        pass(until: now + 200 * Span.millisecond)
+        news.phase = .over
+        let limit = now + 10 * Span.second
+        var missing: String?
+        repeat {
+            pass(until: now + 30 * Span.millisecond)
+            missing = news.missing { client in model(client).link.flatMap { hosts[$0.host].node?.view.number.raw } }
+        } while missing != nil && now < limit && checker.violation == nil
+        if checker.violation == nil, let missing { checker.fail(missing) }
+    }
+    private func pass(until end: UInt64) {
+        while now < end, checker.violation == nil, let (time, event) = queue.next() {
+            now = time
+            happen(event)
+        }
     }
 
     /// Whoever is at the same end of the log judges a publisher's next batch alike, whatever was cleaned and copied before.
@@ -249,7 +287,9 @@ final class World {
         var index = client - publishers.count
         if index < subscribers.count { return subscribers[index] }
         index -= subscribers.count
-        return index < stores.count ? stores[index] : consumers[index - stores.count]
+        if index < stores.count { return stores[index] }
+        index -= stores.count
+        return index < consumers.count ? consumers[index] : newsClients[index - consumers.count]
     }
 
     private func happen(_ event: EventQueue.Event) {

@@ -66,6 +66,9 @@ extension World {
             }
             settings.announces = temper.announces
             settings.pageMost = temper.pageBytes
+            settings.mostGroups = temper.mostGroups
+            settings.foldEvery = temper.foldEvery
+            settings.worthParting = temper.worthParting
             settings.keptMost = temper.keptBytes
             settings.scrubBytes = 4 << 10
             settings.scrubEvery = 50 * Span.millisecond

@@ -25,8 +25,6 @@ package protocol Disk: AnyObject {
     func read(_ file: File, at position: Int, count: Int, into bytes: inout [UInt8]) throws(StorageError) -> Int
     /// Begins to write what was changed, so that a later sync has less to do; promises nothing. sync_file_range(2)
     func startWriting(_ file: File, at position: Int, count: Int)
-    /// Begins to read what will be asked for; promises nothing. posix_fadvise(2)
-    func startReading(_ file: File, at position: Int, count: Int)
     /// Bytes that are on the disk need not be held in memory any longer; promises nothing. posix_fadvise(2)
     func release(_ file: File, at position: Int, count: Int)
     /// fdatasync(2)

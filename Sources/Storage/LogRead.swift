@@ -62,17 +62,15 @@ extension Log {
         bytes.removeLast(bytes.count - at)
         guard next > number else { throw unreadable(number, i, position) }
         if at - start + position < segments[i].bytes { cursors.moved(from: number, to: next, position: position + at - start) }
-        if i + 1 < segments.count, at - start >= Self.bulk { readAhead(file, from: position, count: at - start) }
+        if i + 1 < segments.count, at - start >= Self.bulk { letGo(file, behind: position, count: at - start) }
         return (Int(next.raw - number.raw), next)
     }
 
-    /// Reads from here on are taken for those of somebody who reads on: what comes next is begun to be read, what lies behind is let go, but
-    /// for what others close by may want.
-    private static var bulk: Int { 256 << 10 }
+    /// Reads from here on are taken for those of somebody who reads on: what lies behind is let go, but for what others close by may want.
+    private static var bulk: Int { 128 << 10 }
     private static var behind: Int { 8 << 20 }
 
-    private func readAhead(_ file: D.File, from position: Int, count: Int) {
-        disk.startReading(file, at: position + count, count: count)
+    private func letGo(_ file: D.File, behind position: Int, count: Int) {
         let end = position - Self.behind
         if end > 0 { disk.release(file, at: max(0, end - count), count: min(end, count)) }
     }
@@ -146,7 +144,14 @@ extension Log {
         _ i: Int, from isBefore: (SegmentIndex.Point) -> Bool, until found: (EntryHeader) -> Bool
     ) throws(StorageError) -> (entry: EntryHeader, position: Int)? {
         let file = try handle(i)
-        if segments[i].index == nil { try buildIndex(i, file) }
+        if segments[i].index == nil {
+            // Whoever reads on from the segment before needs no index, nor does the building of one, all of the segment, hold him up.
+            var walker = SegmentWalker(disk, file, from: SegmentHeader.size, end: segments[i].bytes, window: options.indexBytes)
+            if case .entry(let entry) = try walker.next(verify: true), segments[i].start.admits(entry, group: group), found(entry) {
+                return (entry, walker.current.lowerBound)
+            }
+            try buildIndex(i, file)
+        }
         // What is not found before here does not read back.
         let stop = i + 1 < segments.count ? segments[i + 1].start.number : end.number
         guard let point = segments[i].index?.last(where: isBefore) else {

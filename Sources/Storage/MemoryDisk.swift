@@ -128,7 +128,6 @@ package final class MemoryDisk: Disk {
     }
 
     package func startWriting(_ file: File, at position: Int, count: Int) {}
-    package func startReading(_ file: File, at position: Int, count: Int) {}
     package func release(_ file: File, at position: Int, count: Int) { released += count }
 
     package func sync(_ file: File) throws(StorageError) {

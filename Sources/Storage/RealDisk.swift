@@ -84,7 +84,11 @@ package final class RealDisk: Disk, Sendable {
         let flags = (isReadOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC | (create ? O_CREAT | O_EXCL : 0)
         while true {
             let descriptor = unsafe openat(root, path, flags, 0o600)
-            if descriptor >= 0 { return File(descriptor: descriptor, path: path) }
+            if descriptor >= 0 {
+                // What the kernel would read ahead by itself is as much as the device is set to, 8 MiB on some, and syncs wait for it.
+                _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM)
+                return File(descriptor: descriptor, path: path)
+            }
             guard errno == EINTR else { throw failure("open", path) }
         }
     }
@@ -163,15 +167,14 @@ package final class RealDisk: Disk, Sendable {
             got += n
         }
         bytes.removeLast(count - got)
+        // Whoever reads so much reads on.
+        if got >= Self.bulk { _ = posix_fadvise(file.descriptor, off_t(position + got), off_t(count), POSIX_FADV_WILLNEED) }
         return got
     }
+    private static var bulk: Int { 128 << 10 }
 
     package func startWriting(_ file: File, at position: Int, count: Int) {
         squall_start_writing(file.descriptor, off_t(position), off_t(count))
-    }
-
-    package func startReading(_ file: File, at position: Int, count: Int) {
-        _ = posix_fadvise(file.descriptor, off_t(position), off_t(count), POSIX_FADV_WILLNEED)
     }
 
     package func release(_ file: File, at position: Int, count: Int) {

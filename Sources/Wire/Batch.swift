@@ -225,6 +225,17 @@ package struct BatchBuilder: Sendable {
         count += 1
     }
 
+    /// Appends a record as it lies in another batch, its header first.
+    package mutating func append(_ record: ByteView) {
+        precondition(record.count >= RecordHeader.size)
+        let start = length
+        makeRoom(start + record.count)
+        // Bounds: room for the whole record was made above.
+        unsafe bytes.withUnsafeMutableBytes { unsafe ($0.baseAddress.unsafelyUnwrapped + start).copyMemory(from: record.pointer.unsafelyUnwrapped, byteCount: record.count) }
+        used = start + record.count
+        count += 1
+    }
+
     private mutating func makeRoom(_ end: Int) {
         guard bytes.count < end else { return }
         let size = max(end, bytes.isEmpty ? capacity : 2 * bytes.count)

@@ -1,13 +1,14 @@
 /// The header of a frame in a data ring: what a sender multicasts, the unit of ordering, sync and acknowledgement.
 ///
-///      0        4        8                16               24       28       32     34     36       40
-///      | magic  | length | timestamp      | view           | batches| records|group |sender| crc    | batches…
+///      0        4        8                16               24       28       32     34     36               44       48
+///      | magic  | length | timestamp      | view           | batches| records|group |sender| ranks          | crc    | batches…
 ///
-/// `length` counts the whole frame, a multiple of 8; `crc` is CRC-32C of bytes 0 ..< 36 (the batches carry their own).
-/// A frame never wraps: where the ring's rest is too short a pad stands, its magic and length only.
+/// `length` counts the whole frame, a multiple of 8; `ranks`: a bit for each member that the batches are sent to, all bits for everyone: the
+/// others get the header alone, and what stands behind it in their mirror is nothing; `crc` is CRC-32C of bytes 0 ..< 44 (the batches carry
+/// their own). A frame never wraps: where the ring's rest is too short a pad stands, its magic and length only.
 package struct FrameHeader: Equatable, Sendable {
-    package static let size = 40
-    package static let magic: UInt32 = 0x3146_4C53  // "SLF1"
+    package static let size = 48
+    package static let magic: UInt32 = 0x3246_4C53  // "SLF2"
     package static let padMagic: UInt32 = 0x3150_4C53  // "SLP1"
     package static let padSize = 8
 
@@ -18,11 +19,14 @@ package struct FrameHeader: Equatable, Sendable {
     package var records: Int
     package var group: GroupID
     package var sender: NodeID
+    /// Who gets the batches; anything but everyone only in the group `unordered`.
+    package var ranks: RankSet
 
     package var key: OrderKey { OrderKey(timestamp, sender) }
 
     package init(
-        length: Int, timestamp: Timestamp, view: ViewNumber, batches: Int, records: Int, group: GroupID, sender: NodeID
+        length: Int, timestamp: Timestamp, view: ViewNumber, batches: Int, records: Int, group: GroupID, sender: NodeID,
+        ranks: RankSet = .everyone
     ) {
         self.length = length
         self.timestamp = timestamp
@@ -31,13 +35,14 @@ package struct FrameHeader: Equatable, Sendable {
         self.records = records
         self.group = group
         self.sender = sender
+        self.ranks = ranks
     }
 
     /// Reads the header at the start of `view` and checks it against its checksum, the limits and the bytes that are there.
     package init(_ view: ByteView) throws(DecodeError) {
         guard view.count >= Self.size else { throw .short(what: "frame", needed: Self.size, got: view.count) }
         guard view.u32(0) == Self.magic else { throw .value(what: "frame magic", value: UInt64(view.u32(0))) }
-        guard view[0..<36].crc32c() == view.u32(36) else { throw .checksum(what: "frame header") }
+        guard view[0..<44].crc32c() == view.u32(44) else { throw .checksum(what: "frame header") }
         length = Int(view.u32(4))
         guard length >= Self.size, length & 7 == 0 else { throw .value(what: "frame length", value: UInt64(length)) }
         guard length <= Limits.frame else { throw .limit(what: "frame length", value: UInt64(length), limit: UInt64(Limits.frame)) }
@@ -48,6 +53,8 @@ package struct FrameHeader: Equatable, Sendable {
         records = Int(view.u32(28))
         group = GroupID(view.u16(32))
         sender = NodeID(view.u16(34))
+        ranks = RankSet(bits: view.u64(36))
+        guard ranks == .everyone || group == .unordered else { throw .value(what: "ranks of a frame", value: ranks.bits) }
     }
 
     package func encode() -> [UInt8] {
@@ -61,6 +68,7 @@ package struct FrameHeader: Equatable, Sendable {
         bytes.append(int: UInt32(records))
         bytes.append(int: group.raw)
         bytes.append(int: sender.raw)
+        bytes.append(int: ranks.bits)
         bytes.append(int: bytes.crc32c())
         return bytes
     }

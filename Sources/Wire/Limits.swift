@@ -23,6 +23,8 @@ package enum Limits {
     package static let topicLevels = 64
     /// Topics of one group: a topic id's index; 24 bits keep a bitmap under 2 MiB.
     package static let topics = 1 << 24
+    /// Topics of which a member says in one message whether it wants them.
+    package static let wantsTopics = 1 << 15
     /// Patterns and exclusions of one subscription: 16,384 of 60 bytes are as much as a message holds.
     package static let patterns = 1 << 14
     /// Patterns and exclusions of all subscriptions of one node, at about 200 bytes each.

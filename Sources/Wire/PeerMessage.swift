@@ -17,6 +17,8 @@ package enum MessageKind: UInt32, Sendable {
     case admit = 14
     case welcome = 15
     case leave = 16
+    case wants = 17
+    case wantsHeld = 18
     // From a client.
     case declare = 32
     case publish = 33
@@ -195,6 +197,82 @@ package struct RestartStep: Equatable, Sendable {
         live = flags & 1 != 0
         for _ in 0..<(try decoder.count(limit: Limits.groups, size: 2)) { sources.append(NodeID(try decoder.int())) }
         if flags & 2 != 0 { proposal = try Proposal(&decoder) }
+        try decoder.end()
+    }
+}
+
+/// Which unordered topics' records a member wants: some topics in a row. What it has said of none, it wants.
+///
+///      | view u64 | number u64 | flags u8 | first u32 | count u32 | ⌈count / 8⌉ bytes |     flags: 1 everything, 2 last
+///
+/// Bit i of the bytes, from each byte's lowest on: topic `first` + i is wanted. `everything`: as if nothing had ever been said, and no topics.
+/// `last`: the answer to it, `WantsHeld`, says that all of `number` counts from then on.
+package struct WantsPage: Equatable, Sendable {
+    package var view: ViewNumber
+    package var number: UInt64
+    package var wantsEverything: Bool
+    package var isLast: Bool
+    package var first: TopicID
+    package var count: Int
+    package var bits: [UInt8]
+
+    package init(view: ViewNumber, number: UInt64, wantsEverything: Bool, isLast: Bool, first: TopicID, count: Int, bits: [UInt8]) {
+        self.view = view
+        self.number = number
+        self.wantsEverything = wantsEverything
+        self.isLast = isLast
+        self.first = first
+        self.count = count
+        self.bits = bits
+    }
+    package func wants(_ index: Int) -> Bool { bits[index >> 3] >> UInt8(index & 7) & 1 == 1 }
+
+    package func encode() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(int: view.raw)
+        bytes.append(int: number)
+        bytes.append((wantsEverything ? 1 : 0) | (isLast ? 2 : 0))
+        bytes.append(int: first.raw)
+        bytes.append(int: UInt32(count))
+        bytes.append(contentsOf: bits)
+        return bytes
+    }
+    package init(_ view: ByteView) throws(DecodeError) {
+        var decoder = Decoder(view, "wants")
+        self.view = ViewNumber(try decoder.int())
+        number = try decoder.int()
+        let flags = try decoder.int(UInt8.self)
+        guard flags <= 3 else { throw .value(what: "flags of wants", value: UInt64(flags)) }
+        (wantsEverything, isLast) = (flags & 1 != 0, flags & 2 != 0)
+        first = TopicID(try decoder.int())
+        let count = try decoder.int(UInt32.self)
+        guard count <= Limits.wantsTopics else { throw .limit(what: "topics of wants", value: UInt64(count), limit: UInt64(Limits.wantsTopics)) }
+        guard Int(first.raw) + Int(count) <= Limits.topics else { throw .value(what: "topic of wants", value: UInt64(first.raw)) }
+        self.count = Int(count)
+        bits = try decoder.bytes((self.count + 7) / 8).array
+        try decoder.end()
+    }
+}
+
+/// All of `number` counts at the sender from here on: whoever wants a topic gets what this node publishes to it.
+package struct WantsHeld: Equatable, Sendable {
+    package var view: ViewNumber
+    package var number: UInt64
+
+    package init(view: ViewNumber, number: UInt64) {
+        self.view = view
+        self.number = number
+    }
+    package func encode() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(int: view.raw)
+        bytes.append(int: number)
+        return bytes
+    }
+    package init(_ view: ByteView) throws(DecodeError) {
+        var decoder = Decoder(view, "wants held")
+        self.view = ViewNumber(try decoder.int())
+        number = try decoder.int()
         try decoder.end()
     }
 }

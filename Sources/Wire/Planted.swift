@@ -64,6 +64,10 @@
     // Watches.
     case newTopicUnseen = "new-topic-unseen"
     case exclusionForgotten = "exclusion-forgotten"
+    // Who gets what of the unordered topics.
+    case subscribedUntold = "subscribed-untold"
+    case newTopicUnwanted = "new-topic-unwanted"
+    case withheldDelivered = "withheld-delivered"
     // Consumer groups.
     case committedBeforeDone = "committed-before-done"
     case generationUnchecked = "generation-unchecked"

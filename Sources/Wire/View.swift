@@ -42,6 +42,8 @@ package struct RankSet: Equatable, Sendable {
         bits = 0
         for rank in ranks { insert(rank) }
     }
+    /// Whoever there is.
+    package static let everyone = RankSet(bits: .max)
     package static func all(_ count: Int) -> RankSet { RankSet(bits: count >= 64 ? .max : (1 << UInt64(count)) - 1) }
     package func contains(_ rank: Int) -> Bool { bits >> UInt64(rank) & 1 == 1 }
     package mutating func insert(_ rank: Int) { bits |= 1 << UInt64(rank) }

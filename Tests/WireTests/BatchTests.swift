@@ -169,13 +169,13 @@ import Wire
 
 @Suite struct FrameTests {
     private static let frame = FrameHeader(
-        length: 48, timestamp: Timestamp(9), view: ViewNumber(2), batches: 1, records: 1, group: .durable, sender: NodeID(4)
+        length: 56, timestamp: Timestamp(9), view: ViewNumber(2), batches: 1, records: 1, group: .durable, sender: NodeID(4)
     ).encode() + [UInt8](repeating: 5, count: 8)
     private static func check(_ view: ByteView) throws(DecodeError) { _ = try FrameHeader(view) }
 
     @Test func aFrameIsReadAsItWasWritten() throws {
         let header = try Self.frame.withView { view throws(DecodeError) in try FrameHeader(view) }
-        #expect(header.encode() == Array(Self.frame[0..<40]) && header.key == OrderKey(Timestamp(9), NodeID(4)))
+        #expect(header.encode() == Array(Self.frame[0..<FrameHeader.size]) && header.key == OrderKey(Timestamp(9), NodeID(4)))
     }
     @Test func anyByteOfTheHeaderThatChangesIsNoticed() {
         for index in 0..<FrameHeader.size {
@@ -189,12 +189,23 @@ import Wire
     @Test func everyTruncationIsRefused() {
         for count in 0..<Self.frame.count { #expect(refusal(Array(Self.frame[0..<count]), Self.check) != nil, "\(count) bytes") }
     }
-    @Test(arguments: [UInt32.max, 0xFFFF_FFF8, 32, 44, 56, UInt32(Limits.frame + 8)])
+    @Test(arguments: [UInt32.max, 0xFFFF_FFF8, 40, 52, 64, UInt32(Limits.frame + 8)])
     func aLengthOutOfBoundsIsRefusedThoughTheChecksumIsRight(_ length: UInt32) {
         var bytes = Self.frame
         bytes.store(length, at: 4)
-        bytes.store(bytes.withView { $0[0..<36].crc32c() }, at: 36)
+        bytes.store(bytes.withView { $0[0..<44].crc32c() }, at: 44)
         let found = refusal(bytes, Self.check)
         #expect(found != nil && found != .checksum(what: "frame header"))
+    }
+    @Test func onlyUnorderedFramesAreForSomeMembersAlone() throws {
+        func frame(_ group: GroupID) -> [UInt8] {
+            FrameHeader(
+                length: FrameHeader.size, timestamp: Timestamp(9), view: ViewNumber(2), batches: 1, records: 1, group: group, sender: NodeID(4),
+                ranks: RankSet([0, 2])
+            ).encode()
+        }
+        #expect(refusal(frame(.durable), Self.check) == .value(what: "ranks of a frame", value: 5))
+        #expect(refusal(frame(.ordered), Self.check) != nil)
+        #expect(try frame(.unordered).withView { view throws(DecodeError) in try FrameHeader(view).ranks } == RankSet([0, 2]))
     }
 }

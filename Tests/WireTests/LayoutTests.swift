@@ -59,18 +59,20 @@ import Wire
     }
     @Test func aFrameLiesAsItIsDrawn() {
         let header = FrameHeader(
-            length: 40, timestamp: Timestamp(0x0A0B), view: ViewNumber(3), batches: 4, records: 5, group: GroupID(6), sender: NodeID(7))
+            length: 48, timestamp: Timestamp(0x0A0B), view: ViewNumber(3), batches: 4, records: 5, group: .unordered, sender: NodeID(7),
+            ranks: RankSet([0, 8]))
         header.encode().withView { view in
-            #expect(FrameHeader.size == 40 && FrameHeader.padSize == 8 && view.count == 40)
-            #expect(view[0..<4].text == "SLF1")
-            #expect(view.u32(4) == 40)
+            #expect(FrameHeader.size == 48 && FrameHeader.padSize == 8 && view.count == 48)
+            #expect(view[0..<4].text == "SLF2")
+            #expect(view.u32(4) == 48)
             #expect(view.u64(8) == 0x0A0B)
             #expect(view.u64(16) == 3)
             #expect(view.u32(24) == 4)
             #expect(view.u32(28) == 5)
-            #expect(view.u16(32) == 6)
+            #expect(view.u16(32) == 2)
             #expect(view.u16(34) == 7)
-            #expect(view.u32(36) == view[0..<36].crc32c())
+            #expect(view.u64(36) == 0x101)
+            #expect(view.u32(44) == view[0..<44].crc32c())
         }
         var pad: [UInt8] = []
         pad.append(int: FrameHeader.padMagic)

@@ -86,6 +86,15 @@ private let peerMessages: [Message] = [
         return step
     },
     Message("leave", { view throws(DecodeError) in try LeaveOrder(view) }, { $0.encode() }) { LeaveOrder(node: $0.node()) },
+    Message("wants", { view throws(DecodeError) in try WantsPage(view) }, { $0.encode() }) { numbers in
+        let count = numbers.upTo(70)
+        return WantsPage(
+            view: ViewNumber(numbers.next()), number: numbers.next(), wantsEverything: Bool.random(using: &numbers), isLast: Bool.random(using: &numbers),
+            first: TopicID(UInt32(numbers.upTo(1000))), count: count, bits: numbers.bytes((count + 7) / 8))
+    },
+    Message("wants held", { view throws(DecodeError) in try WantsHeld(view) }, { $0.encode() }) { numbers in
+        WantsHeld(view: ViewNumber(numbers.next()), number: numbers.next())
+    },
     Message("member state", { view throws(DecodeError) in try MemberState(view) }, { $0.encode() }) { numbers in
         var state = MemberState(incarnation: Incarnation(numbers.next()), installed: numbers.view())
         state.promised = numbers.ballot()
@@ -215,7 +224,7 @@ private let allMessages = peerMessages + clientMessages + consumerMessages
         ("declare", 4, Limits.declarations), ("declared", 4, Limits.declarations), ("subscribe", 13, Limits.patterns),
         ("subscribed", 4, Limits.groups), ("cluster", 12, Limits.members * 4), ("member row", 17, Limits.groups),
         ("summary", 9, Limits.members), ("restart step", 15, Limits.groups), ("member state", 16, Limits.members),
-        ("released", 14, Limits.members), ("assigned", 9, Partition.count), ("confirm", 16, Partition.count),
+        ("released", 14, Limits.members), ("wants", 21, Limits.wantsTopics), ("assigned", 9, Partition.count), ("confirm", 16, Partition.count),
     ]) func aCountIsHeldAgainstItsLimitAndAgainstWhatIsThere(_ name: String, _ at: Int, _ limit: Int) throws {
         let message = try #require(allMessages.first { $0.name == name })
         var numbers = SeededNumbers(seed: 14)

@@ -6,7 +6,7 @@ package enum WireTargets {
     /// In the order in which `scripts/fuzz` runs them. The folder of a target's corpus bears its name.
     package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [
         ("batch", batch), ("entry", entry), ("frame", frame), ("headers", headers), ("state-row", stateRow),
-        ("member-row", memberRow), ("summary", summary), ("restart-step", restartStep), ("member-state", memberState),
+        ("member-row", memberRow), ("summary", summary), ("restart-step", restartStep), ("wants", wants), ("member-state", memberState),
         ("client", client), ("store", store), ("consumers", consumers),
     ]
 
@@ -134,6 +134,9 @@ package enum WireTargets {
     }
     package static func restartStep(_ view: ByteView) {
         roundTrip(view, { v throws(DecodeError) in try RestartStep(v) }) { $1.encode(into: &$0) }
+    }
+    package static func wants(_ view: ByteView) {
+        roundTrip(view, { v throws(DecodeError) in try WantsPage(v) }) { $0 += $1.encode() }
     }
     package static func memberState(_ view: ByteView) {
         roundTrip(view, { v throws(DecodeError) in try MemberState(v) }) { $0 += $1.encode() }

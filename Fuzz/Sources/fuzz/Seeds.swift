@@ -21,7 +21,7 @@ enum Seeds {
     private static func all() -> [(String, [[UInt8]])] {
         [
             ("batch", [batch(.records), batch(.declare), batch(.open)]), ("entry", [entry(), cleaned(), hole()]), ("frame", [frame()]),
-            ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]),
+            ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]), ("wants", [wants()]),
             ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("store", store()), ("consumers", consumers()), ("ring", ring()),
             ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open), [0] + consumerBatches()]),
             ("checkpoint", checkpoint()), ("pattern", patterns), ("filter", filters), ("watches", watches), ("schema", schemas), ("topics-yaml", [Array(topics.utf8)]),
@@ -140,6 +140,9 @@ enum Seeds {
         var bytes: [UInt8] = []
         step.encode(into: &bytes)
         return bytes
+    }
+    private static func wants() -> [UInt8] {
+        WantsPage(view: ViewNumber(3), number: 2, wantsEverything: false, isLast: true, first: TopicID(64), count: 20, bits: [1, 128, 15]).encode()
     }
     private static func memberState() -> [UInt8] {
         var state = MemberState(incarnation: Incarnation(7), installed: view)

@@ -1,0 +1,277 @@
+internal import Broker
+internal import Wire
+
+/// Publishes to unordered topics, without asking what becomes of it.
+final class NewsPublisher: ClientModel {
+    private enum State { case looking, greeting, declaring, open }
+    let client: Int
+    let kind = "news publisher"
+    private let topics: [String]
+    private var ids: [TopicID] = []
+    private var state = State.looking
+    private(set) var link: ClientLink?
+    private var since: UInt64 = 0
+    private var sequence: UInt64 = 0
+    private var nextHost: Int
+    private var random: SplitMix64
+
+    init(client: Int, seed: UInt64) {
+        self.client = client
+        nextHost = client
+        random = SplitMix64(seed: seed ^ UInt64(client) << 32, .news)
+        topics = NewsChecker.topics(&random)
+    }
+
+    func due(_ world: World) {
+        switch state {
+        case .looking: look(world)
+        case .greeting, .declaring: if world.now - since > 2 * Span.second { leave(world) }
+        case .open: if !world.isHealing || world.news.phase == .calm { publish(world) }
+        }
+        let often = world.news.phase == .calm ? 4 * Span.millisecond : world.temper.publishGap
+        let gap = state == .open ? often : 20 * Span.millisecond
+        world.queue.add(.client(client), at: world.now + gap / 2 + random.next() % gap)
+    }
+
+    private func look(_ world: World) {
+        nextHost += 1
+        link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
+        guard link != nil else { return }
+        state = .greeting
+        since = world.now
+    }
+
+    private func publish(_ world: World) {
+        guard let link else { return }
+        var builder = BatchBuilder()
+        let first = sequence + 1
+        // Most batches are of one topic: what is of several goes to all that want any of them.
+        let only = random.chance(70) ? random.below(ids.count) : nil
+        for _ in 0...random.below(3) {
+            sequence += 1
+            let index = only ?? random.below(ids.count)
+            var payload: [UInt8] = []
+            payload.append(int: UInt32(client))
+            payload.append(int: UInt32(index))
+            payload.append(int: sequence)
+            payload.append(contentsOf: repeatElement(7, count: random.below(world.temper.recordBytes)))
+            payload.withView { builder.append(topic: ids[index], time: Int64(world.now), payload: $0) }
+            world.news.sent(NewsChecker.Record(publisher: client, topic: topics[index], sequence: sequence, at: world.now))
+        }
+        world.toNode(link, .publish, builder.finish(publisher: PublisherID(UInt64(client) + 1000), epoch: 0, sequence: first, group: .unordered))
+    }
+
+    func leave(_ world: World) {
+        guard let link else { return }
+        world.closeAtClient(link)
+        lost(link, world)
+    }
+    func lost(_ link: ClientLink, _ world: World) {
+        guard link === self.link else { return }
+        self.link = nil
+        state = .looking
+        world.news.isDisturbed(publisher: client, at: world.now)
+    }
+
+    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+        switch kind {
+        case .cluster:
+            let info = try ClusterInfo(view)
+            guard state == .greeting else { return }
+            guard info.view > ViewNumber(0) else { return leave(world) }
+            state = .declaring
+            world.toNode(link, .declare, DeclareRequest(request: 1, names: topics).encode())
+        case .declared:
+            let answer = try DeclareAnswer(view)
+            guard state == .declaring else { return }
+            ids = []
+            for (name, line) in zip(topics, answer.lines) {
+                guard case .topic(let group, let id, _) = line, group == .unordered else { return world.checker.fail("\(name) was refused: \(line)") }
+                ids.append(id)
+            }
+            state = .open
+            world.say("\(self.kind) \(client) has its topics at \(world.hosts[link.host].id): \(topics)")
+        case .acknowledge: _ = try Acknowledgement(view)
+        case .refused:
+            let refusal = try Refusal(view)
+            guard refusal.code == .unavailable else { return world.checker.fail("\(self.kind) \(client) is refused: \(refusal.reason)") }
+            leave(world)
+        default: world.checker.fail("\(self.kind) \(client) got \(kind)")
+        }
+    }
+}
+
+/// Watches some unordered topics for a while, then others by another node.
+final class NewsSubscriber: ClientModel {
+    let client: Int
+    let kind = "news subscriber"
+    private(set) var link: ClientLink?
+    private var wanted = Wanted.everything
+    private var names: [UInt32: String] = [:]
+    private var isGreeting = false
+    private var since: UInt64 = 0
+    private var nextHost: Int
+    private var random: SplitMix64
+
+    init(client: Int, seed: UInt64) {
+        self.client = client
+        nextHost = client
+        random = SplitMix64(seed: seed ^ UInt64(client) << 32, .news)
+    }
+
+    func due(_ world: World) {
+        if link == nil {
+            nextHost += 1 + random.below(2)
+            link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
+            isGreeting = true
+            since = world.now
+        } else if isGreeting ? world.now - since > 2 * Span.second : world.news.phase != .over && random.chance(10) {
+            leave(world)
+        }
+        world.queue.add(.client(client), at: world.now + 5 * Span.millisecond + random.next() % (10 * Span.millisecond))
+    }
+
+    func leave(_ world: World) {
+        guard let link else { return }
+        world.say("\(kind) \(client) leaves its link")
+        world.closeAtClient(link)
+        lost(link, world)
+    }
+    func lost(_ link: ClientLink, _ world: World) {
+        guard link === self.link else { return }
+        self.link = nil
+        world.news.left(client)
+    }
+
+    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+        switch kind {
+        case .cluster:
+            let info = try ClusterInfo(view)
+            guard isGreeting else { return }
+            guard info.view > ViewNumber(0) else { return leave(world) }
+            isGreeting = false
+            names = [:]
+            wanted = NewsChecker.interest(&random)
+            let request = SubscribeRequest(request: 1, start: .end, patterns: wanted.patterns, exclusions: wanted.exclusions, resume: [])
+            world.toNode(link, .subscribe, request.encode())
+        case .subscribed:
+            _ = try SubscribeAnswer(view)
+            world.say("\(self.kind) \(client) has subscribed to \(wanted.patterns) at \(world.hosts[link.host].id)")
+            world.news.subscribed(client, wanted, view: world.hosts[link.host].node?.view.number.raw ?? 0, at: world.now)
+        case .topicNames:
+            let new = try TopicNames(view)
+            guard new.group == .unordered else { return }
+            for (id, name) in new.names { names[id.raw] = name }
+        case .entry:
+            let header = try EntryHeader(view)
+            guard header.group == .unordered else { return }
+            var batches = BatchCursor(view.from(EntryHeader.size))
+            while let (batch, whole) = try batches.next(verify: true) {
+                guard batch.kind == .records else { continue }
+                var records = RecordCursor(whole.from(BatchHeader.size))
+                while let record = records.next() { see(record, link, world) }
+            }
+        case .records:
+            let header = try PickedHeader(view)
+            guard header.group == .unordered else { return }
+            var at = PickedHeader.size
+            for _ in 0..<header.count {
+                let record = RecordView(view.from(at + 8))
+                see(record, link, world)
+                at += 8 + record.header.length
+            }
+        case .position:
+            let position = try Position(view)
+            if position.group == .unordered, position.skipped > 0 { world.news.misses(client) }
+        case .refused:
+            let refusal = try Refusal(view)
+            guard refusal.code == .unavailable else { return world.checker.fail("\(self.kind) \(client) is refused: \(refusal.reason)") }
+            leave(world)
+        default: world.checker.fail("\(self.kind) \(client) got \(kind)")
+        }
+    }
+
+    private func see(_ record: RecordView, _ link: ClientLink, _ world: World) {
+        guard let name = names[record.header.topic.raw] else {
+            return world.checker.fail("\(kind) \(client) receives topic \(record.header.topic.raw), which was not named")
+        }
+        guard wanted.matches(name) else { return world.checker.fail("\(kind) \(client) did not ask for \(name)") }
+        let payload = record.payload
+        world.counts.news += 1
+        let (publisher, sequence) = (Int(payload.u32(0)), payload.u64(8))
+        world.note(sequence ^ UInt64(publisher) << 40 ^ UInt64(client) << 48)
+        let number = world.hosts[link.host].node?.view.number.raw ?? 0
+        if let wrong = world.news.saw(publisher, sequence, topic: name, by: client, view: number) { world.checker.fail(wrong) }
+    }
+}
+
+/// What unordered topics promise: nothing that was not asked for, no record twice nor before an older one of its publisher's and topic while the view
+/// is the same, and, where nothing fails, every record that was published after the subscriber had been told that it is one.
+struct NewsChecker {
+    enum Phase { case storm, calm, over }
+    struct Record {
+        let publisher: Int
+        let topic: String
+        let sequence: UInt64
+        let at: UInt64
+    }
+    private struct Watching {
+        let wanted: Wanted
+        let view: UInt64
+        let since: UInt64
+        var isWhole = true
+        var seen: Set<UInt64> = []
+        var last: [String: UInt64] = [:]
+    }
+    var phase = Phase.storm
+    private var records: [Record] = []
+    private var watching: [Int: Watching] = [:]
+    /// By publisher: what it sent before may be lost.
+    private var disturbed: [Int: UInt64] = [:]
+
+    static func topics(_ random: inout SplitMix64) -> [String] { (0...random.below(4)).map { "u/\($0)/\(random.below(3))" } }
+    static func interest(_ random: inout SplitMix64) -> Wanted {
+        switch random.below(6) {
+        case 0: return .everything
+        case 1: return Wanted(patterns: ["u/#"], exclusions: ["u/0/#"])
+        case 2: return Wanted(patterns: ["u/+/\(random.below(3))"], exclusions: [])
+        case 3: return Wanted(patterns: ["nothing/of/this"], exclusions: [])
+        default: return Wanted(patterns: ["u/\(random.below(4))/#"], exclusions: [])
+        }
+    }
+
+    mutating func sent(_ record: Record) { if phase == .calm { records.append(record) } }
+    mutating func isDisturbed(publisher: Int, at time: UInt64) { disturbed[publisher] = time }
+    mutating func subscribed(_ client: Int, _ wanted: Wanted, view: UInt64, at time: UInt64) {
+        watching[client] = Watching(wanted: wanted, view: view, since: time)
+    }
+    mutating func left(_ client: Int) { watching[client] = nil }
+    mutating func misses(_ client: Int) { watching[client]?.isWhole = false }
+
+    mutating func saw(_ publisher: Int, _ sequence: UInt64, topic: String, by client: Int, view: UInt64) -> String? {
+        guard let one = watching[client], one.view == view else {
+            watching[client]?.isWhole = false
+            return nil
+        }
+        let key = "\(publisher) \(topic)"
+        if let last = one.last[key], last >= sequence {
+            return "news subscriber \(client) receives record \(sequence) of publisher \(publisher) for \(topic) behind \(last)"
+        }
+        watching[client]!.last[key] = sequence
+        watching[client]!.seen.insert(sequence << 8 | UInt64(publisher & 255))
+        return nil
+    }
+
+    /// - view: of each subscriber's node now; nil where it has none.
+    func missing(_ view: (Int) -> UInt64?) -> String? {
+        for client in watching.keys.sorted() {
+            guard let one = watching[client], one.isWhole, view(client) == one.view else { continue }
+            for record in records where record.at > max(one.since, disturbed[record.publisher] ?? 0) && one.wanted.matches(record.topic) {
+                guard !one.seen.contains(record.sequence << 8 | UInt64(record.publisher & 255)) else { continue }
+                return "news subscriber \(client), subscribed at \(one.since / 1000) µs, does not have record \(record.sequence) of \(record.publisher) "
+                    + "for \(record.topic), published at \(record.at / 1000) µs"
+            }
+        }
+        return nil
+    }
+}
