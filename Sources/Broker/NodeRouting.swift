@@ -42,14 +42,11 @@ extension Node {
         let unordered = GroupID.unordered.index
         guard !live!.telling.isWaiting(id) else { return false }
         var topics: [TopicID] = []
-        var isTold = live!.telling.tellsEverything
-        if !isTold, !interest.matchesEverything {
-            topics = live!.groups[unordered].state.topics.topics(below: watches.sets[unordered].count, interest)
-            isTold = topics.allSatisfy { live!.telling.isTold($0) }
-        }
+        if !interest.matchesEverything { topics = live!.groups[unordered].state.topics.topics(below: watches.sets[unordered].count, interest) }
+        let isKnown = live!.telling.isHeard(id, everything: interest.matchesEverything, topics: topics)
         // All of them: what is known already may be taken back while this one waits. And more may have come meanwhile.
-        if isTold { live!.telling.forget(id) } else { live!.telling.press(id, everything: interest.matchesEverything, topics: topics) }
-        return isTold
+        if isKnown { live!.telling.forget(id) } else { live!.telling.press(id, everything: interest.matchesEverything, topics: topics) }
+        return isKnown
     }
 
     /// Says to the others what has come to be wanted here, or is wanted no more.

@@ -43,6 +43,13 @@ struct Telling: Sendable {
     mutating func heard(_ number: UInt64, by rank: Int) { held[rank] = max(held[rank], number) }
     private func isHeld(_ number: UInt64) -> Bool { held.indices.allSatisfy { $0 == me || held[$0] >= number } }
 
+    /// Whether all members know what a subscription wants: they were told, and have heard that or all that was ever said.
+    func isHeard(_ session: SessionID, everything: Bool, topics: [TopicID]) -> Bool {
+        guard everything ? tellsEverything : topics.allSatisfy(isTold) else { return false }
+        // What it waited for stood in all that was said since.
+        if let press = presses[session], press.everything == everything, press.topics == topics { return !isWaiting(session) }
+        return isHeld(number)
+    }
     /// Whether some member has not heard yet what a subscription wants.
     func isWaiting(_ session: SessionID) -> Bool {
         guard let press = presses[session] else { return false }

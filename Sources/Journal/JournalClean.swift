@@ -40,11 +40,12 @@ extension Journal {
     }
 
     /// Entries of another's log, of which some may be gone: what lies below them is exact only there.
-    mutating func noteCopied(_ entries: ByteView) throws(StorageError) {
+    /// - upTo: what was cleaned counts as if it reached to there.
+    mutating func noteCopied(_ entries: ByteView, upTo end: Offset = Offset(0)) throws(StorageError) {
         var at = 0
         var copied = marks.copied
         while at < entries.count, let header = try? EntryHeader(entries.from(at)) {
-            if header.isCleaned { copied = max(copied, header.endOffset.raw) }
+            if header.isCleaned { copied = max(copied, header.endOffset.raw, end.raw) }
             at += header.length
         }
         guard copied > marks.copied else { return }

@@ -37,7 +37,9 @@ extension Journal {
         let damage = durable.damage.first { $0.segment == hole.file && $0.bytes == hole.bytes && $0.entries == hole.entries }
         do throws(StorageError) {
             if let damage {
-                try noteCopied(bytes.view)
+                // Versions that are gone from the repaired entry may be missed by any cut in its segment; behind it the checkpoint knows of them.
+                let next = durable.closedSpans(below: durable.end.number).first { $0.first > damage.entries.lowerBound }
+                try noteCopied(bytes.view, upTo: next?.firstOffset ?? durable.end.offset)
                 try signatures?.check(damage, bytes.view, durable)
                 try signatures?.willRepair(damage)
                 try durable.repair(damage, with: bytes.view.array, isChained: true)

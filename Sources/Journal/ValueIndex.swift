@@ -168,7 +168,9 @@ package struct ValueIndex: Sendable {
         var taken = 0
         while taken < query.topics.count, taken == 0 || rows.count < query.maximumBytes && spent < Self.slice {
             let upper = min(taken + Self.chunk, query.topics.count)
-            let found = try read(taken..<upper, query, heads, log, kept, &spent)
+            var cleaned: TopicID?
+            let found = try read(taken..<upper, query, heads, log, kept, &spent, &cleaned)
+            if let cleaned { return ValuePage(id: query.id, cut: cut, taken: 0, cleaned: cleaned) }
             for index in taken..<upper {
                 if let row = found[index] {
                     // A page may be larger by one row, where that is its only one.
@@ -184,9 +186,11 @@ package struct ValueIndex: Sendable {
         return ValuePage(id: query.id, cut: cut, taken: taken, topics: topics, rows: OwnedBytes(rows))
     }
 
-    /// Rows of some of the query's topics, each entry read once.
+    /// Rows of some of the query's topics, each entry read once. `cleaned`: a topic whose version was there and is gone, though it is no remove:
+    /// another node, whose entry was copied, has let it go for a later one.
     private func read<D: Disk>(
-        _ range: Range<Int>, _ query: ValueQuery, _ heads: [HeadTable.Head?], _ log: Log<D>, _ kept: OrderedLeft, _ spent: inout Int
+        _ range: Range<Int>, _ query: ValueQuery, _ heads: [HeadTable.Head?], _ log: Log<D>, _ kept: OrderedLeft, _ spent: inout Int,
+        _ cleaned: inout TopicID?
     ) throws(StorageError) -> [Int: [UInt8]] {
         var wanted: [(offset: Offset, index: Int)] = []
         for index in range {
@@ -208,7 +212,9 @@ package struct ValueIndex: Sendable {
                 spent += bytes.count
                 entry = header
             }
-            if let entry { rows[index] = bytes.withView { ValueRow.make(of: offset, entry, $0.from(EntryHeader.size)) } }
+            guard let entry else { continue }
+            rows[index] = bytes.withView { ValueRow.make(of: offset, entry, $0.from(EntryHeader.size)) }
+            if rows[index] == nil, entry.isCleaned, heads[index]?.isRemoved == false { cleaned = query.topics[index] }
         }
         return rows
     }

@@ -81,7 +81,7 @@ enum GroupsText {
         guard answer.topics > 0 else { return (lines + ["unordered topics: none"]).joined(separator: "\n") }
         let classes = answer.classes ?? 0
         lines.append(
-            "unordered topics: \(Numbers.grouped(answer.topics)), of which \(Numbers.grouped(classes)) different \(classes == 1 ? "set" : "sets") of members want some; "
+            "unordered topics: \(Numbers.grouped(answer.topics)), wanted by \(Numbers.grouped(classes)) different \(classes == 1 ? "set" : "sets") of members; "
                 + "at most \(answer.most) groups")
         var rows = [["group", "topics", "bytes/s", "unwanted/s", "members"]]
         for (number, group) in answer.groups.enumerated() {

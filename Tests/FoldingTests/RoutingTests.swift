@@ -151,8 +151,11 @@ private func ranks(_ ranks: Int...) -> RankSet { RankSet(ranks) }
         telling.heard(1, by: 0)
         telling.heard(2, by: 2)
         #expect(telling.isWaiting(session))
+        // Nor does another one go before it because it wants the same: that was said, and not yet heard.
+        #expect(telling.isTold(TopicID(1)) && !telling.isHeard(SessionID(8), everything: false, topics: [TopicID(1)]))
         telling.heard(2, by: 0)
         #expect(!telling.isWaiting(session) && telling.isTold(TopicID(1)))
+        #expect(telling.isHeard(session, everything: false, topics: [TopicID(1)]))
         // It did not come to be: what it wanted is taken back.
         telling.forget(session)
         #expect(telling.isStale && tell(&telling, [false, false]).count == 1)
