@@ -16,6 +16,8 @@ package struct LiveView: Sendable {
     var posted: [UInt64]
     /// Stretches of it that do not go to everyone, ascending, as far as they have not been posted to all.
     var withheld: [(from: UInt64, to: UInt64, ranks: RankSet)] = []
+    /// Unordered frames with records of topics that are not delivered here yet.
+    var unnamed: [(frame: FrameRef, header: FrameHeader)] = []
     var routing: Routing
     var telling: Telling
     package var groups: [LiveGroup]

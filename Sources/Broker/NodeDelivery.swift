@@ -19,10 +19,12 @@ extension Node {
                     offer(header, entry.body, entry.owner, into: &out)
                     counters.recordsDelivered += UInt64(header.records)
                 }
+                if !live!.unnamed.isEmpty, id == .unordered { deliverUnnamed(before: entry.frame.key) }
                 live!.ledgers[entry.frame.rank].letGo(entry.frame.line)
                 if let own { settle(own, group: id, into: &out) }
             }
             learnTopics(of: id, upTo: live!.groups[group].deliveredTopics)
+            if !live!.unnamed.isEmpty, id == .unordered { deliverUnnamed(before: .zero) }
         }
         refreshShares(into: &out)
     }
@@ -172,6 +174,42 @@ extension Node {
     }
 
     // MARK: unordered
+
+    /// Records of a topic that is new to this node wait until its name is there, which comes before them in the order; so do those behind them of
+    /// the same sender, that no topic's records overtake one another.
+    mutating func takeUnordered(_ frame: FrameRef, _ header: FrameHeader) {
+        if watches.hasAny, live!.unnamed.contains(where: { $0.frame.rank == frame.rank }) || !isNamed(frame.body) {
+            live!.unnamed.append((frame, header))
+        } else {
+            deliverUnordered(frame.body, header)
+        }
+    }
+
+    /// Delivers those whose topics are there by now. What is not named by its own turn in the order, `last`, never will be, and its memory goes.
+    private mutating func deliverUnnamed(before last: OrderKey) {
+        var held = RankSet()
+        let waiting = live!.unnamed
+        live!.unnamed = []
+        for one in waiting {
+            if !held.contains(one.frame.rank), isNamed(one.frame.body) {
+                deliverUnordered(one.frame.body, one.header)
+            } else if one.frame.key > last {
+                held.insert(one.frame.rank)
+                live!.unnamed.append(one)
+            }
+        }
+    }
+
+    private func isNamed(_ body: ByteView) -> Bool {
+        let named = watches.sets[GroupID.unordered.index].count
+        var batches = BatchCursor(body)
+        while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
+            guard batch.kind == .records else { continue }
+            var records = RecordCursor(whole.from(BatchHeader.size))
+            while let record = records.next() { if record.header.topic >= named { return false } }
+        }
+        return true
+    }
 
     /// Records of an unordered topic go out as they come; a session without room misses them, which is counted and told.
     mutating func deliverUnordered(_ body: ByteView, _ frame: FrameHeader) {

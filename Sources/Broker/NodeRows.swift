@@ -84,13 +84,14 @@ extension Node {
     private mutating func hold(_ header: FrameHeader, _ body: ByteView, end: UInt64, rank: Int) {
         let line = live!.ledgers[rank].enter(end: end, uses: 2)
         let frame = FrameRef(header, rank: rank, body: body, line: line)
-        if header.group == .unordered { deliverUnordered(body, header) }
         clock.observe(header.timestamp)
-        if !live!.groups[header.group.index].matrix.hold(frame) {
+        guard live!.groups[header.group.index].matrix.hold(frame) else {
             // Its sender broke its promise; what it sent is not taken in, and its row will tell soon enough.
             live!.ledgers[rank].letGo(line)
             live!.ledgers[rank].letGo(line)
+            return
         }
+        if header.group == .unordered, !body.isEmpty { takeUnordered(frame, header) }
     }
 
     private mutating func takeClocks(_ rank: Int, now: Instant, into out: inout [Directive]) {

@@ -22,6 +22,7 @@ struct Watches: Sendable {
     var matches = WatchMatches()
     var picks = Picks()
 
+    var hasAny: Bool { index.count > 0 || !everything.isEmpty }
     func hasRoom(for interest: Interest) -> Bool {
         index.count + interest.patterns.count + interest.exclusions.count <= Limits.watches
     }
