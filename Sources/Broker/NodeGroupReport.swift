@@ -11,7 +11,12 @@ extension Node {
             "{\"members\":[\(nodes(RankSet(bits: UInt64(group.ranks))))],\"topics\":\(group.topics),\"bytes\":\(group.rate),\"unwanted\":\(group.unwanted),"
                 + "\"unwanted_by_all\":\(group.unwantedByAll)}"
         }
-        return "{\"node\":\(me.raw),\"members\":[\(nodes(.everyone))],\"most\":\(settings.mostGroups),\"topics\":\(topics),\"classes\":\(routing.classes),"
+        let logs = [GroupID.durable, .ordered].map { group in
+            let one = live.groups[group.index]
+            return "{\"level\":\"\(group.level.name)\",\"topics\":\(one.deliveredTopics),\"records\":\(one.deliveredEnd.offset.raw),"
+                + "\"frontier\":\(one.deliveredEnd.key.timestamp.raw)}"
+        }
+        return "{\"node\":\(me.raw),\"members\":[\(nodes(.everyone))],\"logs\":[\(logs.joined(separator: ","))],\"most\":\(settings.mostGroups),\"topics\":\(topics),\"classes\":\(routing.classes),"
             + "\"unsaid\":\(max(0, topics - routing.count)),\"moves\":\(routing.moves),\"withheld\":\(counters.bytesWithheld),"
             + "\"groups\":[\(groups.joined(separator: ","))]}"
     }

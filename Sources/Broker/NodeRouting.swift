@@ -40,7 +40,6 @@ extension Node {
     mutating func isTold(_ id: SessionID, _ interest: Interest) -> Bool {
         guard live!.view.members.count > 1, !planted(.subscribedUntold) else { return true }
         let unordered = GroupID.unordered.index
-        guard !live!.telling.isWaiting(id) else { return false }
         var topics: [TopicID] = []
         if !interest.matchesEverything { topics = live!.groups[unordered].state.topics.topics(below: watches.sets[unordered].count, interest) }
         let isKnown = live!.telling.isHeard(id, everything: interest.matchesEverything, topics: topics)

@@ -5,6 +5,7 @@ internal import Wire
 extension Node {
     mutating func subscribe(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> Bool {
         if notLive(id, request.request, into: &out) { return true }
+        guard !live!.telling.isWaiting(id) else { return false }
         guard let (interest, filter) = judge(id, request, into: &out) else { return true }
         guard isTold(id, interest) else { return false }
         depart(id)

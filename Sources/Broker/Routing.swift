@@ -42,6 +42,8 @@ struct Routing: Sendable {
     private var planned: [UInt16] = []
     private var rates: [UInt16: Int] = [:]
 
+    /// Between two looks, where somebody's wants have changed and no rates are weighed; nanoseconds.
+    private static var pause: UInt64 { 20_000_000 }
     /// Classes that are folded by their rates; lighter ones follow.
     private static var heaviest: Int { 48 }
 
@@ -56,7 +58,7 @@ struct Routing: Sendable {
         let bit: UInt16 = 1 << UInt16(rank)
         isStale = true
         // Where nothing is to be weighed there is nothing to wait for.
-        if !isFolded { at = 0 }
+        if !isFolded { at = min(at, since + Self.pause) }
         if page.wantsEverything { for topic in wanted.indices { want(topic, bit, true) } }
         guard page.count > 0 else { return }
         let first = page.first.index

@@ -44,8 +44,15 @@ struct GroupsAnswer: Decodable {
         let unwanted: Int
         let unwanted_by_all: Int
     }
+    struct Log: Decodable {
+        let level: String
+        let topics: Int
+        let records: UInt64
+        let frontier: UInt64
+    }
     let node: Int
     let members: [Int]
+    let logs: [Log]?
     let most: Int
     let topics: Int
     let classes: Int?
@@ -77,11 +84,18 @@ struct TopicPlace: Decodable {
 enum GroupsText {
     static func render(_ answer: GroupsAnswer) -> String {
         guard !answer.members.isEmpty else { return "node \(answer.node) runs no view" }
-        var lines = ["node \(answer.node) sends to members \(list(answer.members))", "", "ordered, durable, signed topics: to all members, which all hold them"]
+        let logs = (answer.logs ?? []).map { log in
+            let frontier = log.frontier == 0 ? "-" : TimeText.text(Int64(clamping: log.frontier))
+            return [log.level, Numbers.grouped(log.topics), Numbers.grouped(log.records), frontier, list(answer.members)]
+        }
+        var lines = [
+            "node \(answer.node) sends to members \(list(answer.members))", "", "topics with an order, which all members hold:",
+            StatusText.table([["level", "topics", "records", "frontier", "members"]] + logs), "",
+        ]
         guard answer.topics > 0 else { return (lines + ["unordered topics: none"]).joined(separator: "\n") }
         let classes = answer.classes ?? 0
         lines.append(
-            "unordered topics: \(Numbers.grouped(answer.topics)), wanted by \(Numbers.grouped(classes)) different \(classes == 1 ? "set" : "sets") of members; "
+            "unordered topics: \(Numbers.grouped(answer.topics)), wanted by \(Numbers.grouped(classes)) \(classes == 1 ? "set" : "sets") of members; "
                 + "at most \(answer.most) groups")
         var rows = [["group", "topics", "bytes/s", "unwanted/s", "members"]]
         for (number, group) in answer.groups.enumerated() {
