@@ -20,8 +20,9 @@ package final class TwinFile<D: Disk> {
     /// Bytes of a copy's place.
     private var size = 0
     private var sequence: UInt64 = 0
-    /// The copy that was synced last.
+    /// The copy that was synced last, and its bytes: what a longer one left behind it is nobody's.
     private var current = 0
+    private var length = 0
 
     /// - leastBytes: a copy's place takes at least so many bytes; whole sectors, since a torn write of one copy must not touch the other.
     package init(_ disk: D, _ name: String, leastBytes: Int = 256 << 10) {
@@ -33,7 +34,7 @@ package final class TwinFile<D: Disk> {
     deinit { if let file { disk.close(file) } }
 
     /// What of the file a power cut can take nothing of, bytes.
-    package var syncedBytes: Range<Int> { current * size..<current * size + size }
+    package var syncedBytes: Range<Int> { current * size..<current * size + length }
 
     /// Replaces the blob; durable when it returns. After an error either stands, and only a new `TwinFile` may go on.
     package func save(_ bytes: [UInt8]) throws(StorageError) {
@@ -42,7 +43,7 @@ package final class TwinFile<D: Disk> {
         let other = planted(.stateInPlace) ? current : 1 - current
         try disk.write(file, at: other * size, bytes: whole)
         if !planted(.stateUnsynced) { try disk.sync(file) }
-        (current, sequence) = (other, sequence + 1)
+        (current, sequence, length) = (other, sequence + 1, whole.count)
         if planted(.stateInPlace) { return }
         try disk.write(file, at: (1 - other) * size, bytes: whole)
     }
@@ -59,7 +60,7 @@ package final class TwinFile<D: Disk> {
             let damage = Damage(segment: name, bytes: 0..<bytes, entries: .zero ..< .zero, what: "neither of two copies reads back")
             throw StorageError(.damage(damage), "load", name)
         }
-        (current, sequence) = (best, copies[best]!.sequence)
+        (current, sequence, length) = (best, copies[best]!.sequence, Self.headerSize + copies[best]!.bytes.count)
         // It, or its name, may be in memory alone, where a sync has failed; what stands there already is not torn by being written again.
         try disk.write(file, at: best * size, bytes: encode(copies[best]!.bytes, sequence))
         try disk.sync(file)
@@ -110,6 +111,6 @@ package final class TwinFile<D: Disk> {
         try disk.syncDirectory("")
         if let file { disk.close(file) }
         file = try disk.open(name, create: false)
-        (size, current, sequence) = (bytes, 0, sequence + 1)
+        (size, current, sequence, length) = (bytes, 0, sequence + 1, whole.count)
     }
 }
