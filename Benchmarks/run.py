@@ -21,6 +21,7 @@ import retention
 import stopped
 import subscribers
 import variants
+import waiting
 from nats import Nats
 from plans import Limits, say
 from processes import Failure
@@ -33,7 +34,8 @@ FABRIC = os.path.join(OUTPUT, "fabric")  # not there where libfabric's header wa
 RESULTS = os.path.join(OUTPUT, "results.jsonl")
 
 # Ours beside ours: module and rounds unless the command line says how many.
-VARIANTS = {"many": (many, 5), "retention": (retention, 3), "stopped": (stopped, 1), "subscribers": (subscribers, 5), "counts": (counts, 3)}
+VARIANTS = {"many": (many, 5), "retention": (retention, 3), "stopped": (stopped, 1), "subscribers": (subscribers, 5), "counts": (counts, 3),
+            "waiting": (waiting, 3)}
 VARIANT_ROUNDS_LEAST = 3  # where the module does not say less by LEAST_ROUNDS
 
 # Smoke's floor moves with the machine: one record a sync would be sync_64k ÷ 3 (three nodes, one disk).
