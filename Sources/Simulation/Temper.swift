@@ -132,7 +132,7 @@ struct Temper {
         keptBytes = pages.pick([1, 8, 1024]) << 10
         tear = pages.pick([64, 512, 512])
         var casts = SplitMix64(seed: seed, .news)
-        news = !isDuel && casts.chance(10) ? (1 + casts.below(2), 1 + casts.below(4)) : (0, 0)
+        news = !isDuel && casts.chance(8) ? (1 + casts.below(2), 1 + casts.below(4)) : (0, 0)
         mostGroups = casts.pick([1, 2, 3, 8])
         foldEvery = casts.pick([1, 20, 200]) * Span.millisecond
         worthParting = casts.pick([0, 64, 4096])

@@ -185,7 +185,7 @@ final class World {
     /// While nothing fails: what unordered topics promise then.
     private func calm() {
         news.phase = .calm
-        pass(until: now + 150 * Span.millisecond)
+        pass(until: now + 100 * Span.millisecond)
         news.phase = .over
         let limit = now + 10 * Span.second
         var missing: String?
