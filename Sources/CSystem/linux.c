@@ -7,6 +7,21 @@ void squall_start_writing(int file, off_t offset, off_t length) { sync_file_rang
 
 int squall_fallocate(int file, off_t offset, off_t length) { return fallocate(file, 0, offset, length); }
 
+enum { SIZE_STANDS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };
+
+int squall_memory_file(const char *name, size_t bytes) {
+    int file = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (file < 0) return -1;
+    if (ftruncate(file, (off_t)bytes) == 0 && fcntl(file, F_ADD_SEALS, SIZE_STANDS) == 0) return file;
+    close(file);
+    return -1;
+}
+
+int squall_size_stands(int file) {
+    int seals = fcntl(file, F_GET_SEALS);
+    return seals >= 0 && (seals & SIZE_STANDS) == SIZE_STANDS;
+}
+
 void squall_keep_memory(void) {
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 64 << 20);

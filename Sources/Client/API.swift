@@ -22,6 +22,8 @@ public struct ClientOptions: Sendable {
     public var secret: [UInt8] = []
     /// How long to look for a broker before giving up, seconds; also after a broker was lost.
     public var patience = 10.0
+    /// With a broker on this machine, messages are written into one another's memory, where the kernel lets the two.
+    public var sharesMemory = true
     public init(brokers: [BrokerAddress]) { self.brokers = brokers }
 }
 

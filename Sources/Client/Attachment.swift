@@ -53,6 +53,7 @@ final class Attachment {
         var settings = TransportOptions(
             cluster: "", secret: options.secret, identity: .client(random.next(), name: String(name.prefix(60))))
         settings.provider = options.provider
+        settings.sharesMemory = options.sharesMemory
         settings.maximumLinks = 8
         do throws(TransportError) { transport = try Transport(settings) } catch { throw .failed("\(error)") }
         givesUpAt = Attachment.now() + UInt64(options.patience * 1e9)

@@ -27,6 +27,11 @@ package struct ConnectionFlags: ParsableArguments {
             throw .usage("--patience: \(patience) is not a number of seconds from 0 to 1,000,000")
         }
         options.patience = patience
+        switch environment("SQUALL_SHARED_MEMORY") ?? "" {
+        case "", "yes": break
+        case "no": options.sharesMemory = false
+        case let other: throw ToolFailure(.configuration, "SQUALL_SHARED_MEMORY: \"\(other)\" is neither yes nor no")
+        }
         if let path = environment("SQUALL_SECRET_FILE"), !path.isEmpty { options.secret = try readSecret(path) }
         return options
     }

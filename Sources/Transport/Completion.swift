@@ -1,5 +1,6 @@
 internal import CFabric
 internal import Glibc
+internal import Synchronization
 internal import Wire
 
 /// What the fabric tells: completions, rows that have come, connection events.
@@ -124,6 +125,9 @@ extension Transport {
         }
         links[i].silence?.heard(after: now - min(now, links[i].lastHeard), now: now)
         links[i].lastHeard = now
+        // A neighbour maps before it writes its first row.
+        links[i].closeShare()
+        atomicMemoryFence(ordering: .acquiring)
         let prefix = links[i].rowIn.prefix
         guard links[i].sending.acknowledge(prefix.consumed) else { return .protocol("it consumed what was not sent") }
         let before = links[i].receiving.tail

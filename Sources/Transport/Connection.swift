@@ -177,7 +177,7 @@ extension Transport {
     private func beginGreeting(_ i: Int) {
         let own = Introduction(
             nonce: Transport.drawNonce(), identity: options.identity, rowBytes: options.rowBytes, dataRing: source?.memory.count ?? 0,
-            cluster: options.cluster)
+            place: options.sharesMemory ? Neighbour.place : 0, cluster: options.cluster)
         links[i].handshake = Handshake(isInitiator: links[i].isOutgoing, own: own, secret: options.secret)
         links[i].state = .greeting
     }
@@ -240,7 +240,8 @@ extension Transport {
         let row = LinkMemory.wholePages(RowReader.bytes(rowBytes: peer.rowBytes))
         let ring = LinkMemory.wholePages(isClientLink ? options.clientMessageRing : options.messageRing)
         let mirror = options.identity.isNode && peer.identity.isNode ? peer.dataRing : 0
-        let region = try Region(fabric, bytes: row + ring + mirror, access: UInt64(FI_REMOTE_WRITE))
+        let pages = try makePages(i, peer, bytes: row + ring + mirror)
+        let region = try Region(fabric, pages: pages, access: UInt64(FI_REMOTE_WRITE))
         links[i].inbound = region
         links[i].receiving = ReceiveRing(region.memory.part(row, ring))
         links[i].mirror = mirror > 0 ? region.memory.part(row + ring, mirror) : .none
@@ -255,6 +256,7 @@ extension Transport {
         offer.row = .init(address: region.remoteBase, key: region.key, bytes: row)
         offer.ring = .init(address: region.remoteBase + UInt64(row), key: region.key, bytes: ring)
         offer.data = .init(address: region.remoteBase + UInt64(row + ring), key: region.key, bytes: mirror)
+        if links[i].shareFile >= 0, let share = Neighbour.share(links[i].shareFile) { offer.share = share }
         return offer
     }
 
@@ -263,11 +265,17 @@ extension Transport {
         guard let fabric, let handshake = links[i].handshake, let peer = handshake.peer, let control = links[i].control,
             links[i].state == .greeting, let remote = handshake.offer
         else { return }
-        do {
-            let staging = try Region(fabric, bytes: remote.ring.bytes, access: UInt64(FI_WRITE))
-            links[i].outbound = staging
-            links[i].sending = SendRing(staging.memory)
-        } catch { return fail(i, .unreachable("\(error)"), into: &events) }
+        if let ring = mapRing(remote) {
+            links[i].neighbour = ring
+            links[i].sending = SendRing(ring.memory)
+            counters.neighbours += 1
+        } else {
+            do {
+                let staging = try Region(fabric, bytes: remote.ring.bytes, access: UInt64(FI_WRITE))
+                links[i].outbound = staging
+                links[i].sending = SendRing(staging.memory)
+            } catch { return fail(i, .unreachable("\(error)"), into: &events) }
+        }
         let rows = ControlLayout.rows(receives: receives)
         links[i].rowOut = RowWriter(
             control.memory.part(rows, RowWriter.bytes(rowBytes: options.rowBytes)), rowBytes: options.rowBytes)
@@ -352,6 +360,9 @@ extension Transport {
         links[i].state = .down
         closeEndpoint(i)
         links[i].outbound = nil
+        links[i].neighbour = nil
+        links[i].sending = SendRing(.none)
+        links[i].closeShare()
         graves.append(i)
     }
 

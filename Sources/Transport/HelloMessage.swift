@@ -13,12 +13,12 @@ enum RefusalCode: UInt16 {
 
 /// What each side says of itself in the open: `hello` by the one that connects, `challenge` by the one that listens.
 ///
-///      0       32     33   34     36         40        48
-///      | nonce | role | 0  | node | rowBytes | dataRing | number | cluster (u16, bytes) | name (u16, bytes)
+///      0       32     33   34     36         40        48       56
+///      | nonce | role | 0  | node | rowBytes | dataRing | number | place | cluster (u16, bytes) | name (u16, bytes)
 ///
 /// `role`: 0 node, 1 client; `node`: 1 … 65,535 for a node, 0 for a client; `rowBytes`: the longest application row that
 /// this side will write; `dataRing`: bytes of the ring that this side multicasts, whole pages, 0 for a client; `number`: a
-/// node's incarnation or a client's own number.
+/// node's incarnation or a client's own number; `place`: where it runs, as `Neighbour.place`, 0 where it shares no memory.
 struct Introduction: Equatable, Sendable {
     static let nonceBytes = 32
 
@@ -26,6 +26,7 @@ struct Introduction: Equatable, Sendable {
     var identity: LinkIdentity
     var rowBytes: Int
     var dataRing: Int
+    var place: UInt64
     var cluster: String
 
     func encode(into bytes: inout [UInt8]) {
@@ -45,15 +46,17 @@ struct Introduction: Equatable, Sendable {
         bytes.append(int: UInt32(rowBytes))
         bytes.append(int: UInt64(dataRing))
         bytes.append(int: number)
+        bytes.append(int: place)
         bytes.append(text: cluster)
         bytes.append(text: clientName)
     }
 
-    init(nonce: [UInt8], identity: LinkIdentity, rowBytes: Int, dataRing: Int, cluster: String) {
+    init(nonce: [UInt8], identity: LinkIdentity, rowBytes: Int, dataRing: Int, place: UInt64 = 0, cluster: String) {
         self.nonce = nonce
         self.identity = identity
         self.rowBytes = rowBytes
         self.dataRing = dataRing
+        self.place = place
         self.cluster = cluster
     }
 
@@ -65,6 +68,7 @@ struct Introduction: Equatable, Sendable {
         let row = try decoder.int(UInt32.self)
         let ring = try decoder.int(UInt64.self)
         let number = try decoder.int(UInt64.self)
+        place = try decoder.int(UInt64.self)
         cluster = try decoder.text(limit: Limits.clusterName)
         let name = try decoder.text(limit: HelloMessage.nameLimit)
         guard zero == 0 else { throw .value(what: "hello reserved byte", value: UInt64(zero)) }
@@ -85,15 +89,44 @@ struct Introduction: Equatable, Sendable {
     }
 }
 
+/// Where a process of the same machine finds a link's memory: its own descriptor of it, and the file's number, which tells that it
+/// is that file and no other. All zero: nowhere.
+///
+///      0     4      8
+///      | pid | file | inode |
+struct MemoryShare: Equatable, Sendable {
+    static let size = 16
+    var process: UInt32 = 0
+    var file: UInt32 = 0
+    var inode: UInt64 = 0
+
+    init() {}
+    var isSomewhere: Bool { process != 0 }
+
+    func encode(into bytes: inout [UInt8]) {
+        bytes.append(int: process)
+        bytes.append(int: file)
+        bytes.append(int: inode)
+    }
+    init(_ decoder: inout Decoder) throws(DecodeError) {
+        process = try decoder.int(UInt32.self)
+        file = try decoder.int(UInt32.self)
+        inode = try decoder.int(UInt64.self)
+        guard process <= Int32.max else { throw .value(what: "memory share process", value: UInt64(process)) }
+        guard file <= Int32.max else { throw .value(what: "memory share file", value: UInt64(file)) }
+    }
+}
+
 /// Where one side lets the other write.
 ///
-///      0     4   8                     32                    56                    80
-///      | link | 0 | row: addr key bytes | ring: addr key bytes | data: addr key bytes |
+///      0     4   8                     32                    56                    80      96
+///      | link | 0 | row: addr key bytes | ring: addr key bytes | data: addr key bytes | share |
 ///
 /// `link`: the number that completions carry to tell this side which link has news; three times (u64 address, u64 key, u64
-/// bytes): the row with its prefix, the message ring, the mirror of the other side's data ring (0 bytes where it has none).
+/// bytes): the row with its prefix, the message ring, the mirror of the other side's data ring (0 bytes where it has none);
+/// `share`: where a neighbour may map row and ring.
 struct MemoryOffer: Equatable, Sendable {
-    static let size = 80
+    static let size = 96
     struct Window: Equatable, Sendable {
         var address: UInt64 = 0
         var key: UInt64 = 0
@@ -103,6 +136,7 @@ struct MemoryOffer: Equatable, Sendable {
     var row = Window()
     var ring = Window()
     var data = Window()
+    var share = MemoryShare()
 
     init() {}
 
@@ -114,6 +148,7 @@ struct MemoryOffer: Equatable, Sendable {
             bytes.append(int: window.key)
             bytes.append(int: UInt64(window.bytes))
         }
+        share.encode(into: &bytes)
     }
 
     init(_ decoder: inout Decoder) throws(DecodeError) {
@@ -123,6 +158,7 @@ struct MemoryOffer: Equatable, Sendable {
         row = try Self.window(&decoder)
         ring = try Self.window(&decoder)
         data = try Self.window(&decoder)
+        share = try MemoryShare(&decoder)
         guard ring.bytes >= LinkMemory.pageBytes, ring.bytes % LinkMemory.pageBytes == 0 else {
             throw .value(what: "memory ring", value: UInt64(ring.bytes))
         }
@@ -159,11 +195,11 @@ enum HelloMessage: Equatable, Sendable {
     case refuse(RefusalCode, String)
 
     static let magic: UInt32 = 0x4C4C_5153  // "SQLL" as it lies in memory
-    static let version: UInt16 = 2
+    static let version: UInt16 = 3
     static let headerBytes = 16
     static let macBytes = 32
     static let nameLimit = 255
-    /// The longest: a refusal, 16 + 2 + 2 + 1,024; an introduction is at most 16 + 56 + 2 × (2 + 255).
+    /// The longest: a refusal, 16 + 2 + 2 + 1,024; an introduction is at most 16 + 64 + 2 × (2 + 255).
     static let limit = 2048
 
     private var type: UInt16 {

@@ -1,4 +1,5 @@
 internal import CFabric
+internal import Glibc
 internal import Wire
 
 /// Where a link stands.
@@ -43,6 +44,10 @@ struct DataRange {
     var control: Region?
     var inbound: Region?
     var outbound: Region?
+    /// The peer's ring itself, where it is a neighbour's; then there is no staging ring.
+    var neighbour: LinkMemory?
+    /// What a neighbour may open to write into `inbound`; closed when it has had its chance.
+    var shareFile: Int32 = -1
     /// Where the peer lets me write.
     var remote = MemoryOffer()
     var sending = SendRing(.none)
@@ -78,8 +83,14 @@ struct DataRange {
 
     mutating func reset() {
         let next = generation == .max ? 1 : generation + 1
+        closeShare()
         self = Link()
         generation = next
+    }
+    mutating func closeShare() {
+        guard shareFile >= 0 else { return }
+        close(shareFile)
+        shareFile = -1
     }
 }
 

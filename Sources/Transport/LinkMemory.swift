@@ -6,9 +6,15 @@ internal import Glibc
     let memory: Memory
 
     /// `bytes` rounded up to whole pages; untouched ones cost nothing (mmap).
-    init(bytes: Int) throws(TransportError) {
-        let size = LinkMemory.wholePages(bytes)
-        let mapped = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    convenience init(bytes: Int) throws(TransportError) {
+        try self.init(size: LinkMemory.wholePages(bytes), flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, file: -1, offset: 0)
+    }
+    /// Pages of a file in memory, which stay when it is closed. `bytes` and `offset` are whole pages of it.
+    convenience init(file: Int32, bytes: Int, offset: Int) throws(TransportError) {
+        try self.init(size: bytes, flags: MAP_SHARED, file: file, offset: offset)
+    }
+    private init(size: Int, flags: Int32, file: Int32, offset: Int) throws(TransportError) {
+        let mapped = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, flags, file, offset)
         guard let mapped = unsafe mapped, unsafe mapped != UnsafeMutableRawPointer(bitPattern: -1) else {
             throw .failed(call: "mmap of \(size) bytes", why: unsafe String(cString: strerror(errno)))
         }

@@ -1,5 +1,6 @@
 internal import CFabric
 internal import Glibc
+internal import Synchronization
 internal import Wire
 
 /// The parts of one write: local memory, and where it goes. At most as many as the provider gathers.
@@ -152,7 +153,13 @@ extension Transport {
 
     /// Adds the frames that wait, in one piece or two where the ring ends.
     private func addMessages(_ i: Int, _ parts: inout WriteParts, _ cursor: inout FlushCursor) {
-        guard let staging = links[i].outbound, cursor.range == links[i].ranges.count else { return }
+        guard cursor.range == links[i].ranges.count else { return }
+        guard let staging = links[i].outbound else {
+            // They were built where the peer reads them; the row behind tells it.
+            atomicMemoryFence(ordering: .releasing)
+            cursor.messages = links[i].sending.tail
+            return
+        }
         while cursor.messages < links[i].sending.tail, !parts.isFull {
             let piece = links[i].sending.piece(from: cursor.messages)
             parts.add(staging, piece.place, piece.length, to: links[i].remote.ring, piece.place)

@@ -14,8 +14,11 @@ internal import CFabric
     var memory: Memory { pages.memory }
 
     /// `access`: FI_SEND | FI_RECV | FI_WRITE for memory that I post from, FI_REMOTE_WRITE for memory that a peer writes.
-    init(_ fabric: Fabric, bytes: Int, access: UInt64) throws(TransportError) {
-        pages = try LinkMemory(bytes: bytes)
+    convenience init(_ fabric: Fabric, bytes: Int, access: UInt64) throws(TransportError) {
+        try self.init(fabric, pages: LinkMemory(bytes: bytes), access: access)
+    }
+    init(_ fabric: Fabric, pages: LinkMemory, access: UInt64) throws(TransportError) {
+        self.pages = pages
         var registration: UnsafeMutablePointer<fid_mr>?
         var status: Int32 = 0
         // A drawn key that is taken already is drawn again.

@@ -280,6 +280,8 @@ package struct TransportCounters: Equatable, Sendable {
     package var rowsTorn: UInt64 = 0
     /// Flushes that had to wait for a row slot or for room among the operations.
     package var stalls: UInt64 = 0
+    /// Links whose messages were written into the peer's memory here, and not by the fabric.
+    package var neighbours: UInt64 = 0
     /// Times this thread blocked in the kernel.
     package var sleeps: UInt64 = 0
 }

@@ -45,6 +45,8 @@ package struct TransportOptions: Sendable {
     package var dataRing = 0
     /// Room of one application row, at most `Limits.row`. Both what I may set and what I take from a peer.
     package var rowBytes = 0
+    /// Between a client and a node of one machine each writes messages into the other's memory itself, where the kernel lets it.
+    package var sharesMemory = true
     /// A row is written at least this often, so that the peer knows that this process runs.
     package var heartbeat: UInt64 = 100_000_000
     /// A peer from which nothing has come for this long is given up; a node that is otherwise punctual sooner (`SilenceDetector`).

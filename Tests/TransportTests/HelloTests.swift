@@ -32,7 +32,7 @@ import Wire
     @Test func layoutsHaveTheirDrawnSizes() {
         #expect(HelloMessage.proof(mac: pattern(1, 32)).bytes.count == 16 + 32)
         #expect(HelloMessage.welcome(Self.offer(), mac: pattern(1, 32)).bytes.count == 16 + MemoryOffer.size + 32)
-        #expect(HelloMessage.hello(Self.introduction(cluster: "abc")).bytes.count == 16 + 56 + 2 + 3 + 2)
+        #expect(HelloMessage.hello(Self.introduction(cluster: "abc")).bytes.count == 16 + 64 + 2 + 3 + 2)
         #expect(Array(HelloMessage.proof(mac: pattern(1, 32)).bytes.prefix(4)) == Array("SQLL".utf8))
     }
 

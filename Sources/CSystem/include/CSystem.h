@@ -20,5 +20,11 @@ void squall_start_writing(int file, off_t offset, off_t length);
 /* fallocate(2) that changes the file's size; 0 or -1 with errno. */
 int squall_fallocate(int file, off_t offset, off_t length);
 
+/* memfd_create(2): a file of `bytes` in memory, sealed so that nobody can change its size; its descriptor or -1. */
+int squall_memory_file(const char *name, size_t bytes);
+
+/* Whether a file is sealed like that, so that whoever maps it cannot lose pages. */
+int squall_size_stands(int file);
+
 /* mallopt(3): large pieces of memory come back from the heap instead of being mapped, and its pages faulted in, each time. */
 void squall_keep_memory(void);
