@@ -28,11 +28,13 @@ func walkRuns(_ body: ByteView, _ way: (TopicID) -> Int, _ report: (Int, RecordR
         }
         guard batch.kind == .records else { continue }
         var current = (way: 0, run: RecordRun(at: 0, delta: 0, count: 0))
+        var last = (topic: UInt32.max, way: 0)
         var at = BatchHeader.size
         while whole.count - at >= RecordHeader.size {
             let record = RecordHeader(whole.from(at))
             guard record.length <= whole.count - at else { break }
-            let its = way(record.topic)
+            if record.topic.raw != last.topic { last = (record.topic.raw, way(record.topic)) }
+            let its = last.way
             if its == current.way {
                 current.run.count += 1
             } else {

@@ -28,7 +28,11 @@ public final class Publisher {
         get { flow.statistics }
         _modify { yield &flow.statistics }
     }
-    private var flow: Flow
+    private let cell: Cell<Flow>
+    private var flow: Flow {
+        _read { yield cell.value }
+        _modify { yield &cell.value }
+    }
     private let attachment: Attachment
     private let publisher: PublisherID
     private let isNamed: Bool
@@ -80,7 +84,7 @@ public final class Publisher {
         self.minimumLevel = minimumLevel ?? 0
         self.linger = UInt64(max(linger, 0) * 1e9)
         let size = min(max(batchBytes, 256), 1 << 20)
-        flow = Flow(batchBytes: size)
+        cell = Cell(Flow(batchBytes: size))
     }
 
     /// Blocks until a broker in a running view has been reached.

@@ -47,26 +47,30 @@ package struct HeadTable: Equatable, Sendable {
     /// Applies an accepted batch's records, the first at `base`; topics from `limit` on are none. False: a condition does not hold,
     /// and nothing has changed.
     ///
-    /// Records are judged one after another, so that a condition sees those before it in its own batch. Cost: one word each.
+    /// Records are judged one after another, so that a condition sees those before it in its own batch. Cost: one word for each run of a topic's.
     package mutating func apply(_ records: ByteView, base: Offset, topics limit: Int, undo: inout [Undo]) -> Bool {
         let start = undo.count
         var at = 0
         var offset = base.raw
+        // Of records of one topic in a row the last one counts.
+        var run = (topic: UInt32.max, head: UInt64(0))
         while records.count - at >= RecordHeader.size {
             let rest = records.from(at)
             let header = RecordHeader(rest)
             guard header.length <= rest.count else { break }
-            if header.flags & RecordHeader.conditional != 0, !holds(header.topic, rest) {
-                takeBack(&undo, to: start)
-                return false
+            if header.topic.raw != run.topic || header.flags & RecordHeader.conditional != 0 {
+                if run.topic != .max { set(run.topic, run.head, start, &undo) }
+                run.topic = header.topic.index < limit ? header.topic.raw : .max
+                if header.flags & RecordHeader.conditional != 0, !holds(header.topic, rest) {
+                    takeBack(&undo, to: start)
+                    return false
+                }
             }
-            if header.topic.index < limit {
-                let head = Head(offset: Offset(offset), isRemoved: header.flags & RecordHeader.tombstone != 0)
-                set(header.topic, head, start, &undo)
-            }
+            run.head = Head(offset: Offset(offset), isRemoved: header.flags & RecordHeader.tombstone != 0).raw
             offset &+= 1
             at += header.length
         }
+        if run.topic != .max { set(run.topic, run.head, start, &undo) }
         return true
     }
 
@@ -85,11 +89,12 @@ package struct HeadTable: Equatable, Sendable {
         heads[topic.index] = head.raw
     }
 
-    private mutating func set(_ topic: TopicID, _ head: Head, _ start: Int, _ undo: inout [Undo]) {
-        while heads.count <= topic.index { heads.append(0) }
+    private mutating func set(_ topic: UInt32, _ head: UInt64, _ start: Int, _ undo: inout [Undo]) {
+        let index = Int(topic)
+        while heads.count <= index { heads.append(0) }
         // A run of one topic needs one undo: the oldest of the batch counts.
-        if undo.count == start || undo[undo.count - 1].topic != topic.raw { undo.append(Undo(topic: topic.raw, raw: heads[topic.index])) }
-        heads[topic.index] = head.raw
+        if undo.count == start || undo[undo.count - 1].topic != topic { undo.append(Undo(topic: topic, raw: heads[index])) }
+        heads[index] = head
     }
 
     /// Takes back the newest changes until `count` are left.

@@ -183,9 +183,8 @@ package struct HeaderCursor {
     }
 }
 
-/// Lays a batch out, in memory that is zero before: headers and padding cost one write of what is not.
+/// Lays a batch out, each byte written once: what lies behind `used` is nothing yet.
 package struct BatchBuilder: Sendable {
-    /// Zeros behind `used`.
     private var bytes: [UInt8] = []
     private var used = 0
     private let capacity: Int
@@ -208,6 +207,8 @@ package struct BatchBuilder: Sendable {
         // Bounds: room for the whole record was made above.
         unsafe bytes.withUnsafeMutableBytes { all in
             let record = unsafe all.baseAddress.unsafelyUnwrapped + start
+            // The padding lies in the last eight bytes, which whatever comes before it writes over.
+            unsafe record.storeBytes(of: 0, toByteOffset: end - start - 8, as: UInt64.self)
             unsafe record.storeBytes(of: topic.raw.littleEndian, as: UInt32.self)
             unsafe record.storeBytes(of: flags.littleEndian, toByteOffset: 4, as: UInt32.self)
             unsafe record.storeBytes(of: time.littleEndian, toByteOffset: 8, as: Int64.self)
@@ -239,7 +240,13 @@ package struct BatchBuilder: Sendable {
     private mutating func makeRoom(_ end: Int) {
         guard bytes.count < end else { return }
         let size = max(end, bytes.isEmpty ? capacity : 2 * bytes.count)
-        bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
+        let old = bytes
+        let kept = used
+        bytes = unsafe [UInt8](unsafeUninitializedCapacity: size) { room, count in
+            // Bounds: `used` ≤ old.count < size.
+            if kept > 0 { old.withView { unsafe room.baseAddress.unsafelyUnwrapped.update(from: $0.pointer.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self), count: kept) } }
+            count = size
+        }
     }
 
     /// Writes the header and hands the finished bytes over; the builder is empty afterwards.
@@ -255,6 +262,8 @@ package struct BatchBuilder: Sendable {
         bytes.store(UInt32(count), at: 28)
         bytes.store(group.raw, at: 32)
         bytes.store(kind.rawValue, at: 34)
+        bytes.store(UInt8(0), at: 35)
+        bytes.store(UInt32(0), at: 36)
         bytes.store(bytes.withView { $0.from(BatchHeader.crcStart).crc32c() }, at: 4)
         let whole = bytes
         bytes = []

@@ -168,8 +168,8 @@ struct Sub: ParsableCommand, Tool {
     }
 
     private final class Tally {
-        var counts: Counts
-        init(_ counts: Counts) { self.counts = counts }
+        let cell: Cell<Counts>
+        init(_ counts: Counts) { cell = Cell(counts) }
     }
     private struct Counts {
         let stride: Int
@@ -213,15 +213,15 @@ struct Sub: ParsableCommand, Tool {
         let before = processorSeconds()
         var last = monotonic()
         // What is lost will not come: waiting for it would only spoil the time.
-        while box.counts.received + Int(box.counts.lost) < load.records {
+        while box.cell.value.received + Int(box.cell.value.lost) < load.records {
             let progress = try subscriber.poll(upTo: 1) { record in
-                box.counts.take(record.view.payload)
+                box.cell.value.take(record.view.payload)
                 return true
             }
             if progress.delivered > 0 { last = monotonic() }
             if Double(monotonic() - last) / 1e9 > idle { break }
         }
-        let tally = box.counts
+        let tally = box.cell.value
         let end = monotonic()
         let seconds = Double(end - tally.first) / 1e9
         let (p50, p99, p999) = tally.latencies.percentiles()
