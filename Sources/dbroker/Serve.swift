@@ -110,8 +110,9 @@ final class Serve {
         setSpaces()
         node.finishTurn(now: now, into: &out)
         perform(now)
-        disk.give(&jobs)
+        // The others have as far to go to their disks: they first. Waking this node's disk thread may take the processor away.
         transport.flush()
+        disk.give(&jobs)
     }
 
     // MARK: events
