@@ -196,7 +196,7 @@ class Node:
             for m, row in self.rows.items():
                 self.said.setdefault(m, set()).update(row.filled)
         self.up, self.view, self.log = True, view, list(log)
-        self.w.begins(self.id, view, self.log)
+        self.w.begins(self.id, view, list(log))
         base = max([e.head.ts for e in self.log], default=0)
         self.hlc = max(self.hlc, base)
         self.start = len(self.log)
@@ -549,6 +549,7 @@ class World:
         self.owed = set()         # bodies of what was delivered
         self.links, self.cut_links, self.joiners = {}, set(), []
         self.history, self.first, self.proposals, self.views = [], {}, {}, {}
+        self.starts = {}          # the log that each view begins with
         self.answered = set()
         self.replicas = [r.randint(1, n) if r.random() < .3 else r.choice((1, 2, 2, 3)) for _ in range(self.topics)]
         self.wants = {i: {t for t in range(self.topics) if r.random() < .2} for i in range(n)}
@@ -630,6 +631,8 @@ class World:
         seen = self.views.setdefault(view.vid, view)
         if seen != view:
             raise Violation(f"two views {view.vid}: {seen} and {view}")
+        if self.starts.setdefault(view.vid, log) != log:
+            raise Violation(f"node {nid} begins view {view.vid} with another log")
         shown = sum(1 for e in self.history if e.vid < view.vid)
         if log[:shown] != self.history[:shown]:
             raise Violation(f"node {nid} begins view {view.vid} without what was delivered")
