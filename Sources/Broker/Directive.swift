@@ -15,6 +15,9 @@ package enum Directive: Sendable {
     case session(SessionID, MessageKind, head: [UInt8], body: ByteView, owner: OwnedBytes?)
     /// Bytes `from ..< to` (absolute positions) of this node's data ring, to that node's mirror of it.
     case data(NodeID, from: UInt64, to: UInt64)
+    /// Those bytes to that node's mirror of their sender's ring, and word of it: of this node's own ring where it is the sender, else
+    /// of this node's mirror of the sender's. They stand until that node has let them go.
+    case relay(NodeID, RelayBlock)
     /// The node's row has changed: `encodeRow`, to every other member.
     case row
     /// Other nodes' rows are to be given again: a new view begins.

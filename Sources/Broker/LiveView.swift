@@ -16,6 +16,11 @@ package struct LiveView: Sendable {
     var posted: [UInt64]
     /// Stretches of it that do not go to everyone, ascending, as far as they have not been posted to all.
     var withheld: [(from: UInt64, to: UInt64, ranks: RankSet)] = []
+    /// Of each member's relayed frames: what has come of their bodies and is not read, and the stamp of the one that holds up its ring.
+    var bodies: [RelayedBodies]
+    var pendingBody: [Timestamp?]
+    /// Own frames that go by relay and have not been posted.
+    var relays: [(from: UInt64, to: UInt64, ranks: RankSet)] = []
     /// Unordered frames with records of topics that are not delivered here yet.
     var unnamed: [(frame: FrameRef, header: FrameHeader)] = []
     var routing: Routing
@@ -46,6 +51,8 @@ package struct LiveView: Sendable {
         present = RankSet([me])
         ledgers = Array(repeating: RingLedger(), count: count)
         posted = Array(repeating: 0, count: count)
+        bodies = Array(repeating: RelayedBodies(), count: count)
+        pendingBody = Array(repeating: nil, count: count)
         routing = Routing(members: count, me: me, mostGroups: mostGroups)
         telling = Telling(members: count, me: me)
         toldConsumed = Array(repeating: 0, count: count)

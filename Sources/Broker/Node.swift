@@ -56,6 +56,9 @@ package struct NodeSettings: Sendable {
     package var mostGroups = 8
     package var foldEvery: UInt64 = 1_000_000_000
     package var worthParting = 4 << 10
+    /// A frame whose batches are this long, or longer, goes from member to member, in blocks of so many bytes at most.
+    package var relayFrom = Limits.relay
+    package var relayBlock = Limits.relayBlock
     /// Whether the view's first member says on `$status/…` what happens to the cluster and its topics.
     package var announces = false
 
@@ -158,6 +161,9 @@ package struct Node: Sendable {
         package var batchesRefused: UInt64 = 0
         /// Of records of unordered topics, not sent to members that do not want them.
         package var bytesWithheld: UInt64 = 0
+        /// Of frames, written to other members by this node; of these, passed on for their senders.
+        package var bytesPosted: UInt64 = 0
+        package var bytesRelayed: UInt64 = 0
         package var unorderedDropped: UInt64 = 0
         /// Records of ordered topics that a session came too late for.
         package var orderedDropped: UInt64 = 0

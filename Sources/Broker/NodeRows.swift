@@ -13,6 +13,7 @@ extension Node {
         row.dataTail = ring.tail
         for rank in 0..<live.view.members.count {
             row.consumed[rank] = live.ledgers[rank].consumed
+            if planted(.bodyLetGoEarly), live.pendingBody[rank] != nil { row.consumed[rank] = live.rows[rank].dataTail }
             live.toldConsumed[rank] = live.ledgers[rank].consumed
         }
         let count = live.view.members.count
@@ -46,8 +47,9 @@ extension Node {
         takeClocks(rank, now: now, into: &out)
     }
 
-    /// Reads the member's ring up to the tail that its row shows. A wedged member lets the frames go unread (R6).
-    private mutating func takeFrames(
+    /// Reads the member's ring up to the tail that its row shows, or up to a frame whose body is still on its way. A wedged member lets
+    /// the frames go unread (R6).
+    mutating func takeFrames(
         _ rank: Int, _ mirror: ByteView, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
         let tail = live!.rows[rank].dataTail
@@ -59,8 +61,7 @@ extension Node {
             live!.ledgers[rank].skip(to: tail)
             return
         }
-        guard read < tail else { return }
-        live!.isRowDirty = true
+        live!.pendingBody[rank] = nil
         let reader = RingReader(mirror)
         while read < tail {
             switch try reader.item(at: read, before: tail) {
@@ -75,9 +76,14 @@ extension Node {
                     throw .value(what: "timestamp too far ahead of this node's clock", value: header.timestamp.raw)
                 }
                 let isMine = header.ranks.contains(live!.me) || planted(.withheldDelivered)
+                guard !header.isRelayed || !isMine || isWhole(rank, from: end - UInt64(body.count), to: end) else {
+                    live!.pendingBody[rank] = header.timestamp
+                    return
+                }
                 hold(header, isMine ? body : .empty, end: end, rank: rank)
                 read = end
             }
+            live!.isRowDirty = true
         }
     }
 
@@ -94,9 +100,11 @@ extension Node {
         if header.group == .unordered, !body.isEmpty { takeUnordered(frame, header) }
     }
 
-    private mutating func takeClocks(_ rank: Int, now: Instant, into out: inout [Directive]) {
+    mutating func takeClocks(_ rank: Int, now: Instant, into out: inout [Directive]) {
         guard !live!.isFrozen && !live!.membership.isWedged || planted(.noFreeze) else { return }
         let count = live!.view.members.count
+        // What is stamped below a frame whose body is on its way is here, and no more.
+        let holds = live!.pendingBody[rank].map { Timestamp($0.raw - 1) }
         for group in 0..<live!.groups.count {
             let row = live!.rows[rank]
             let clocks = row.clocks[group * count..<(group + 1) * count]
@@ -105,7 +113,8 @@ extension Node {
                 return
             }
             clock.observe(clocks[clocks.startIndex + rank])
-            _ = live!.groups[group].matrix.receive(from: rank, clocks: clocks, durable: row.durable[group])
+            _ = live!.groups[group].matrix.receive(
+                from: rank, clocks: clocks, durable: row.durable[group], holds: planted(.promisePastBody) ? Timestamp(.max) : holds ?? Timestamp(.max))
         }
     }
 
@@ -144,7 +153,7 @@ extension Node {
     mutating func sealOpenFrame(now: Instant) {
         guard ring.openGroup != nil else { return }
         let time = clock.stamp(now: now.wall)
-        guard let (header, body, end) = ring.seal(time, view: live!.view.number, sender: me) else { return }
+        guard let (header, body, end) = ring.seal(time, view: live!.view.number, sender: me, relayedFrom: relaysFrom) else { return }
         let rank = live!.me
         let line = live!.ledgers[rank].enter(end: end, uses: 2)
         let tickets = live!.tickets
@@ -154,7 +163,11 @@ extension Node {
             deliverUnordered(body, header)
             acknowledgeAtOnce(tickets)
         }
-        if header.ranks != .everyone {
+        if header.isRelayed {
+            // To nobody straight: `postRelays` sends it on its way.
+            live!.withheld.append((end - UInt64(body.count), end, RankSet()))
+            live!.relays.append((end - UInt64(body.count), end, header.ranks))
+        } else if header.ranks != .everyone {
             live!.withheld.append((end - UInt64(body.count), end, header.ranks))
             counters.bytesWithheld += UInt64(body.count * (live!.view.members.count - header.ranks.count))
         }
@@ -221,15 +234,21 @@ extension Node {
             guard live!.posted[rank] < tail else { continue }
             var from = live!.posted[rank]
             for gap in live!.withheld where gap.from >= from && !gap.ranks.contains(rank) {
-                if gap.from > from { out.append(.data(live!.view.members[rank], from: from, to: gap.from)) }
+                if gap.from > from { post(from, gap.from, to: rank, into: &out) }
                 from = gap.to
             }
-            if from < tail { out.append(.data(live!.view.members[rank], from: from, to: tail)) }
+            if from < tail { post(from, tail, to: rank, into: &out) }
             live!.posted[rank] = tail
         }
+        postRelays(into: &out)
         guard !live!.withheld.isEmpty else { return }
         let least = live!.posted.indices.reduce(tail) { $1 == live!.me ? $0 : min($0, live!.posted[$1]) }
         live!.withheld.removeAll { $0.to <= least }
+    }
+
+    private mutating func post(_ from: UInt64, _ to: UInt64, to rank: Int, into out: inout [Directive]) {
+        out.append(.data(live!.view.members[rank], from: from, to: to))
+        counters.bytesPosted += to - from
     }
 
     private mutating func pushRow(into out: inout [Directive]) {

@@ -36,7 +36,7 @@ extension Node {
             + "\"damage\":[\(damageLines)],\"entries_repaired\":\(counters.entriesRepaired),"
             + "\"ring\":{\"tail\":\(ring.tail),\"let_go\":[\(ringLetGo)]},"
             + "\"sessions\":\(sessions.count),\"watches\":\(watches.index.count + watches.everything.count),\"records_taken\":\(counters.recordsTaken),\"records_delivered\":\(counters.recordsDelivered),"
-            + "\"unordered_dropped\":\(counters.unorderedDropped),\"unordered_withheld_bytes\":\(counters.bytesWithheld),\"ordered_dropped\":\(counters.orderedDropped),\"batches_refused\":\(counters.batchesRefused),\"events_dropped\":\(announcements.dropped)}"
+            + "\"unordered_dropped\":\(counters.unorderedDropped),\"unordered_withheld_bytes\":\(counters.bytesWithheld),\"posted_bytes\":\(counters.bytesPosted),\"relayed_bytes\":\(counters.bytesRelayed),\"ordered_dropped\":\(counters.orderedDropped),\"batches_refused\":\(counters.batchesRefused),\"events_dropped\":\(announcements.dropped)}"
     }
 
     private func line(of node: NodeID, _ address: String) -> String {

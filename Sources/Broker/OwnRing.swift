@@ -72,13 +72,17 @@ package struct OwnRing: Sendable {
         tail += UInt64(rest)
     }
 
-    /// Closes the open frame with its stamp; returns its header, its batches where they lie, and where it ends.
-    package mutating func seal(_ time: Timestamp, view: ViewNumber, sender: NodeID) -> (FrameHeader, ByteView, end: UInt64)? {
+    /// Closes the open frame with its stamp; returns its header, its batches where they lie, and where it ends. It is marked as relayed
+    /// where its batches are `relayedFrom` bytes or more.
+    package mutating func seal(
+        _ time: Timestamp, view: ViewNumber, sender: NodeID, relayedFrom: Int = .max
+    ) -> (FrameHeader, ByteView, end: UInt64)? {
         guard let frame = open else { return nil }
         open = nil
         let header = FrameHeader(
             length: frame.length, timestamp: time, view: view, batches: frame.batches, records: frame.records,
-            group: frame.group, sender: sender, ranks: frame.ranks)
+            group: frame.group, sender: sender, ranks: frame.ranks,
+            isRelayed: frame.length - FrameHeader.size >= relayedFrom)
         header.encode().withView { memory.write($0, at: index(frame.start)) }
         tail = frame.start + UInt64(frame.length)
         let start = index(frame.start)

@@ -49,9 +49,11 @@ package struct ClockMatrix: Sendable {
         clocks[me * members + me] = max(clocks[me * members + me], time)
     }
 
-    /// A member's row of clocks, of this view, whose frames up to its promise have all been held here. Returns whether
-    /// anything rose.
-    package mutating func receive(from member: Int, clocks row: ArraySlice<Timestamp>, durable key: OrderKey) -> Bool {
+    /// A member's row of clocks, of this view, whose frames up to its promise, or up to `holds` where that is less, have all been
+    /// held here. Returns whether anything rose.
+    package mutating func receive(
+        from member: Int, clocks row: ArraySlice<Timestamp>, durable key: OrderKey, holds: Timestamp = Timestamp(.max)
+    ) -> Bool {
         precondition(member != me && row.count == members)
         var rose = false
         for sender in 0..<members {
@@ -61,8 +63,8 @@ package struct ClockMatrix: Sendable {
                 rose = true
             }
         }
-        // R2: the link is first-in-first-out, so all of the member's frames up to its promise are here.
-        let promise = clocks[member * members + member]
+        // R2: the link is first-in-first-out, so all of the member's frames up to its promise are here, but for a body under way.
+        let promise = min(clocks[member * members + member], holds)
         if promise > clocks[me * members + member] { clocks[me * members + member] = promise }
         if planted(.hearsay) { for sender in 0..<members where sender != me { clocks[me * members + sender] = max(own(sender), row[row.startIndex + sender]) } }
         if key > durable[member] {

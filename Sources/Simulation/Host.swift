@@ -41,6 +41,8 @@ final class Host {
     var busy: [DiskJob]?
     /// Mirrors of links that have gone, whose frames may still be on their way to the disk.
     var retained: [OwnedBytes] = []
+    /// Blocks to be passed on, each with the link that mirrors its sender's ring.
+    var relays: [(to: PeerLink, block: RelayBlock, source: PeerLink)] = []
     /// Of the last life that began.
     var incarnation = Incarnation(0)
     var wallOffset: Int64 = 0
@@ -98,6 +100,7 @@ final class Host {
         jobs = []
         busy = nil
         retained = []
+        relays = []
         ending = nil
         hasLeft = false
         operators = [:]

@@ -52,6 +52,9 @@ struct Temper {
     let mostGroups: Int
     let foldEvery: UInt64
     let worthParting: Int
+    /// Frames of so many bytes go from member to member, in blocks of so many.
+    let relayFrom: Int
+    let relayBlock: Int
     /// Bytes that a power cut keeps or loses as a whole.
     let tear: Int
     /// Bytes that a node reads of its log for a subscriber that is behind, at a time, and keeps in memory for it.
@@ -136,6 +139,9 @@ struct Temper {
         mostGroups = casts.pick([1, 2, 3, 8])
         foldEvery = casts.pick([1, 20, 200]) * Span.millisecond
         worthParting = casts.pick([0, 64, 4096])
+        var relay = SplitMix64(seed: seed, .relay)
+        relayFrom = nodes > 2 && relay.chance(35) ? relay.pick([1, 200, 600]) : .max
+        relayBlock = relay.pick([24, 100, 400, 4096])
     }
 
     private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {

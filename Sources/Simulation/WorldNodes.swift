@@ -70,6 +70,8 @@ extension World {
             settings.foldEvery = temper.foldEvery
             settings.worthParting = temper.worthParting
             settings.keptMost = temper.keptBytes
+            settings.relayFrom = temper.relayFrom
+            settings.relayBlock = temper.relayBlock
             settings.scrubBytes = 4 << 10
             settings.scrubEvery = 50 * Span.millisecond
             settings.scrubRest = 200 * Span.millisecond
@@ -262,6 +264,7 @@ extension World {
             }
         }
         host.out = []
+        passBlocksOn(host)
         check(host)
         if let why = host.ending { return begin(again: host, why) }
         startJobs(host)
@@ -304,7 +307,11 @@ extension World {
             guard host.links[peer] === link else { return }
             do throws(DecodeError) {
                 try bytes.withView { view throws(DecodeError) in
-                    try host.node!.peerMessage(hosts[peer].id, kind, view, now: at, into: &host.out)
+                    if kind == .relay {
+                        try host.node!.peerRelay(hosts[peer].id, view, mirror: { mirror(of: $0, at: host) }, now: at, into: &host.out)
+                    } else {
+                        try host.node!.peerMessage(hosts[peer].id, kind, view, now: at, into: &host.out)
+                    }
                 }
             } catch { checker.fail("\(host.id) cannot understand \(kind) of \(hosts[peer].id): \(error)") }
         case .row(let link):
@@ -375,6 +382,7 @@ extension World {
         case .data(let id, let from, let to):
             guard let link = host.links[Int(id.raw) - 1] else { return }
             send(link, from: host, .data(from: from, to: to, network.chance(50) ? copy(host.ring, from, to) : nil))
+        case .relay(let id, let block): relay(block, to: id, host)
         case .row:
             var bytes: [UInt8] = []
             let members = host.node!.encodeRow(into: &bytes)
@@ -383,6 +391,7 @@ extension World {
             // What is let go is spoilt, so that a late reader shows.
             for memory in host.retained { memory.store.write([UInt8](repeating: 0xEE, count: memory.view.count)) }
             host.retained = []
+            host.relays = []
             for member in host.node!.view.members { if let link = host.links[Int(member.raw) - 1] { giveRow(host, link, at) } }
         case .disk(let job):
             note(job, of: host)

@@ -14,6 +14,11 @@ package enum Limits {
     /// One frame: at least one batch of the largest size; a turn packs small batches up to `frameTarget`.
     package static let frame = batch + 64
     package static let frameTarget = 256 << 10
+    /// A frame whose batches are this long, or longer, is relayed from member to member, in blocks of so many bytes at most.
+    package static let relay = 256 << 10
+    package static let relayBlock = 128 << 10
+    /// Separate stretches of one sender's ring that have come by relay and are not read yet: a ring of the largest size in blocks.
+    package static let relayStretches = largestRing / relayBlock
     /// One log entry: a frame, kept.
     package static let entry = frame + 128
     /// One message on a link's ring: a batch or an entry, and its own header.

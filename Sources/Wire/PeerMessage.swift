@@ -19,6 +19,7 @@ package enum MessageKind: UInt32, Sendable {
     case leave = 16
     case wants = 17
     case wantsHeld = 18
+    case relay = 19
     // From a client.
     case declare = 32
     case publish = 33

@@ -76,6 +76,12 @@
     case placesFall = "places-fall"
     case consumersKept = "consumers-kept"
     case partitionForgotten = "partition-forgotten"
+    // Relayed frames.
+    case heldBeforeWhole = "held-before-whole"
+    case promisePastBody = "promise-past-body"
+    case bodyLetGoEarly = "body-let-go-early"
+    case relayOfOldView = "relay-of-old-view"
+    case relayLost = "relay-lost"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

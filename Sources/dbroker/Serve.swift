@@ -51,6 +51,8 @@ final class Serve {
     private var stalledOrder: [SessionID] = []
     /// Messages that a link had no room for, in order.
     private var waiting: [LinkID: [(kind: UInt32, bytes: [UInt8])]] = [:]
+    /// Blocks of others' frames that are to be passed on.
+    private var relays = RelayQueue()
     private var out: [Directive] = []
     private var jobs: [DiskJob] = []
     private var results: [DiskResult] = []
@@ -110,6 +112,7 @@ final class Serve {
         setSpaces()
         node.finishTurn(now: now, into: &out)
         perform(now)
+        passBlocksOn()
         // The others have as far to go to their disks: they first. Waking this node's disk thread may take the processor away.
         transport.flush()
         disk.give(&jobs)
@@ -194,7 +197,11 @@ final class Serve {
             while let (kind, body) = transport.receive(link) {
                 do throws(DecodeError) {
                     guard let known = MessageKind(rawValue: kind) else { throw .value(what: "message kind", value: UInt64(kind)) }
-                    try node.peerMessage(id, known, body, now: now, into: &out)
+                    if known == .relay {
+                        try node.peerRelay(id, body, mirror: { mirror(of: $0) }, now: now, into: &out)
+                    } else {
+                        try node.peerMessage(id, known, body, now: now, into: &out)
+                    }
                 } catch {
                     say("\(id) sent what cannot be understood: \(error); closing the link")
                     return transport.close(link)
@@ -307,6 +314,7 @@ final class Serve {
             withExtendedLifetime(owner) { head.withView { send(link, kind.rawValue, $0, body) } }
         case .data(let id, let from, let to):
             if let link = peers[id]?.link { transport.postData(link, from: from, to: to) }
+        case .relay(let id, let block): relay(block, to: id)
         case .row:
             rowBytes.removeAll(keepingCapacity: true)
             for member in node.encodeRow(into: &rowBytes) {
@@ -314,6 +322,7 @@ final class Serve {
             }
         case .rereadRows:
             retained.removeAll()
+            relays.removeAll()
             for member in node.view.members {
                 if let link = peers[member]?.link { giveRow(member, link, now) }
             }
@@ -325,6 +334,45 @@ final class Serve {
         case .restart(let why): ending = .again(why)
         case .left(let why): ending = .left(why)
         }
+    }
+
+    private func mirror(of id: NodeID) -> ByteStore? { peers[id]?.link.map { unsafe ByteStore(transport.mirror(of: $0)) } }
+
+    /// The node's own bytes go to their place at once; others' wait for room in the link's ring.
+    private func relay(_ block: RelayBlock, to id: NodeID) {
+        guard let link = peers[id]?.link else { return }
+        guard block.sender == configuration.node else {
+            if let source = peers[block.sender]?.link { relays.add(block, from: source, to: link) }
+            return
+        }
+        transport.postData(link, from: block.from, to: block.to)
+        block.encode(isInPlace: true).withView { send(link, MessageKind.relay.rawValue, $0, .empty) }
+        // On its way while the next one is laid out: so the chain works on several at a time.
+        transport.flush()
+    }
+
+    private func passBlocksOn() {
+        while let (block, source, link) = relays.next(where: { waiting[$0] == nil && transport.isUp($0) }) {
+            let mirror = unsafe ByteView(transport.data(of: source))
+            guard transport.isUp(source), !mirror.isEmpty else {
+                relays.removeFirst(to: link)
+                continue
+            }
+            // Room for a block and for what the agreement on views has to say; else `.space` follows.
+            guard transport.reserve(link, length: min(block.count + RelayQueue.room, transport.largestMessage(link))) != nil else {
+                relays.hold(link)
+                continue
+            }
+            let at = Int(block.from % UInt64(mirror.count))
+            let isSent = block.encode(isInPlace: false).withView { transport.send(link, kind: MessageKind.relay.rawValue, $0, mirror[at..<at + block.count]) }
+            guard isSent else {
+                relays.hold(link)
+                continue
+            }
+            relays.removeFirst(to: link)
+            transport.flush()
+        }
+        relays.release()
     }
 
     private func send(_ link: LinkID, _ kind: UInt32, _ head: ByteView, _ body: ByteView) {
