@@ -23,7 +23,8 @@ extension Node {
             parts[index].builder.append(body[at..<at + record.length])
             at += record.length
         }
-        guard ringHasRoom(body.count + parts.count * (BatchHeader.size + FrameHeader.size)) else { return false }
+        let bytes = body.count + parts.count * (BatchHeader.size + FrameHeader.size)
+        guard ringHasRoom(bytes, largest: bytes) else { return false }
         for index in parts.indices {
             let count = parts[index].builder.count
             let batch = parts[index].builder.finish(
