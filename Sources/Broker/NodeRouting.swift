@@ -45,7 +45,12 @@ extension Node {
         if !interest.matchesEverything { topics = live!.groups[unordered].state.topics.topics(below: watches.sets[unordered].count, interest) }
         let isKnown = live!.telling.isHeard(id, everything: interest.matchesEverything, topics: topics)
         // All of them: what is known already may be taken back while this one waits. And more may have come meanwhile.
-        if isKnown { live!.telling.forget(id) } else { live!.telling.press(id, everything: interest.matchesEverything, topics: topics) }
+        if isKnown {
+            live!.telling.forget(id)
+        } else {
+            if planted(.pressLacking) { topics.removeAll(where: live!.telling.isTold) }
+            live!.telling.press(id, everything: interest.matchesEverything, topics: topics)
+        }
         return isKnown
     }
 
