@@ -74,9 +74,9 @@ extension Node {
         }
     }
 
-    mutating func take(_ page: WantsPage, from node: NodeID, into out: inout [Directive]) {
+    mutating func take(_ page: WantsPage, from node: NodeID, into out: inout [Directive]) throws(DecodeError) {
         guard page.view == live?.view.number, let rank = live!.view.rank(of: node) else { return }
-        live!.routing.take(page, from: rank)
+        try live!.routing.take(page, from: rank)
         if page.isLast { out.append(.peer(node, .wantsHeld, WantsHeld(view: page.view, number: page.number).encode())) }
     }
     mutating func take(_ held: WantsHeld, from node: NodeID) {
