@@ -279,7 +279,7 @@ package struct Node: Sendable {
             try decoder.end()
             admit(node, knowing: known, into: &out)
         case .leave: leave(try LeaveOrder(body).node, into: &out)
-        case .wants: take(try WantsPage(body), from: node, into: &out)
+        case .wants: try take(WantsPage(body), from: node, into: &out)
         case .wantsHeld: take(try WantsHeld(body), from: node)
         case .welcome: try welcome(body, from: node, now: now, into: &out)
         default: throw .value(what: "message kind between nodes", value: UInt64(kind.rawValue))

@@ -184,8 +184,14 @@ extension Node {
             }
         }
         // All of them or none: a request is taken whole.
-        let bytes = batches.reduce(0) { $0 + $1.batch.count + FrameHeader.size }
-        guard batches.isEmpty || ringHasRoom(bytes) else { return false }
+        let sizes = batches.map { $0.batch.count + FrameHeader.size }
+        let (bytes, largest) = (sizes.reduce(0, +), sizes.max() ?? 0)
+        guard bytes + largest <= ring.size / 2 else {
+            let why = "\(batches.count) new topics, of \(bytes) bytes as declared; this cluster takes \(ring.size / 2 - largest) at a time"
+            send(id, .refused, Refusal(.tooLarge, request: request.request, reason: why).encode(), into: &out)
+            return true
+        }
+        guard batches.isEmpty || ringHasRoom(bytes, largest: largest) else { return false }
         declaring.left = batches.count
         nextDeclare &+= 1
         declares[job] = declaring
@@ -198,10 +204,10 @@ extension Node {
         return true
     }
 
-    func ringHasRoom(_ bytes: Int) -> Bool {
-        // Twice: a pad at the ring's end may take as much again as the frame that did not fit.
-        let used = ring.tail - live!.consumedByAll
-        return UInt64(ring.size) - used > UInt64(2 * bytes + 2 * Limits.frameTarget) || (used == 0 && ring.openGroup == nil)
+    /// Whether the ring takes batches of `bytes` in all, none beyond `largest`, each with a frame's header, wherever it stands.
+    func ringHasRoom(_ bytes: Int, largest: Int) -> Bool {
+        // One that does not fit before the ring's end leaves a pad there, shorter than itself.
+        ring.end - live!.consumedByAll + UInt64(bytes + largest) <= UInt64(ring.size)
     }
 
     /// What can be said of a name at once, or nil where it must be declared in its group's log.

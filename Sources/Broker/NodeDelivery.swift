@@ -178,7 +178,7 @@ extension Node {
     /// Records of a topic that is new to this node wait until its name is there, which comes before them in the order; so do those behind them of
     /// the same sender, that no topic's records overtake one another.
     mutating func takeUnordered(_ frame: FrameRef, _ header: FrameHeader) {
-        if watches.hasAny, live!.unnamed.contains(where: { $0.frame.rank == frame.rank }) || !isNamed(frame.body) {
+        if watches.hasAny, !planted(.unnamedDropped), live!.unnamed.contains(where: { $0.frame.rank == frame.rank }) || !isNamed(frame.body) {
             live!.unnamed.append((frame, header))
         } else {
             deliverUnordered(frame.body, header)

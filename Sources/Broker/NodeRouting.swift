@@ -23,7 +23,8 @@ extension Node {
             parts[index].builder.append(body[at..<at + record.length])
             at += record.length
         }
-        guard ringHasRoom(body.count + parts.count * (BatchHeader.size + FrameHeader.size)) else { return false }
+        let bytes = body.count + parts.count * (BatchHeader.size + FrameHeader.size)
+        guard ringHasRoom(bytes, largest: bytes) else { return false }
         for index in parts.indices {
             let count = parts[index].builder.count
             let batch = parts[index].builder.finish(
@@ -44,7 +45,12 @@ extension Node {
         if !interest.matchesEverything { topics = live!.groups[unordered].state.topics.topics(below: watches.sets[unordered].count, interest) }
         let isKnown = live!.telling.isHeard(id, everything: interest.matchesEverything, topics: topics)
         // All of them: what is known already may be taken back while this one waits. And more may have come meanwhile.
-        if isKnown { live!.telling.forget(id) } else { live!.telling.press(id, everything: interest.matchesEverything, topics: topics) }
+        if isKnown {
+            live!.telling.forget(id)
+        } else {
+            if planted(.pressLacking) { topics.removeAll(where: live!.telling.isTold) }
+            live!.telling.press(id, everything: interest.matchesEverything, topics: topics)
+        }
         return isKnown
     }
 
@@ -68,9 +74,9 @@ extension Node {
         }
     }
 
-    mutating func take(_ page: WantsPage, from node: NodeID, into out: inout [Directive]) {
+    mutating func take(_ page: WantsPage, from node: NodeID, into out: inout [Directive]) throws(DecodeError) {
         guard page.view == live?.view.number, let rank = live!.view.rank(of: node) else { return }
-        live!.routing.take(page, from: rank)
+        try live!.routing.take(page, from: rank)
         if page.isLast { out.append(.peer(node, .wantsHeld, WantsHeld(view: page.view, number: page.number).encode())) }
     }
     mutating func take(_ held: WantsHeld, from node: NodeID) {

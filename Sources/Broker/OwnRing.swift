@@ -26,6 +26,8 @@ package struct OwnRing: Sendable {
 
     /// A batch longer than this is refused: a frame must fit beside what is still in use.
     package var largestBatch: Int { min(Limits.batch, size / 3 - FrameHeader.size) }
+    /// Where the open frame ends so far.
+    package var end: UInt64 { open.map { $0.start + UInt64($0.length) } ?? tail }
     package var openGroup: GroupID? { open?.group }
     /// Who gets the open frame's batches.
     package var openRanks: RankSet? { open?.ranks }

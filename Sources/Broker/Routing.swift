@@ -25,6 +25,8 @@ struct Routing: Sendable {
     private let mostGroups: Int
     private var wanted: [UInt16] = []
     private var sent: [UInt16] = []
+    /// By rank: how many topics, from the first on, it has spoken of.
+    private var spoken: [Int]
     /// By topic: bytes since the last look.
     private var passed: [UInt32] = []
     private(set) var groups: [Group] = []
@@ -51,10 +53,15 @@ struct Routing: Sendable {
         precondition(members <= UInt16.bitWidth)
         (self.me, self.mostGroups) = (me, mostGroups)
         all = .max >> UInt16(UInt16.bitWidth - members)
+        spoken = Array(repeating: 0, count: members)
     }
 
-    /// What the member of `rank` has said.
-    mutating func take(_ page: WantsPage, from rank: Int) {
+    /// What the member of `rank` has said. Throws where a page begins beyond those before it: memory grows with what was spoken of, a page at a
+    /// time.
+    mutating func take(_ page: WantsPage, from rank: Int) throws(DecodeError) {
+        let known = page.wantsEverything ? 0 : spoken[rank]
+        guard page.first.index <= known else { throw .limit(what: "first topic of wants", value: UInt64(page.first.raw), limit: UInt64(known)) }
+        spoken[rank] = max(known, page.first.index + page.count)
         let bit: UInt16 = 1 << UInt16(rank)
         isStale = true
         // Where nothing is to be weighed there is nothing to wait for.

@@ -48,7 +48,7 @@ struct Telling: Sendable {
         guard everything ? tellsEverything : topics.allSatisfy(isTold) else { return false }
         // What it waited for stood in all that was said since.
         if let press = presses[session], press.everything == everything, press.topics == topics { return !isWaiting(session) }
-        return isHeld(number)
+        return isHeld(number) || planted(.toldTakenForHeard)
     }
     /// Whether some member has not heard yet what a subscription wants.
     func isWaiting(_ session: SessionID) -> Bool {

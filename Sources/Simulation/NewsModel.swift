@@ -6,8 +6,10 @@ final class NewsPublisher: ClientModel {
     private enum State { case looking, greeting, declaring, open }
     let client: Int
     let kind = "news publisher"
-    private let topics: [String]
+    private var topics: [String]
     private var ids: [TopicID] = []
+    /// Asked for, and not declared yet.
+    private var asked: [String] = []
     private var state = State.looking
     private(set) var link: ClientLink?
     private var since: UInt64 = 0
@@ -15,18 +17,20 @@ final class NewsPublisher: ClientModel {
     private var nextHost: Int
     private var random: SplitMix64
 
-    init(client: Int, seed: UInt64) {
+    init(client: Int, seed: UInt64, news: NewsChecker) {
         self.client = client
         nextHost = client
         random = SplitMix64(seed: seed ^ UInt64(client) << 32, .news)
-        topics = NewsChecker.topics(&random)
+        topics = news.topics(&random)
     }
 
     func due(_ world: World) {
         switch state {
         case .looking: look(world)
         case .greeting, .declaring: if world.now - since > 2 * Span.second { leave(world) }
-        case .open: if !world.isHealing || world.news.phase == .calm { publish(world) }
+        case .open:
+            if !world.isHealing || world.news.phase == .calm { publish(world) }
+            if let link, world.temper.isNewsroom, world.news.phase == .calm, asked.isEmpty, random.chance(15) { declare(world.news.topics(&random), link, world) }
         }
         let often = world.news.phase == .calm ? 4 * Span.millisecond : world.temper.publishGap
         let gap = state == .open ? often : 20 * Span.millisecond
@@ -39,6 +43,11 @@ final class NewsPublisher: ClientModel {
         guard link != nil else { return }
         state = .greeting
         since = world.now
+    }
+
+    private func declare(_ names: [String], _ link: ClientLink, _ world: World) {
+        asked = names
+        world.toNode(link, .declare, DeclareRequest(request: 1, names: names).encode())
     }
 
     private func publish(_ world: World) {
@@ -70,6 +79,7 @@ final class NewsPublisher: ClientModel {
         guard link === self.link else { return }
         self.link = nil
         state = .looking
+        asked = []
         world.news.isDisturbed(publisher: client, at: world.now)
     }
 
@@ -80,17 +90,18 @@ final class NewsPublisher: ClientModel {
             guard state == .greeting else { return }
             guard info.view > ViewNumber(0) else { return leave(world) }
             state = .declaring
-            world.toNode(link, .declare, DeclareRequest(request: 1, names: topics).encode())
+            declare(topics, link, world)
         case .declared:
             let answer = try DeclareAnswer(view)
-            guard state == .declaring else { return }
-            ids = []
+            guard !asked.isEmpty else { return }
+            (topics, asked, ids) = (asked, [], [])
             for (name, line) in zip(topics, answer.lines) {
                 guard case .topic(let group, let id, _) = line, group == .unordered else { return world.checker.fail("\(name) was refused: \(line)") }
                 ids.append(id)
             }
             state = .open
             world.say("\(self.kind) \(client) has its topics at \(world.hosts[link.host].id): \(topics)")
+            if world.temper.isNewsroom, world.news.phase == .calm { publish(world) }
         case .acknowledge: _ = try Acknowledgement(view)
         case .refused:
             let refusal = try Refusal(view)
@@ -125,11 +136,13 @@ final class NewsSubscriber: ClientModel {
             link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
             isGreeting = true
             since = world.now
-        } else if isGreeting ? world.now - since > 2 * Span.second : world.news.phase != .over && random.chance(10) {
+        } else if isGreeting ? world.now - since > 2 * Span.second : world.news.phase != .over && isRestless(world) {
             leave(world)
         }
         world.queue.add(.client(client), at: world.now + 5 * Span.millisecond + random.next() % (10 * Span.millisecond))
     }
+
+    private func isRestless(_ world: World) -> Bool { random.chance(world.temper.isNewsroom ? world.news.isAsking(client) ? 3 : 25 : 10) }
 
     func leave(_ world: World) {
         guard let link else { return }
@@ -151,9 +164,10 @@ final class NewsSubscriber: ClientModel {
             guard info.view > ViewNumber(0) else { return leave(world) }
             isGreeting = false
             names = [:]
-            wanted = NewsChecker.interest(&random)
+            wanted = world.news.interest(&random)
             let request = SubscribeRequest(request: 1, start: .end, patterns: wanted.patterns, exclusions: wanted.exclusions, resume: [])
             world.toNode(link, .subscribe, request.encode())
+            world.news.asks(client, at: world.now)
         case .subscribed:
             _ = try SubscribeAnswer(view)
             world.say("\(self.kind) \(client) has subscribed to \(wanted.patterns) at \(world.hosts[link.host].id)")

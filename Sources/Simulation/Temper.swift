@@ -4,6 +4,8 @@ internal import Wire
 struct Temper {
     let nodes: Int
     let isDuel: Bool
+    /// A world for unordered topics: subscribers come and go, topics are made, ways between nodes are slow; nothing fails.
+    let isNewsroom: Bool
     let ringBytes: Int
     let segmentBytes: Int
     /// A client's receive ring has this much room, bytes.
@@ -22,6 +24,8 @@ struct Temper {
     /// Nanoseconds that a message, or the disk, takes at most.
     let networkMost: UInt64
     let diskMost: UInt64
+    /// Nanoseconds that the way from one node to another takes besides, [from][to]; empty: none.
+    let lags: [[UInt64]]
     /// Nanoseconds between faults, at most; 0: none.
     let faultGap: UInt64
     let faults: [Fault]
@@ -83,32 +87,37 @@ struct Temper {
         // A world in which one of five goes down at a time, and each change of the view is fallen upon: two leaders meet nowhere else as often.
         var duel = SplitMix64(seed: seed, .duel)
         isDuel = duel.chance(6)
+        var newsroom = SplitMix64(seed: seed, .newsroom)
+        isNewsroom = !isDuel && newsroom.chance(4)
+        let isPlain = !isDuel && !isNewsroom
         let few = random.pick([2, 3, 3, 3, 4, 5, 5])
         ringBytes = random.pick([4, 16, 16, 64]) << 10
         var cleaning = SplitMix64(seed: seed, .cleaning)
-        keeping = !isDuel && cleaning.chance(35) ? Self.rules(&cleaning) : []
+        keeping = isPlain && cleaning.chance(35) ? Self.rules(&cleaning) : []
         removesStay = cleaning.pick([50, 500, 5_000]) * Span.millisecond
         cleanBytes = cleaning.pick([1, 4, 64]) << 10
         let drawnSegment = random.pick([4, 16, 64]) << 10
         segmentBytes = keeping.isEmpty ? drawnSegment : cleaning.pick([1, 2, 4, 8]) << 10
-        clientBytes = 2 * ringBytes + (random.pick([1, 4, 64]) << 10)
-        publishers = 1 + random.below(3)
-        subscribers = 2 + random.below(2)
+        let clientRoom = random.pick([1, 4, 64]) << 10
+        // In a newsroom nobody is without room.
+        clientBytes = isNewsroom ? 1 << 20 : 2 * ringBytes + clientRoom
+        let drawn = (publishers: 1 + random.below(3), subscribers: 2 + random.below(2))
+        (publishers, subscribers) = isNewsroom ? (1, 1) : drawn
         let publishing = random.pick([500, 2_000, 10_000, 40_000]) * Span.microsecond
-        publishGap = isDuel ? 20 * Span.millisecond : publishing
+        publishGap = !isPlain ? 20 * Span.millisecond : publishing
         // Three records fit into the largest batch that the ring takes.
         recordBytes = min(random.pick([16, 64, 400]), ringBytes / 14)
         let most = (network: random.pick([100, 1_000, 20_000] as [UInt64]), disk: random.pick([200, 2_000, 50_000] as [UInt64]))
-        networkMost = (isDuel ? 200 : most.network) * Span.microsecond
-        diskMost = (isDuel ? 500 : most.disk) * Span.microsecond
+        networkMost = (!isPlain ? 200 : most.network) * Span.microsecond
+        diskMost = (!isPlain ? 500 : most.disk) * Span.microsecond
         let gap = random.pick([0, 10, 20, 50, 50, 100, 100, 200, 500]) * Span.millisecond
-        var drawn = Fault.first.filter { _ in random.chance(40) }
-        if drawn.isEmpty { drawn = [.kill] }
+        var kinds = Fault.first.filter { _ in random.chance(40) }
+        if kinds.isEmpty { kinds = [.kill] }
         let heels = random.pick([0, 20, 60])
         onTheHeels = isDuel ? 0 : heels
         let change = random.pick([0, 20, 60])
         onChange = isDuel ? 100 : change
-        faultGap = isDuel ? 60 * Span.millisecond : gap
+        faultGap = isDuel ? 60 * Span.millisecond : isNewsroom ? 0 : gap
         let down = random.pick([50, 300, 3_000] as [UInt64])
         downMost = (isDuel ? 50 : down) * Span.millisecond
         restartWait = random.pick([20, 200]) * Span.millisecond
@@ -116,26 +125,30 @@ struct Temper {
         stuckAfter = random.pick([200, 1_000]) * Span.millisecond
         let patience = random.pick([20, 100, 400] as [UInt64])
         suspectAfter = (isDuel ? 20 : patience) * Span.millisecond
-        hasPowerCuts = random.chance(70)
+        let isCut = random.chance(70)
+        hasPowerCuts = isCut && !isNewsroom
         copyRate = random.pick([64 << 10, 1 << 20, 64 << 20])
-        if random.chance(40) { drawn += [.leave, .leave] }
-        if random.chance(40) { drawn += [.rot, .rot] }
-        faults = isDuel ? [.kill] : drawn
-        nodes = isDuel ? 5 : random.chance(6) ? 6 + random.below(2) : few
+        if random.chance(40) { kinds += [.leave, .leave] }
+        if random.chance(40) { kinds += [.rot, .rot] }
+        faults = isDuel ? [.kill] : isNewsroom ? [] : kinds
+        nodes = isDuel ? 5 : isNewsroom ? newsroom.pick([2, 3, 3, 4]) : random.chance(6) ? 6 + random.below(2) : few
+        let members = nodes
+        lags = isNewsroom ? (0..<members).map { _ in (0..<members).map { _ in newsroom.pick([0, 0, 4, 20]) * Span.millisecond } } : []
         // By a stream of its own: worlds without them stay as they were.
         var store = SplitMix64(seed: seed, .store)
-        stores = isDuel ? 0 : store.pick([0, 0, 1, 2, 3])
-        var members = SplitMix64(seed: seed, .consumers)
-        consumers = !isDuel && members.chance(40) ? (0...members.below(4)).map { _ in members.pick([0, 0, 1]) } : []
-        hasResets = members.chance(40)
+        stores = !isPlain ? 0 : store.pick([0, 0, 1, 2, 3])
+        var groups = SplitMix64(seed: seed, .consumers)
+        consumers = isPlain && groups.chance(40) ? (0...groups.below(4)).map { _ in groups.pick([0, 0, 1]) } : []
+        hasResets = groups.chance(40)
         var status = SplitMix64(seed: seed, .status)
-        announces = !isDuel && status.chance(30)
+        announces = isPlain && status.chance(30)
         var pages = SplitMix64(seed: seed, .pages)
         pageBytes = pages.pick([1, 8, 1024]) << 10
         keptBytes = pages.pick([1, 8, 1024]) << 10
         tear = pages.pick([64, 512, 512])
         var casts = SplitMix64(seed: seed, .news)
-        news = !isDuel && casts.chance(8) ? (1 + casts.below(2), 1 + casts.below(4)) : (0, 0)
+        let cast = isPlain && casts.chance(8) ? (1 + casts.below(2), 1 + casts.below(4)) : (0, 0)
+        news = isNewsroom ? (2, 5 + newsroom.below(3)) : cast
         mostGroups = casts.pick([1, 2, 3, 8])
         foldEvery = casts.pick([1, 20, 200]) * Span.millisecond
         worthParting = casts.pick([0, 64, 4096])

@@ -22,7 +22,7 @@ final class World {
     var consumers: [ConsumerModel] = []
     /// Those of unordered topics, publishers first.
     var newsClients: [any ClientModel] = []
-    var news = NewsChecker()
+    var news: NewsChecker
     var checker = Checker()
     var groups = GroupChecker()
     var store = StoreChecker()
@@ -53,6 +53,7 @@ final class World {
         let seed = plan.seed
         self.trace = trace
         temper = Temper(seed: seed)
+        news = NewsChecker(isNewsroom: temper.isNewsroom)
         network = SplitMix64(seed: seed, .network)
         disk = SplitMix64(seed: seed, .disk)
         faults = SplitMix64(seed: seed, .faults)
@@ -84,7 +85,7 @@ final class World {
         }
         for index in 0..<temper.news.publishers + temper.news.subscribers {
             let client = publishers.count + subscribers.count + stores.count + consumers.count + index
-            newsClients.append(index < temper.news.publishers ? NewsPublisher(client: client, seed: seed) : NewsSubscriber(client: client, seed: seed))
+            newsClients.append(index < temper.news.publishers ? NewsPublisher(client: client, seed: seed, news: news) : NewsSubscriber(client: client, seed: seed))
         }
         for client in 0..<temper.publishers + temper.subscribers + temper.stores + temper.consumers.count + newsClients.count { queue.add(.client(client), at: now + 50 * Span.millisecond) }
         if temper.faultGap > 0 { queue.add(.fault, at: now + (temper.isDuel ? 80 : 300) * Span.millisecond) }
@@ -114,8 +115,8 @@ final class World {
     // MARK: running
 
     func run() -> Report {
-        var left = plan.steps * (temper.isDuel ? 2 : 1)
-        say("\(hosts.count) nodes, faults \(temper.faults)\(temper.isDuel ? ", leaders in duels" : "")")
+        var left = temper.isDuel ? plan.steps * 2 : temper.isNewsroom ? plan.steps / 4 : plan.steps
+        say("\(hosts.count) nodes, faults \(temper.faults)\(temper.isDuel ? ", leaders in duels" : "")\(temper.isNewsroom ? ", a newsroom" : "")")
         // What was set on a view change is seen through, for as many events again at most.
         while left > 0 || now < ambushedUntil && left > -plan.steps, checker.violation == nil, let (time, event) = queue.next() {
             now = time
@@ -185,7 +186,7 @@ final class World {
     /// While nothing fails: what unordered topics promise then.
     private func calm() {
         news.phase = .calm
-        pass(until: now + 100 * Span.millisecond)
+        pass(until: now + (temper.isNewsroom ? 250 : 100) * Span.millisecond)
         news.phase = .over
         let limit = now + 10 * Span.second
         var missing: String?

@@ -7,6 +7,7 @@ extension World {
     private func delay() -> UInt64 { network.scale(2 * Span.microsecond, temper.networkMost) }
 
     private func lag(from: Int, to: Int) -> UInt64 {
+        if !temper.lags.isEmpty { return temper.lags[from][to] }
         guard let duel, now < duel.until, !isHealing else { return 0 }
         return duel.lag(from, to)
     }

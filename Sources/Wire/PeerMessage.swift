@@ -207,7 +207,7 @@ package struct RestartStep: Equatable, Sendable {
 ///      | view u64 | number u64 | flags u8 | first u32 | count u32 | ⌈count / 8⌉ bytes |     flags: 1 everything, 2 last
 ///
 /// Bit i of the bytes, from each byte's lowest on: topic `first` + i is wanted. `everything`: as if nothing had ever been said, and no topics.
-/// `last`: the answer to it, `WantsHeld`, says that all of `number` counts from then on.
+/// Pages come in order: none begins beyond what its sender has spoken of before (`Routing.take`). `last`: the answer to it, `WantsHeld`, says that all of `number` counts from then on.
 package struct WantsPage: Equatable, Sendable {
     package var view: ViewNumber
     package var number: UInt64

@@ -68,6 +68,9 @@
     case subscribedUntold = "subscribed-untold"
     case newTopicUnwanted = "new-topic-unwanted"
     case withheldDelivered = "withheld-delivered"
+    case pressLacking = "press-lacking"
+    case toldTakenForHeard = "told-taken-for-heard"
+    case unnamedDropped = "unnamed-dropped"
     // Consumer groups.
     case committedBeforeDone = "committed-before-done"
     case generationUnchecked = "generation-unchecked"

@@ -26,22 +26,22 @@ private func route(_ routing: inout Routing, _ topics: [Int], bytes: Int = 100) 
 private func ranks(_ ranks: Int...) -> RankSet { RankSet(ranks) }
 
 @Suite struct RoutingTests {
-    @Test func whatNobodyHasSpokenOfGoesToEverybody() {
+    @Test func whatNobodyHasSpokenOfGoesToEverybody() throws {
         var routing = Routing(members: 3, me: 0, mostGroups: 8)
         #expect(route(&routing, [0, 5]) == .init(ranks: .everyone, waste: 0))
-        routing.take(page([false, true]), from: 1)
-        routing.take(page([false, false]), from: 2)
+        try routing.take(page([false, true]), from: 1)
+        try routing.take(page([false, false]), from: 2)
         routing.fold(now: 1, every: 1_000)
         #expect(route(&routing, [0]).ranks == ranks(0))
         #expect(route(&routing, [1]).ranks == ranks(0, 1))
         #expect(route(&routing, [2]).ranks == .everyone)
     }
 
-    @Test func aBatchGoesToAllThatWantSomeOfItAndItsWasteIsCounted() {
+    @Test func aBatchGoesToAllThatWantSomeOfItAndItsWasteIsCounted() throws {
         var routing = Routing(members: 4, me: 3, mostGroups: 8)
-        routing.take(page([true, false]), from: 0)
-        routing.take(page([false, true]), from: 1)
-        routing.take(page([false, false]), from: 2)
+        try routing.take(page([true, false]), from: 0)
+        try routing.take(page([false, true]), from: 1)
+        try routing.take(page([false, false]), from: 2)
         routing.fold(now: 1, every: 1_000)
         let length = RecordHeader.length(key: 0, headers: 0, payload: 100)
         // Each record is for two of the three that the batch goes to.
@@ -49,23 +49,42 @@ private func ranks(_ ranks: Int...) -> RankSet { RankSet(ranks) }
         #expect(route(&routing, [1, 1]) == .init(ranks: ranks(1, 3), waste: 0))
     }
 
-    @Test func whatIsWantedAnewGoesThereAtOnceAndWhatIsNotAfterTheNextLook() {
+    @Test func whatIsWantedAnewGoesThereAtOnceAndWhatIsNotAfterTheNextLook() throws {
         var routing = Routing(members: 2, me: 0, mostGroups: 8)
-        routing.take(page([false]), from: 1)
+        try routing.take(page([false]), from: 1)
         routing.fold(now: 1, every: 1_000)
         #expect(route(&routing, [0]).ranks == ranks(0))
-        routing.take(page([true], number: 2), from: 1)
+        try routing.take(page([true], number: 2), from: 1)
         #expect(route(&routing, [0]).ranks == .everyone)
-        routing.take(page([false], number: 3), from: 1)
+        try routing.take(page([false], number: 3), from: 1)
         #expect(route(&routing, [0]).ranks == .everyone)
         routing.fold(now: 20_000_001, every: 1_000_000_000)
         #expect(route(&routing, [0]).ranks == ranks(0))
-        routing.take(everything, from: 1)
+        try routing.take(everything, from: 1)
         #expect(route(&routing, [0]).ranks == .everyone)
     }
 
+    /// One message cannot make a node count on topics that nobody has spoken of.
+    @Test func aPageThatBeginsBeyondThoseBeforeItIsRefused() throws {
+        var routing = Routing(members: 3, me: 0, mostGroups: 8)
+        let last = page([true], from: Limits.topics - 1)
+        #expect(throws: DecodeError.limit(what: "first topic of wants", value: UInt64(Limits.topics - 1), limit: 0)) { try routing.take(last, from: 1) }
+        #expect(routing.count == 0)
+        try routing.take(page([true, false, true]), from: 1)
+        #expect(throws: DecodeError.limit(what: "first topic of wants", value: 4, limit: 3)) { try routing.take(page([true], from: 4), from: 1) }
+        // What another member has spoken of is not its own.
+        #expect(throws: DecodeError.limit(what: "first topic of wants", value: 3, limit: 0)) { try routing.take(page([true], from: 3), from: 2) }
+        try routing.take(page([true], from: 3), from: 1)
+        try routing.take(page([false], from: 1, number: 2), from: 1)
+        #expect(routing.count == 4)
+        // As if nothing had ever been said.
+        try routing.take(everything, from: 1)
+        #expect(throws: DecodeError.limit(what: "first topic of wants", value: 4, limit: 0)) { try routing.take(page([true], from: 4), from: 1) }
+        try routing.take(page([true]), from: 1)
+    }
+
     /// Wants, rates and foldings in any order: a topic goes to all that want it, groups stay few, and the heavy ones are not sent about in vain.
-    @Test(arguments: 1...200) func groupsHaveAllWhoWantTheirTopics(_ seed: Int) {
+    @Test(arguments: 1...200) func groupsHaveAllWhoWantTheirTopics(_ seed: Int) throws {
         var numbers = Numbers(state: UInt64(seed))
         let members = 2 + Int(numbers.next() % 15)
         let (me, most, topics) = (Int(numbers.next() % UInt64(members)), 1 + Int(numbers.next() % 8), 1 + Int(numbers.next() % 300))
@@ -80,7 +99,7 @@ private func ranks(_ ranks: Int...) -> RankSet { RankSet(ranks) }
                 guard rank != me else { continue }
                 let one = numbers.next() % 5
                 let wants = (0..<topics).map { one == 0 || ($0 / 10 + rank) % 5 == Int(one) || numbers.next() % 40 == 0 }
-                routing.take(page(wants, number: UInt64(step)), from: rank)
+                try routing.take(page(wants, number: UInt64(step)), from: rank)
                 for (topic, isWanted) in wants.enumerated() { if isWanted { wanted[topic].insert(rank) } else { wanted[topic].remove(rank) } }
             case 2: for _ in 0..<20 { _ = route(&routing, [Int(numbers.next() % UInt64(topics))], bytes: Int(numbers.next() % 1000)) }
             default: routing.fold(now: now, every: 1_000)
@@ -98,13 +117,13 @@ private func ranks(_ ranks: Int...) -> RankSet { RankSet(ranks) }
     }
 
     /// A node does nothing else meanwhile: 16 members, 100,000 topics, more sets of members than can be weighed.
-    @Test func aLookAtVeryManyTopicsIsShort() {
+    @Test func aLookAtVeryManyTopicsIsShort() throws {
         var numbers = Numbers(state: 1)
         var routing = Routing(members: 16, me: 0, mostGroups: 8)
         for rank in 1..<16 {
             for first in stride(from: 0, to: 100_000, by: Limits.wantsTopics) {
                 let count = min(Limits.wantsTopics, 100_000 - first)
-                routing.take(page((0..<count).map { _ in numbers.next() % 4 == 0 }, from: first), from: rank)
+                try routing.take(page((0..<count).map { _ in numbers.next() % 4 == 0 }, from: first), from: rank)
             }
         }
         var longest = Duration.zero
@@ -159,5 +178,23 @@ private func ranks(_ ranks: Int...) -> RankSet { RankSet(ranks) }
         // It did not come to be: what it wanted is taken back.
         telling.forget(session)
         #expect(telling.isStale && tell(&telling, [false, false]).count == 1)
+    }
+
+    /// Topics come, wants come and go, now and then everything is wanted: the others take every page, and know what was said.
+    @Test(arguments: 1...40) func theOthersTakeWhateverIsSaid(_ seed: Int) throws {
+        var numbers = Numbers(state: UInt64(seed))
+        var telling = Telling(members: 2, me: 1)
+        var routing = Routing(members: 2, me: 0, mostGroups: 8)
+        var wants: [Bool] = []
+        for _ in 0..<30 {
+            if numbers.next() % 3 == 0 { wants += (0..<Int(numbers.next() % 50_000)).map { _ in numbers.next() % 8 == 0 } }
+            for _ in 0..<numbers.next() % 4 where !wants.isEmpty { wants[Int(numbers.next() % UInt64(wants.count))].toggle() }
+            let everything = numbers.next() % 6 == 0
+            for page in tell(&telling, wants, everything: everything) { try routing.take(page, from: 1) }
+            for topic in stride(from: 0, to: wants.count, by: 97) {
+                let known = routing.wants(of: TopicID(UInt32(topic)))?.contains(1) ?? true
+                #expect(known == (everything || wants[topic]), "topic \(topic) of \(wants.count)")
+            }
+        }
     }
 }
