@@ -19,6 +19,8 @@ package struct LiveView: Sendable {
     /// Of each member's relayed frames: what has come of their bodies and is not read, and the stamp of the one that holds up its ring.
     var bodies: [RelayedBodies]
     var pendingBody: [Timestamp?]
+    /// Blocks for a member whose row of this view has not been seen here: there may be no link to it yet.
+    var heldBlocks: [(block: RelayBlock, next: Int)] = []
     /// Own frames that go by relay and have not been posted.
     var relays: [(from: UInt64, to: UInt64, ranks: RankSet)] = []
     /// Unordered frames with records of topics that are not delivered here yet.

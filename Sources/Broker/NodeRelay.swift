@@ -64,9 +64,20 @@ extension Node {
     private mutating func passOn(_ block: RelayBlock, _ rank: Int, into out: inout [Directive]) {
         let count = live!.view.members.count
         guard let next = RelayBlock.successor(of: live!.me, in: block.ranks, sender: rank, members: count), !planted(.relayLost) else { return }
+        // Its bytes stay where they are until the next one has let go of them: it may wait for it.
+        guard live!.present.contains(next) || planted(.relayUnlinked) else { return live!.heldBlocks.append((block, next)) }
+        pass(block, to: next, into: &out)
+    }
+    private mutating func pass(_ block: RelayBlock, to next: Int, into out: inout [Directive]) {
         out.append(.relay(live!.view.members[next], block))
         counters.bytesPosted += UInt64(block.count)
         counters.bytesRelayed += UInt64(block.count)
+    }
+
+    /// The member's row has been seen for the first time in this view: what waited for that goes to it.
+    mutating func passHeld(to rank: Int, into out: inout [Directive]) {
+        for held in live!.heldBlocks where held.next == rank { pass(held.block, to: rank, into: &out) }
+        live!.heldBlocks.removeAll { $0.next == rank }
     }
 
     /// Whether a body is here; then its stretch is forgotten.

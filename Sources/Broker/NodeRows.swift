@@ -37,6 +37,7 @@ extension Node {
             if !live!.present.contains(rank) {
                 live!.present.insert(rank)
                 live!.isRowDirty = true
+                passHeld(to: rank, into: &out)
             }
             if planted(.promiseUnread) { takeClocks(rank, now: now, into: &out) }
             try takeFrames(rank, mirror, now: now, into: &out)

@@ -85,6 +85,7 @@
     case bodyLetGoEarly = "body-let-go-early"
     case relayOfOldView = "relay-of-old-view"
     case relayLost = "relay-lost"
+    case relayUnlinked = "relay-unlinked"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

@@ -359,7 +359,7 @@ final class Serve {
                 continue
             }
             // Room for a block and for what the agreement on views has to say; else `.space` follows.
-            guard transport.reserve(link, length: min(block.count + RelayQueue.room, transport.largestMessage(link))) != nil else {
+            guard unsafe transport.reserve(link, length: min(block.count + RelayQueue.room, transport.largestMessage(link))) != nil else {
                 relays.hold(link)
                 continue
             }
