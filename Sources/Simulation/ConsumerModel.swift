@@ -4,24 +4,19 @@ internal import Wire
 /// A member of a consumer group, small: joins, takes records, does with them after a while and says so; fails over with what it has,
 /// leaves with a last word, or dies and comes back as somebody else.
 ///
-///      looking ─ cluster ─▶ joining ─ subscribed ─▶ member ─ lost, refused ─▶ looking
-///                                                     └─ last word ─ done ─▶ away ─▶ looking, as another
+///      idle ─ begin ─▶ joining ─ assigned ─▶ member ─ lost, refused ─▶ idle
+///                                               └─ last word ─ done ─▶ away ─▶ idle, as another
 final class ConsumerModel: ClientModel {
-    private enum State { case looking, greeting, joining, member, leaving, away(until: UInt64) }
+    private enum State { case idle, joining, member, leaving, away(until: UInt64) }
     private struct Receipt {
         let partition: Int
         let since: UInt32
         let round: Int
         let offset: UInt64
     }
-    let client: Int
-    let kind = "consumer"
     let group: Int
     private var random: SplitMix64
-    private var state = State.looking
-    private(set) var link: ClientLink?
-    private var since: UInt64 = 0
-    private var nextHost: Int
+    private var state = State.idle
     /// Rises when it dies: another process, which knows of nothing.
     private var life: UInt64 = 1
     private var epoch: UInt32 = 0
@@ -38,36 +33,23 @@ final class ConsumerModel: ClientModel {
     private var askedAt: UInt64 = 0
 
     init(client: Int, group: Int, seed: UInt64) {
-        self.client = client
         self.group = group
         random = SplitMix64(seed: seed ^ UInt64(client) << 32, .consumers)
-        nextHost = client
+        super.init(client: client, kind: "consumer")
     }
     var description: String { "\(state), \(queue.count) in hand, owns \(owned.count { $0 > 0 }) of generation \(generation)" }
     private var member: ConsumerID { ConsumerID(UInt64(client + 1) << 32 | life) }
     private var plan: ConsumerPlan { ConsumerPlan.all[group] }
 
-    func due(_ world: World) {
-        switch state {
-        case .looking: look(world)
-        case .greeting: if world.now - since > 2 * Span.second { leave(world) }
+    override func seek(_ world: World) {
+        guard case .away(let until) = state else { return reach(world) }
+        if world.now >= until || world.isHealing { state = .idle }
+    }
+    override func pause(_ world: World) -> UInt64 { 5 * Span.millisecond + random.next() % (20 * Span.millisecond) }
+
+    override func work(_ world: World) {
         // A join waits as long as no view takes it; somebody else may.
-        case .joining, .leaving: if world.now - since > 5 * Span.second { leave(world) }
-        case .member: work(world)
-        case .away(let until): if world.now >= until || world.isHealing { state = .looking }
-        }
-        world.queue.add(.client(client), at: world.now + 5 * Span.millisecond + random.next() % (20 * Span.millisecond))
-    }
-
-    private func look(_ world: World) {
-        nextHost += 1
-        link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
-        guard link != nil else { return }
-        state = .greeting
-        since = world.now
-    }
-
-    private func work(_ world: World) {
+        guard case .member = state else { return leave(world, after: 5 * Span.second) }
         if !queue.isEmpty, world.isHealing || random.chance(70) { finish(world.isHealing ? queue.count : random.below(queue.count + 1), world) }
         guard !world.isHealing else { return }
         switch random.below(400) {
@@ -126,25 +108,10 @@ final class ConsumerModel: ClientModel {
         state = .away(until: world.now + random.next() % Span.second)
     }
 
-    func leave(_ world: World) {
-        guard let link else { return }
-        world.say("consumer \(client) leaves its link")
-        world.closeAtClient(link)
-        lost(link, world)
-    }
-    func lost(_ link: ClientLink, _ world: World) {
-        guard link === self.link else { return }
-        self.link = nil
-        state = .looking
-    }
+    override func lost(_ world: World) { state = .idle }
 
-    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
-        switch kind {
-        case .cluster:
-            let info = try ClusterInfo(view)
-            guard case .greeting = state else { return }
-            guard info.view > ViewNumber(0) else { return leave(world) }
-            join(link, world)
+    override func take(_ message: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+        switch message {
         case .subscribed:
             _ = try SubscribeAnswer(view)
         case .assigned:
@@ -152,29 +119,23 @@ final class ConsumerModel: ClientModel {
             try assigned(ConsumerAssignment(view), world)
         case .topicNames:
             let new = try TopicNames(view)
-            guard new.group == .durable else { return world.checker.fail("consumer \(client) is told of topics of \(new.group)") }
+            guard new.group == .durable else { return fail("is told of topics of \(new.group)", world) }
             for (id, name) in new.names {
                 world.checker.declared(name, id.raw)
-                if !plan.wanted.matches(name) { world.checker.fail("consumer \(client) is told of \(name), for which it did not ask") }
+                if !plan.wanted.matches(name) { fail("is told of \(name), for which it did not ask", world) }
                 names[id.raw] = name
             }
-        case .entry: try entry(view, link, world)
-        case .records: try picked(view, link, world)
         case .position: _ = try Position(view)
         case .consumerDone where try ConsumerDone(view).request == 7: world.groups.reset(group, askedAt: askedAt)
         case .consumerDone:
             leave(world)
             forget(world)
-        case .refused:
-            let refusal = try Refusal(view)
-            world.say("consumer \(client) is refused: \(refusal.code) \(refusal.reason)")
-            guard refusal.code == .unavailable || refusal.code == .fenced else { return world.checker.fail("consumer \(client) is refused: \(refusal.reason)") }
-            leave(world)
-        default: world.checker.fail("consumer \(client) got \(kind)")
+        default: try super.take(message, view, link, world)
         }
     }
+    override func refused(_ refusal: Refusal, _ world: World) { if refusal.code == .fenced { leave(world) } else { super.refused(refusal, world) } }
 
-    private func join(_ link: ClientLink, _ world: World) {
+    override func begin(_ link: ClientLink, _ world: World) {
         state = .joining
         since = world.now
         round += 1
@@ -193,7 +154,7 @@ final class ConsumerModel: ClientModel {
     }
 
     private func assigned(_ assignment: ConsumerAssignment, _ world: World) {
-        if assignment.generation < generation { world.checker.fail("consumer \(client) is in generation \(generation) and told of \(assignment.generation)") }
+        if assignment.generation < generation { fail("is in generation \(generation) and told of \(assignment.generation)", world) }
         epoch = assignment.epoch
         generation = assignment.generation
         world.say("consumer \(client) is told of generation \(generation): \(assignment.lines.map { "\($0.partitions.count) since \($0.since)" })")
@@ -207,38 +168,15 @@ final class ConsumerModel: ClientModel {
         }
     }
 
-    private func entry(_ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
-        let header = try EntryHeader(view)
-        guard header.length == view.count else { throw .value(what: "entry length", value: UInt64(header.length)) }
-        guard header.group == .durable else { return world.checker.fail("consumer \(client) receives of \(header.group)") }
-        var batches = BatchCursor(view.from(EntryHeader.size))
-        var offset = header.baseOffset.raw
-        while let (batch, whole) = try batches.next(verify: true) {
-            guard batch.kind == .records else { continue }
-            var records = RecordCursor(whole.from(BatchHeader.size))
-            while let record = records.next() {
-                see(record, offset, link, world)
-                offset += 1
-            }
-        }
-    }
-    private func picked(_ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
-        let header = try PickedHeader(view)
-        var at = PickedHeader.size
-        for _ in 0..<header.count {
-            let record = RecordView(view.from(at + 8))
-            see(record, header.baseOffset.raw + UInt64(view.u32(at)), link, world)
-            at += 8 + record.header.length
-        }
-    }
-
-    private func see(_ record: RecordView, _ offset: UInt64, _ link: ClientLink, _ world: World) {
+    override func see(_ given: Given, _ link: ClientLink, _ world: World) {
+        let (record, offset) = (given.record, given.offset)
+        guard given.group == .durable else { return fail("receives of \(given.group)", world) }
         let partition = Partition.of(record.header.topic)
-        guard let name = names[record.header.topic.raw] else { return world.checker.fail("consumer \(client) receives a topic that was not named") }
-        guard plan.wanted.matches(name) else { return world.checker.fail("consumer \(client) did not ask for \(name)") }
-        guard owned[partition] > 0 else { return world.checker.fail("consumer \(client) receives \(offset) of a partition that is not its own") }
+        guard let name = names[record.header.topic.raw] else { return fail("receives a topic that was not named", world) }
+        guard plan.wanted.matches(name) else { return fail("did not ask for \(name)", world) }
+        guard owned[partition] > 0 else { return fail("receives \(offset) of a partition that is not its own", world) }
         guard offset >= handed[partition] else {
-            return world.checker.fail("consumer \(client) receives \(offset) of partition \(partition) behind \(handed[partition])")
+            return fail("receives \(offset) of partition \(partition) behind \(handed[partition])", world)
         }
         handed[partition] = offset + 1
         // What crosses its last word is another's by then.

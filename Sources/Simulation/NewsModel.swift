@@ -3,46 +3,30 @@ internal import Wire
 
 /// Publishes to unordered topics, without asking what becomes of it.
 final class NewsPublisher: ClientModel {
-    private enum State { case looking, greeting, declaring, open }
-    let client: Int
-    let kind = "news publisher"
+    private enum State { case idle, declaring, open }
     private var topics: [String]
     private var ids: [TopicID] = []
     /// Asked for, and not declared yet.
     private var asked: [String] = []
-    private var state = State.looking
-    private(set) var link: ClientLink?
-    private var since: UInt64 = 0
+    private var state = State.idle
     private var sequence: UInt64 = 0
-    private var nextHost: Int
     private var random: SplitMix64
 
     init(client: Int, seed: UInt64, news: NewsChecker) {
-        self.client = client
-        nextHost = client
         random = SplitMix64(seed: seed ^ UInt64(client) << 32, .news)
         topics = news.topics(&random)
+        super.init(client: client, kind: "news publisher")
     }
 
-    func due(_ world: World) {
-        switch state {
-        case .looking: look(world)
-        case .greeting, .declaring: if world.now - since > 2 * Span.second { leave(world) }
-        case .open:
-            if !world.isHealing || world.news.phase == .calm { publish(world) }
-            if let link, world.temper.isNewsroom, world.news.phase == .calm, asked.isEmpty, random.chance(15) { declare(world.news.topics(&random), link, world) }
-        }
+    override func work(_ world: World) {
+        guard state == .open else { return leave(world, after: 2 * Span.second) }
+        if !world.isHealing || world.news.phase == .calm { publish(world) }
+        if let link, world.temper.isNewsroom, world.news.phase == .calm, asked.isEmpty, random.chance(15) { declare(world.news.topics(&random), link, world) }
+    }
+    override func pause(_ world: World) -> UInt64 {
         let often = world.news.phase == .calm ? 4 * Span.millisecond : world.temper.publishGap
         let gap = state == .open ? often : 20 * Span.millisecond
-        world.queue.add(.client(client), at: world.now + gap / 2 + random.next() % gap)
-    }
-
-    private func look(_ world: World) {
-        nextHost += 1
-        link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
-        guard link != nil else { return }
-        state = .greeting
-        since = world.now
+        return gap / 2 + random.next() % gap
     }
 
     private func declare(_ names: [String], _ link: ClientLink, _ world: World) {
@@ -70,146 +54,79 @@ final class NewsPublisher: ClientModel {
         world.toNode(link, .publish, builder.finish(publisher: PublisherID(UInt64(client) + 1000), epoch: 0, sequence: first, group: .unordered))
     }
 
-    func leave(_ world: World) {
-        guard let link else { return }
-        world.closeAtClient(link)
-        lost(link, world)
-    }
-    func lost(_ link: ClientLink, _ world: World) {
-        guard link === self.link else { return }
-        self.link = nil
-        state = .looking
-        asked = []
+    override func lost(_ world: World) {
+        (state, asked) = (.idle, [])
         world.news.isDisturbed(publisher: client, at: world.now)
     }
+    override func begin(_ link: ClientLink, _ world: World) {
+        state = .declaring
+        declare(topics, link, world)
+    }
 
-    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
-        switch kind {
-        case .cluster:
-            let info = try ClusterInfo(view)
-            guard state == .greeting else { return }
-            guard info.view > ViewNumber(0) else { return leave(world) }
-            state = .declaring
-            declare(topics, link, world)
+    override func take(_ message: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+        switch message {
         case .declared:
             let answer = try DeclareAnswer(view)
-            guard !asked.isEmpty else { return }
-            (topics, asked, ids) = (asked, [], [])
-            for (name, line) in zip(topics, answer.lines) {
-                guard case .topic(let group, let id, _) = line, group == .unordered else { return world.checker.fail("\(name) was refused: \(line)") }
-                ids.append(id)
-            }
-            state = .open
-            world.say("\(self.kind) \(client) has its topics at \(world.hosts[link.host].id): \(topics)")
+            guard !asked.isEmpty, let numbers = numbers(of: asked, answer, .unordered, world) else { return }
+            (state, topics, asked, ids) = (.open, asked, [], numbers)
+            world.say("\(kind) \(client) has its topics at \(world.hosts[link.host].id): \(topics)")
             if world.temper.isNewsroom, world.news.phase == .calm { publish(world) }
         case .acknowledge: _ = try Acknowledgement(view)
-        case .refused:
-            let refusal = try Refusal(view)
-            guard refusal.code == .unavailable else { return world.checker.fail("\(self.kind) \(client) is refused: \(refusal.reason)") }
-            leave(world)
-        default: world.checker.fail("\(self.kind) \(client) got \(kind)")
+        default: try super.take(message, view, link, world)
         }
     }
 }
 
 /// Watches some unordered topics for a while, then others by another node.
 final class NewsSubscriber: ClientModel {
-    let client: Int
-    let kind = "news subscriber"
-    private(set) var link: ClientLink?
     private var wanted = Wanted.everything
     private var names: [UInt32: String] = [:]
-    private var isGreeting = false
-    private var since: UInt64 = 0
-    private var nextHost: Int
     private var random: SplitMix64
 
     init(client: Int, seed: UInt64) {
-        self.client = client
-        nextHost = client
         random = SplitMix64(seed: seed ^ UInt64(client) << 32, .news)
+        super.init(client: client, kind: "news subscriber")
     }
 
-    func due(_ world: World) {
-        if link == nil {
-            nextHost += 1 + random.below(2)
-            link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
-            isGreeting = true
-            since = world.now
-        } else if isGreeting ? world.now - since > 2 * Span.second : world.news.phase != .over && isRestless(world) {
-            leave(world)
-        }
-        world.queue.add(.client(client), at: world.now + 5 * Span.millisecond + random.next() % (10 * Span.millisecond))
-    }
+    override func seek(_ world: World) { reach(world, over: 1 + random.below(2)) }
+    override func work(_ world: World) { if world.news.phase != .over, isRestless(world) { leave(world) } }
+    override func pause(_ world: World) -> UInt64 { 5 * Span.millisecond + random.next() % (10 * Span.millisecond) }
 
     private func isRestless(_ world: World) -> Bool { random.chance(world.temper.isNewsroom ? world.news.isAsking(client) ? 3 : 25 : 10) }
 
-    func leave(_ world: World) {
-        guard let link else { return }
-        world.say("\(kind) \(client) leaves its link")
-        world.closeAtClient(link)
-        lost(link, world)
-    }
-    func lost(_ link: ClientLink, _ world: World) {
-        guard link === self.link else { return }
-        self.link = nil
-        world.news.left(client)
+    override func lost(_ world: World) { world.news.left(client) }
+    override func begin(_ link: ClientLink, _ world: World) {
+        names = [:]
+        wanted = world.news.interest(&random)
+        let request = SubscribeRequest(request: 1, start: .end, patterns: wanted.patterns, exclusions: wanted.exclusions, resume: [])
+        world.toNode(link, .subscribe, request.encode())
+        world.news.asks(client, at: world.now)
     }
 
-    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
-        switch kind {
-        case .cluster:
-            let info = try ClusterInfo(view)
-            guard isGreeting else { return }
-            guard info.view > ViewNumber(0) else { return leave(world) }
-            isGreeting = false
-            names = [:]
-            wanted = world.news.interest(&random)
-            let request = SubscribeRequest(request: 1, start: .end, patterns: wanted.patterns, exclusions: wanted.exclusions, resume: [])
-            world.toNode(link, .subscribe, request.encode())
-            world.news.asks(client, at: world.now)
+    override func take(_ message: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+        switch message {
         case .subscribed:
             _ = try SubscribeAnswer(view)
-            world.say("\(self.kind) \(client) has subscribed to \(wanted.patterns) at \(world.hosts[link.host].id)")
+            world.say("\(kind) \(client) has subscribed to \(wanted.patterns) at \(world.hosts[link.host].id)")
             world.news.subscribed(client, wanted, view: world.hosts[link.host].node?.view.number.raw ?? 0, at: world.now)
         case .topicNames:
             let new = try TopicNames(view)
             guard new.group == .unordered else { return }
             for (id, name) in new.names { names[id.raw] = name }
-        case .entry:
-            let header = try EntryHeader(view)
-            guard header.group == .unordered else { return }
-            var batches = BatchCursor(view.from(EntryHeader.size))
-            while let (batch, whole) = try batches.next(verify: true) {
-                guard batch.kind == .records else { continue }
-                var records = RecordCursor(whole.from(BatchHeader.size))
-                while let record = records.next() { see(record, link, world) }
-            }
-        case .records:
-            let header = try PickedHeader(view)
-            guard header.group == .unordered else { return }
-            var at = PickedHeader.size
-            for _ in 0..<header.count {
-                let record = RecordView(view.from(at + 8))
-                see(record, link, world)
-                at += 8 + record.header.length
-            }
         case .position:
             let position = try Position(view)
             if position.group == .unordered, position.skipped > 0 { world.news.misses(client) }
-        case .refused:
-            let refusal = try Refusal(view)
-            guard refusal.code == .unavailable else { return world.checker.fail("\(self.kind) \(client) is refused: \(refusal.reason)") }
-            leave(world)
-        default: world.checker.fail("\(self.kind) \(client) got \(kind)")
+        default: try super.take(message, view, link, world)
         }
     }
 
-    private func see(_ record: RecordView, _ link: ClientLink, _ world: World) {
+    override func see(_ given: Given, _ link: ClientLink, _ world: World) {
+        guard given.group == .unordered else { return }
+        let record = given.record
         guard let name = names[record.header.topic.raw] else {
-            return world.checker.fail("\(kind) \(client) receives topic \(record.header.topic.raw), which was not named")
+            return fail("receives topic \(record.header.topic.raw), which was not named", world)
         }
-        guard wanted.matches(name) else { return world.checker.fail("\(kind) \(client) did not ask for \(name)") }
+        guard wanted.matches(name) else { return fail("did not ask for \(name)", world) }
         let payload = record.payload
         world.counts.news += 1
         let (publisher, sequence) = (Int(payload.u32(0)), payload.u64(8))

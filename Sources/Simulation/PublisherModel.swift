@@ -2,58 +2,41 @@ internal import Wire
 
 /// A publisher, small: declares, opens, sends numbered batches, keeps what is not acknowledged, fails over and sends it again.
 ///
-///      looking ─ cluster ─▶ declaring ─ declared ─▶ opening ─ opened ─▶ open ─ lost, refused ─▶ looking
+///      idle ─ begin ─▶ declaring ─ declared ─▶ opening ─ opened ─▶ open ─ lost, refused ─▶ idle
 final class PublisherModel: ClientModel {
-    private enum State { case looking, greeting, declaring, opening, open }
+    private enum State { case idle, declaring, opening, open }
     private struct Batch {
         var bytes: [UInt8]
         let last: UInt64
     }
-    let client: Int
-    let kind = "publisher"
     private let topics: [String]
     private var ids: [TopicID] = []
-    private var state = State.looking
-    private(set) var link: ClientLink?
-    private var since: UInt64 = 0
+    private var state = State.idle
     private var epoch: UInt32 = 0
     private var sequence: UInt64 = 0
     private var batches: [Batch] = []
     /// The last that were acknowledged: what a publisher that begins again with its input sends once more.
     private var settled: [Batch] = []
     private var sent = 0
-    private var nextHost = 0
     private var request: UInt32 = 0
     private static let window = 16
 
     init(client: Int, topics: [String]) {
-        self.client = client
         self.topics = topics
-        nextHost = client
+        super.init(client: client, kind: "publisher")
     }
     var isSettled: Bool { batches.isEmpty }
     var description: String { "\(state), \(batches.count) batches to \(sequence), \(sent) sent" }
     private var publisher: PublisherID { PublisherID(UInt64(client) + 1000) }
 
-    func due(_ world: World) {
-        switch state {
-        case .looking: look(world)
-        case .greeting, .declaring, .opening:
-            if world.now - since > 2 * Span.second { leave(world) }
-        case .open:
-            if !world.isHealing, batches.count < Self.window { gather(world) }
-            pump(world)
-        }
-        let gap = state == .open ? world.temper.publishGap : 20 * Span.millisecond
-        world.queue.add(.client(client), at: world.now + gap / 2 + world.workload.next() % max(gap, 1))
+    override func work(_ world: World) {
+        guard state == .open else { return leave(world, after: 2 * Span.second) }
+        if !world.isHealing, batches.count < Self.window { gather(world) }
+        pump(world)
     }
-
-    private func look(_ world: World) {
-        nextHost += 1
-        link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
-        guard link != nil else { return }
-        state = .greeting
-        since = world.now
+    override func pause(_ world: World) -> UInt64 {
+        let gap = state == .open ? world.temper.publishGap : 20 * Span.millisecond
+        return gap / 2 + world.workload.next() % max(gap, 1)
     }
 
     private func gather(_ world: World) {
@@ -81,17 +64,7 @@ final class PublisherModel: ClientModel {
         }
     }
 
-    func leave(_ world: World) {
-        guard let link else { return }
-        world.closeAtClient(link)
-        lost(link, world)
-    }
-    func lost(_ link: ClientLink, _ world: World) {
-        guard link === self.link else { return }
-        self.link = nil
-        state = .looking
-        sent = 0
-    }
+    override func lost(_ world: World) { (state, sent) = (.idle, 0) }
 
     private func settle(upTo last: UInt64) {
         while let first = batches.first, first.last <= last {
@@ -100,38 +73,32 @@ final class PublisherModel: ClientModel {
         }
     }
 
-    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
-        switch kind {
-        case .cluster:
-            let info = try ClusterInfo(view)
-            guard state == .greeting else { return }
-            guard info.view > ViewNumber(0) else { return leave(world) }
-            state = .declaring
-            request += 1
-            world.toNode(link, .declare, DeclareRequest(request: request, names: topics).encode())
+    override func begin(_ link: ClientLink, _ world: World) {
+        state = .declaring
+        request += 1
+        world.toNode(link, .declare, DeclareRequest(request: request, names: topics).encode())
+    }
+
+    override func take(_ message: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+        switch message {
         case .declared:
             let answer = try DeclareAnswer(view)
-            guard state == .declaring, answer.request == request else { return }
-            ids = []
-            for (name, line) in zip(topics, answer.lines) {
-                guard case .topic(let group, let id, _) = line, group == .durable else { return world.checker.fail("\(name) was refused: \(line)") }
-                world.checker.declared(name, id.raw)
-                ids.append(id)
-            }
+            guard state == .declaring, answer.request == request, let numbers = numbers(of: topics, answer, .durable, world) else { return }
+            ids = numbers
             state = .opening
             request += 1
             world.toNode(link, .open, OpenRequest(request: request, publisher: publisher, group: .durable).encode())
         case .opened:
             let answer = try OpenAnswer(view)
             guard state == .opening, answer.request == request else { return }
-            guard answer.last <= sequence else { return world.checker.fail("publisher \(client) is told of \(answer.last) records; it made \(sequence)") }
+            guard answer.last <= sequence else { return fail("is told of \(answer.last) records; it made \(sequence)", world) }
             world.checker.acknowledged(UInt32(client), upTo: answer.last)
             epoch = answer.epoch
             state = .open
             sent = 0
             settle(upTo: answer.last)
             if let first = batches.first, let begin = first.bytes.withView({ try? BatchHeader($0) }), begin.sequence != answer.last + 1 {
-                return world.checker.fail("publisher \(client) has records from \(begin.sequence) on, and is told of \(answer.last)")
+                return fail("has records from \(begin.sequence) on, and is told of \(answer.last)", world)
             }
             if world.workload.chance(20), !settled.isEmpty {
                 batches = settled + batches
@@ -145,19 +112,13 @@ final class PublisherModel: ClientModel {
         case .acknowledge:
             let answer = try Acknowledgement(view)
             if state == .open, answer.epoch == epoch { settle(upTo: answer.last) }
-        case .refused:
-            let refusal = try Refusal(view)
-            world.say("publisher \(client) is refused: \(refusal.code) \(refusal.reason)")
-            switch refusal.code {
-            case .unavailable: leave(world)
-            case .gap:
-                world.checker.fail("publisher \(client) has left nothing out and is refused: \(refusal.reason)")
-            case .fenced:
-                world.counts.fenced += 1
-                leave(world)
-            default: world.checker.fail("publisher \(client) is refused: \(refusal.code), \(refusal.reason)")
-            }
-        default: world.checker.fail("publisher \(client) got \(kind)")
+        default: try super.take(message, view, link, world)
         }
+    }
+    /// A gap among what is refused: it has left nothing out.
+    override func refused(_ refusal: Refusal, _ world: World) {
+        guard refusal.code == .fenced else { return super.refused(refusal, world) }
+        world.counts.fenced += 1
+        leave(world)
     }
 }

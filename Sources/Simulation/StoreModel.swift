@@ -3,20 +3,16 @@ internal import Wire
 /// A client of the store, small: gets, lists, as-of reads, puts with and without condition, removes; one at a time, at any node, asked
 /// again at another when a node is lost.
 ///
-///      looking ─ cluster ─▶ declaring ─ declared ─▶ opening ─ opened ─▶ open ─ lost, refused, no answer ─▶ looking
+///      idle ─ begin ─▶ declaring ─ declared ─▶ opening ─ opened ─▶ open ─ lost, refused, no answer ─▶ idle
 final class StoreModel: ClientModel {
-    private enum State { case looking, greeting, declaring, opening, open }
+    private enum State { case idle, declaring, opening, open }
     private enum Operation {
         case put(topic: Int, condition: StoreChecker.Condition, isRemove: Bool, known: UInt64?)
         case read(time: UInt64?, topics: [Int], known: [String: UInt64])
     }
-    let client: Int
-    let kind = "store client"
     private var random: SplitMix64
     private var ids: [TopicID] = []
-    private var state = State.looking
-    private(set) var link: ClientLink?
-    private var since: UInt64 = 0
+    private var state = State.idle
     private var epoch: UInt32 = 0
     private var sequence: UInt64 = 0
     private var number: UInt32 = 0
@@ -27,39 +23,27 @@ final class StoreModel: ClientModel {
     private var found: [String: UInt64] = [:]
     private var cut: UInt64?
     private var next = TopicID(0)
-    private var nextHost: Int
     static let topics = ["s/0", "s/1", "s/2/a"]
     /// Payloads: client, operation, sequence; also of removes, so that each record tells whose it is.
     static let payload = 16
 
     init(client: Int, seed: UInt64) {
-        self.client = client
         random = SplitMix64(seed: seed ^ UInt64(client) << 32, .store)
-        nextHost = client
+        super.init(client: client, kind: "store client")
     }
     var isSettled: Bool { operation == nil }
     var description: String { "\(state), \(operation.map { "\($0)" } ?? "idle")" }
     private var publisher: PublisherID { PublisherID(UInt64(client) + 1000) }
 
-    func due(_ world: World) {
-        switch state {
-        case .looking: look(world)
-        case .greeting, .declaring, .opening: if world.now - since > 2 * Span.second { leave(world) }
-        case .open:
-            if operation == nil, !world.isHealing { draw(world) }
-            if operation != nil, isAsked, world.now - since > 3 * Span.second || random.chance(1) && !world.isHealing { leave(world) }
-            pump(world)
-        }
-        let gap = state == .open ? world.temper.publishGap : 20 * Span.millisecond
-        world.queue.add(.client(client), at: world.now + gap / 2 + random.next() % max(gap, 1))
+    override func work(_ world: World) {
+        guard state == .open else { return leave(world, after: 2 * Span.second) }
+        if operation == nil, !world.isHealing { draw(world) }
+        if operation != nil, isAsked, world.now - since > 3 * Span.second || random.chance(1) && !world.isHealing { leave(world) }
+        pump(world)
     }
-
-    private func look(_ world: World) {
-        nextHost += 1
-        link = world.connectClient(client, to: world.hosts[nextHost % world.hosts.count])
-        guard link != nil else { return }
-        state = .greeting
-        since = world.now
+    override func pause(_ world: World) -> UInt64 {
+        let gap = state == .open ? world.temper.publishGap : 20 * Span.millisecond
+        return gap / 2 + random.next() % max(gap, 1)
     }
 
     private func draw(_ world: World) {
@@ -120,63 +104,45 @@ final class StoreModel: ClientModel {
         }
     }
 
-    func leave(_ world: World) {
-        guard let link else { return }
-        world.closeAtClient(link)
-        lost(link, world)
-    }
-    func lost(_ link: ClientLink, _ world: World) {
-        guard link === self.link else { return }
-        self.link = nil
-        state = .looking
-        isAsked = false
+    override func lost(_ world: World) { (state, isAsked) = (.idle, false) }
+    override func begin(_ link: ClientLink, _ world: World) {
+        state = .declaring
+        request += 1
+        world.toNode(link, .declare, DeclareRequest(request: request, names: Self.topics).encode())
     }
 
-    func take(_ kind: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
-        switch kind {
-        case .cluster:
-            let info = try ClusterInfo(view)
-            guard state == .greeting else { return }
-            guard info.view > ViewNumber(0) else { return leave(world) }
-            state = .declaring
-            request += 1
-            world.toNode(link, .declare, DeclareRequest(request: request, names: Self.topics).encode())
+    override func take(_ message: MessageKind, _ view: ByteView, _ link: ClientLink, _ world: World) throws(DecodeError) {
+        switch message {
         case .declared:
             let answer = try DeclareAnswer(view)
-            guard state == .declaring, answer.request == request else { return }
-            ids = []
-            for (name, line) in zip(Self.topics, answer.lines) {
-                guard case .topic(.durable, let id, _) = line else { return world.checker.fail("\(name) was refused: \(line)") }
-                world.checker.declared(name, id.raw)
-                ids.append(id)
-            }
+            guard state == .declaring, answer.request == request, let numbers = numbers(of: Self.topics, answer, .durable, world) else { return }
+            ids = numbers
             state = .opening
             request += 1
             world.toNode(link, .open, OpenRequest(request: request, publisher: publisher, group: .durable).encode())
         case .opened:
             let answer = try OpenAnswer(view)
             guard state == .opening, answer.request == request else { return }
-            guard answer.last <= sequence + 1 else { return world.checker.fail("store client \(client) is told of \(answer.last) records; it made \(sequence + 1)") }
+            guard answer.last <= sequence + 1 else { return fail("is told of \(answer.last) records; it made \(sequence + 1)", world) }
             epoch = answer.epoch
             state = .open
             pump(world)
         case .storeDone: try done(StoreDone(view), world)
         case .storePage: try page(StorePage(view), world)
-        case .refused:
-            let refusal = try Refusal(view)
-            world.say("store client \(client) is refused: \(refusal.code) \(refusal.reason)")
-            switch refusal.code {
-            case .unavailable, .fenced: leave(world)
-            case .notAllowed where world.temper.cleans && refusal.reason.contains("is cleaned"):
-                // What the topic was then is gone.
-                guard refusal.request == request, case .read(let time, _, _) = operation, time != nil || cut != nil else {
-                    return world.checker.fail("store client \(client) is refused what it did not ask for: \(refusal.reason)")
-                }
-                world.counts.refused += 1
-                operation = nil
-            default: world.checker.fail("store client \(client) is refused: \(refusal.code), \(refusal.reason)")
+        default: try super.take(message, view, link, world)
+        }
+    }
+    override func refused(_ refusal: Refusal, _ world: World) {
+        switch refusal.code {
+        case .fenced: leave(world)
+        case .notAllowed where world.temper.cleans && refusal.reason.contains("is cleaned"):
+            // What the topic was then is gone.
+            guard refusal.request == request, case .read(let time, _, _) = operation, time != nil || cut != nil else {
+                return fail("is refused what it did not ask for: \(refusal.reason)", world)
             }
-        default: world.checker.fail("store client \(client) got \(kind)")
+            world.counts.refused += 1
+            operation = nil
+        default: super.refused(refusal, world)
         }
     }
 
@@ -197,10 +163,10 @@ final class StoreModel: ClientModel {
 
     private func page(_ page: StorePage, _ world: World) {
         guard page.request == request, case .read(let time, let topics, let known) = operation else { return }
-        if let cut, cut != page.cut.raw { return world.checker.fail("store client \(client) goes on at the cut \(cut) and is answered at \(page.cut.raw)") }
+        if let cut, cut != page.cut.raw { return fail("goes on at the cut \(cut) and is answered at \(page.cut.raw)", world) }
         cut = page.cut.raw
         page.forEach { name, version, record in
-            if found.updateValue(version.offset.raw, forKey: name) != nil { world.checker.fail("store client \(client) is given \(name) twice") }
+            if found.updateValue(version.offset.raw, forKey: name) != nil { fail("is given \(name) twice", world) }
         }
         next = page.next
         isAsked = false

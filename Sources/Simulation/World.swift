@@ -21,7 +21,7 @@ final class World {
     var stores: [StoreModel] = []
     var consumers: [ConsumerModel] = []
     /// Those of unordered topics, publishers first.
-    var newsClients: [any ClientModel] = []
+    var newsClients: [ClientModel] = []
     var news: NewsChecker
     var checker = Checker()
     var groups = GroupChecker()
@@ -283,7 +283,7 @@ final class World {
     }
 
     /// Who bears the number `client`.
-    func model(_ client: Int) -> any ClientModel {
+    func model(_ client: Int) -> ClientModel {
         if client < publishers.count { return publishers[client] }
         var index = client - publishers.count
         if index < subscribers.count { return subscribers[index] }

@@ -28,6 +28,7 @@ struct Status: Decodable {
     let entries_repaired: UInt64
     let sessions: Int
     let watches: Int
+    let unordered_withheld_bytes: Int
     let signing_key: String?
 
     struct Hole: Decodable { let place: String }

@@ -51,4 +51,51 @@ extension ClusterTests {
         let wrong = try Program("dbroker", ["groups", "--explain", "a/+", "-b", cluster.address(1)], in: cluster.url)
         #expect(try await wrong.status(within: 10) == 64)
     }
+
+    /// In the status of the node that would have sent it, and nowhere else.
+    @Test func whatIsKeptFromMembersThatDoNotWantItIsCounted() async throws {
+        let cluster = try Cluster()
+        try await cluster.untilLive()
+        func publish(_ count: Int) async throws {
+            let words = ["pub", "--records", "\(count)", "--topic", "fast/one", "--size", "100", "-b", cluster.address(1)]
+            try await Program("dbench", words, in: cluster.url).succeeds()
+        }
+        func withheld(_ node: Int) async throws -> Int { try #require(await cluster.status(node)).unordered_withheld_bytes }
+        try await until("both others have said that nobody there wants it") {
+            let before = try await withheld(1)
+            try await publish(10)
+            return try await withheld(1) - before >= 2 * 10 * 100
+        }
+        // Each record takes less than as much again beside its 100 bytes.
+        var before = try await withheld(1)
+        try await publish(1_000)
+        var kept = try await withheld(1) - before
+        #expect(kept >= 2 * 1_000 * 100 && kept < 2 * 1_000 * 200, "\(kept)")
+
+        let watching = try cluster.program("dsub", ["fast/#", "-c", "1000"], at: [2])
+        try await until("the subscription stands") { try await cluster.status(2)?.watches == 1 }
+        before = try await withheld(1)
+        try await publish(1_000)
+        try await watching.succeeds(within: 20)
+        kept = try await withheld(1) - before
+        #expect(kept >= 1_000 * 100 && kept < 1_000 * 200, "\(kept)")
+        for node in 2...3 { #expect(try await withheld(node) == 0) }
+    }
+
+    /// The smallest ring: topics that fit are declared in a quiet cluster too; what never fits is refused, and nobody falls.
+    @Test func aSmallRingTakesTheTopicsThatFit() async throws {
+        let cluster = try Cluster { _ in "ring: 64KiB\n" }
+        try await cluster.untilLive()
+        func declare(_ topic: String, _ count: Int) throws -> Program {
+            let words = ["pub", "--topic", topic, "--topics", "\(count)", "--records", "\(count)", "--size", "16", "-b", cluster.address(1)]
+            return try Program("dbench", words, in: cluster.url, label: topic.replacing("/", with: "-"))
+        }
+        for round in 1...4 { try await declare("fast/\(round)", 100).succeeds(within: 20) }
+        let before = try #require(await cluster.status(1)).view.number
+        let many = try declare("fast/many", 4_000)
+        #expect(try await many.status(within: 20) != 0)
+        #expect(many.errorText.contains("new topics"), "\(many.errorText)")
+        try await cluster.untilLive(settled: true)
+        #expect(try await cluster.status(1)?.view.number == before)
+    }
 }
