@@ -224,7 +224,8 @@ def run_variants(options):
 
 
 def run_fabric(options):
-    """Our ordered records beside one stream of libfabric's messages of their size, in turns."""
+    """Our ordered records beside one stream of libfabric's messages of their size, in turns; clients as on other machines."""
+    os.environ["SQUALL_SHARED_MEMORY"] = "no"
     plan = dict(plans.FABRIC)
     if options.runs:
         plan["rounds"] = max(options.runs, plans.ROUNDS_LEAST["fabric"])
