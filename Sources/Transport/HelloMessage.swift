@@ -89,16 +89,17 @@ struct Introduction: Equatable, Sendable {
     }
 }
 
-/// Where a process of the same machine finds a link's memory: its own descriptor of it, and the file's number, which tells that it
-/// is that file and no other. All zero: nowhere.
+/// Where a process of the same machine finds a link's memory: its own descriptor of it, the file's number, and a number drawn for it
+/// that stands at its beginning: who names a file of somebody else does not know that. All zero: nowhere.
 ///
-///      0     4      8
-///      | pid | file | inode |
+///      0     4      8       16      24
+///      | pid | file | inode | token |
 struct MemoryShare: Equatable, Sendable {
-    static let size = 16
+    static let size = 24
     var process: UInt32 = 0
     var file: UInt32 = 0
     var inode: UInt64 = 0
+    var token: UInt64 = 0
 
     init() {}
     var isSomewhere: Bool { process != 0 }
@@ -107,11 +108,13 @@ struct MemoryShare: Equatable, Sendable {
         bytes.append(int: process)
         bytes.append(int: file)
         bytes.append(int: inode)
+        bytes.append(int: token)
     }
     init(_ decoder: inout Decoder) throws(DecodeError) {
         process = try decoder.int(UInt32.self)
         file = try decoder.int(UInt32.self)
         inode = try decoder.int(UInt64.self)
+        token = try decoder.int(UInt64.self)
         guard process <= Int32.max else { throw .value(what: "memory share process", value: UInt64(process)) }
         guard file <= Int32.max else { throw .value(what: "memory share file", value: UInt64(file)) }
     }
@@ -119,14 +122,14 @@ struct MemoryShare: Equatable, Sendable {
 
 /// Where one side lets the other write.
 ///
-///      0     4   8                     32                    56                    80      96
+///      0     4   8                     32                    56                    80      104
 ///      | link | 0 | row: addr key bytes | ring: addr key bytes | data: addr key bytes | share |
 ///
 /// `link`: the number that completions carry to tell this side which link has news; three times (u64 address, u64 key, u64
 /// bytes): the row with its prefix, the message ring, the mirror of the other side's data ring (0 bytes where it has none);
 /// `share`: where a neighbour may map row and ring.
 struct MemoryOffer: Equatable, Sendable {
-    static let size = 96
+    static let size = 104
     struct Window: Equatable, Sendable {
         var address: UInt64 = 0
         var key: UInt64 = 0

@@ -23,25 +23,29 @@ enum Neighbour {
     }
     private static let name = "squall-ring"
 
-    /// How others find a file of ours.
+    /// How others find a file of ours; its first eight bytes tell that it was shared with whoever was told.
     static func share(_ file: Int32) -> MemoryShare? {
         var status = stat()
-        guard unsafe fstat(file, &status) == 0 else { return nil }
+        var token = UInt64.random(in: 1 ... .max)
+        guard unsafe fstat(file, &status) == 0, unsafe pwrite(file, &token, 8, 0) == 8 else { return nil }
         var share = MemoryShare()
-        (share.process, share.file, share.inode) = (UInt32(getpid()), UInt32(file), UInt64(status.st_ino))
+        (share.process, share.file, share.inode, share.token) = (UInt32(getpid()), UInt32(file), UInt64(status.st_ino), token)
         return share
     }
 
-    /// Opens what a neighbour shares: nil where we may not, where it is another file than was said, or one that could be made shorter.
+    /// Opens what a neighbour shares: nil where we may not, where it is not the file that was shared with us, or one that could be made shorter.
     /// The caller closes it.
     static func open(_ share: MemoryShare, bytes: Int) -> Int32? {
         let path = "/proc/\(share.process)/fd/\(share.file)"
         // Nothing but memory is opened: a device might mind.
         guard let target = link(path), target.starts(with: Array("/memfd:\(name)".utf8)) else { return nil }
-        let file = unsafe Glibc.open(path, O_RDWR | O_CLOEXEC)
+        let file = unsafe Glibc.open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
         guard file >= 0 else { return nil }
         var status = stat()
-        guard unsafe fstat(file, &status) == 0, UInt64(status.st_ino) == share.inode, status.st_size >= bytes, squall_size_stands(file) != 0 else {
+        var token: UInt64 = 0
+        guard unsafe fstat(file, &status) == 0, UInt64(status.st_ino) == share.inode, status.st_size >= bytes,
+            squall_size_stands(file) != 0, unsafe pread(file, &token, 8, 0) == 8, token == share.token
+        else {
             close(file)
             return nil
         }

@@ -69,6 +69,7 @@ package import Wire
         // Endpoints before the memory they use, memory before the domain.
         for i in 0..<highWater {
             if let endpoint = unsafe links[i].endpoint { _ = unsafe fi_close(&endpoint.pointee.fid) }
+            links[i].closeShare()
         }
         links.destroy()
         source = nil

@@ -29,6 +29,9 @@ struct Status: Decodable {
     let sessions: Int
     let watches: Int
     let unordered_withheld_bytes: Int
+    /// Bytes of frames that it wrote to other members, and of these what it passed on.
+    let posted_bytes: Int
+    let relayed_bytes: Int
     let signing_key: String?
 
     struct Hole: Decodable { let place: String }

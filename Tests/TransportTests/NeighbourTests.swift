@@ -35,6 +35,7 @@ extension Links {
         }
 
         @Test func messagesBetweenAClientAndANodeOfOneMachineGoThroughMemory() throws {
+            let before = Self.openRings()
             let pair = try Pair(nodeOptions(1), clientOptions())
             #expect(pair.a.transport.counters.neighbours == 1 && pair.b.transport.counters.neighbours == 1)
             let count = 3000
@@ -42,7 +43,7 @@ extension Links {
             let up = Self.send(count, pair, from: pair.b, pair.atB, to: pair.a, pair.atA)
             let down = Self.send(count, pair, from: pair.a, pair.atA, to: pair.b, pair.atB)
             #expect(up < bytes / 4 && down < bytes / 4, "the fabric carried \(up) and \(down) of \(bytes) bytes")
-            #expect(Self.openRings() == 0, "descriptors stay open")
+            #expect(Self.openRings() <= before, "descriptors stay open")
         }
 
         @Test func whoSharesNoMemoryIsServedByTheFabric() throws {
@@ -69,6 +70,9 @@ extension Links {
             other.inode += 1
             #expect(Neighbour.open(other, bytes: 8192) == nil, "another file")
             other = share
+            other.token ^= 1
+            #expect(Neighbour.open(other, bytes: 8192) == nil, "a file that was not shared with us")
+            other = share
             other.process = 4_000_000
             #expect(Neighbour.open(other, bytes: 8192) == nil, "no such process")
             other = share
@@ -76,7 +80,9 @@ extension Links {
             #expect(Neighbour.open(other, bytes: 8192) == nil, "no such descriptor")
             let null = unsafe open("/dev/null", O_RDWR)
             defer { close(null) }
-            #expect(Neighbour.open(try #require(Neighbour.share(null)), bytes: 0) == nil, "a device")
+            other = share
+            other.file = UInt32(null)
+            #expect(Neighbour.open(other, bytes: 0) == nil, "a device")
             #expect(ftruncate(file, 4096) != 0, "the file can be made shorter")
         }
     }

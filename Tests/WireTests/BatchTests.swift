@@ -197,6 +197,15 @@ import Wire
         let found = refusal(bytes, Self.check)
         #expect(found != nil && found != .checksum(what: "frame header"))
     }
+    @Test func flagsThatNobodyKnowsAreRefused() throws {
+        var bytes = Self.frame
+        bytes.store(UInt16(1), at: 26)
+        bytes.store(bytes.withView { $0[0..<44].crc32c() }, at: 44)
+        #expect(try bytes.withView { view throws(DecodeError) in try FrameHeader(view).isRelayed })
+        bytes.store(UInt16(2), at: 26)
+        bytes.store(bytes.withView { $0[0..<44].crc32c() }, at: 44)
+        #expect(refusal(bytes, Self.check) == .value(what: "frame flags", value: 2))
+    }
     @Test func onlyUnorderedFramesAreForSomeMembersAlone() throws {
         func frame(_ group: GroupID) -> [UInt8] {
             FrameHeader(

@@ -60,14 +60,15 @@ import Wire
     @Test func aFrameLiesAsItIsDrawn() {
         let header = FrameHeader(
             length: 48, timestamp: Timestamp(0x0A0B), view: ViewNumber(3), batches: 4, records: 5, group: .unordered, sender: NodeID(7),
-            ranks: RankSet([0, 8]))
+            ranks: RankSet([0, 8]), isRelayed: true)
         header.encode().withView { view in
             #expect(FrameHeader.size == 48 && FrameHeader.padSize == 8 && view.count == 48)
             #expect(view[0..<4].text == "SLF2")
             #expect(view.u32(4) == 48)
             #expect(view.u64(8) == 0x0A0B)
             #expect(view.u64(16) == 3)
-            #expect(view.u32(24) == 4)
+            #expect(view.u16(24) == 4)
+            #expect(view.u16(26) == 1)
             #expect(view.u32(28) == 5)
             #expect(view.u16(32) == 2)
             #expect(view.u16(34) == 7)

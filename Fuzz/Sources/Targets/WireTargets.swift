@@ -6,7 +6,7 @@ package enum WireTargets {
     /// In the order in which `scripts/fuzz` runs them. The folder of a target's corpus bears its name.
     package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [
         ("batch", batch), ("entry", entry), ("frame", frame), ("headers", headers), ("state-row", stateRow),
-        ("member-row", memberRow), ("summary", summary), ("restart-step", restartStep), ("wants", wants), ("member-state", memberState),
+        ("member-row", memberRow), ("summary", summary), ("restart-step", restartStep), ("wants", wants), ("relay-block", relayBlock), ("member-state", memberState),
         ("client", client), ("store", store), ("consumers", consumers),
     ]
 
@@ -83,7 +83,7 @@ package enum WireTargets {
         guard view.count >= FrameHeader.size else { return }
         var bytes = view.array
         bytes.store(FrameHeader.magic, at: 0)
-        bytes.store(bytes.withView { $0[0..<36].crc32c() }, at: 36)
+        bytes.store(bytes.withView { $0[0..<44].crc32c() }, at: 44)
         bytes.withView { readFrame($0) }
     }
     private static func readFrame(_ view: ByteView) {
@@ -108,6 +108,14 @@ package enum WireTargets {
     }
 
     // MARK: Between nodes
+
+    package static func relayBlock(_ view: ByteView) {
+        do throws(DecodeError) {
+            let (block, bytes) = try RelayBlock.read(view)
+            precondition(block.count > 0 && block.count <= Limits.frame && bytes?.count ?? block.count == block.count)
+            precondition(block.encode(isInPlace: bytes == nil).withView { $0 == view[0..<RelayBlock.size] }, "a block that comes back changed")
+        } catch { touch(error) }
+    }
 
     /// The first two bytes choose the shape that the reader expects: members and groups.
     package static func stateRow(_ view: ByteView) {

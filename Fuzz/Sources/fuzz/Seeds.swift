@@ -21,7 +21,7 @@ enum Seeds {
     private static func all() -> [(String, [[UInt8]])] {
         [
             ("batch", [batch(.records), batch(.declare), batch(.open)]), ("entry", [entry(), cleaned(), hole()]), ("frame", [frame()]),
-            ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]), ("wants", [wants()]),
+            ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]), ("wants", [wants()]), ("relay-block", relayBlocks()),
             ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("store", store()), ("consumers", consumers()), ("ring", ring()),
             ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open), [0] + consumerBatches()]),
             ("checkpoint", checkpoint()), ("pattern", patterns), ("filter", filters), ("watches", watches), ("schema", schemas), ("topics-yaml", [Array(topics.utf8)]),
@@ -101,6 +101,11 @@ enum Seeds {
     }
 
     // MARK: Between nodes
+
+    private static func relayBlocks() -> [[UInt8]] {
+        let block = RelayBlock(view: ViewNumber(3), sender: NodeID(2), ranks: .everyone, from: 640, to: 648)
+        return [block.encode(isInPlace: true), block.encode(isInPlace: false) + [UInt8](repeating: 7, count: 8)]
+    }
 
     private static func stateRow() -> [UInt8] {
         var row = StateRow(view: ViewNumber(3), members: 3, groups: 2)
