@@ -105,7 +105,7 @@ extension Node {
         guard !live!.isFrozen && !live!.membership.isWedged || planted(.noFreeze) else { return }
         let count = live!.view.members.count
         // What is stamped below a frame whose body is on its way is here, and no more.
-        let holds = live!.pendingBody[rank].map { Timestamp($0.raw - 1) }
+        let holds = live!.pendingBody[rank].map { Timestamp($0.raw - min($0.raw, 1)) }
         for group in 0..<live!.groups.count {
             let row = live!.rows[rank]
             let clocks = row.clocks[group * count..<(group + 1) * count]

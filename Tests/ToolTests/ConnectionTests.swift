@@ -35,6 +35,13 @@ func wrongBrokerListsAreNamed(_ text: String, _ message: String) {
     #expect(try ConnectionFlags.reading(["--patience", "2.5"]).resolve { _ in nil }.patience == 2.5)
 }
 
+@Test func memoryIsSharedUnlessTheEnvironmentSaysNo() throws {
+    func resolve(_ value: String?) throws -> ClientOptions { try ConnectionFlags.reading([]).resolve { $0 == "SQUALL_SHARED_MEMORY" ? value : nil } }
+    for value in [nil, "", "yes"] { #expect(try resolve(value).sharesMemory) }
+    #expect(try !resolve("no").sharesMemory)
+    #expect(throws: ToolFailure(.configuration, "SQUALL_SHARED_MEMORY: \"off\" is neither yes nor no")) { try resolve("off") }
+}
+
 @Test func secretsLoseTheLineEndTheyWereSavedWith() throws {
     let folder = try TemporaryFolder()
     for (name, text) in [("plain", "s3cret"), ("feed", "s3cret\n"), ("both", "s3cret\r\n")] {

@@ -34,6 +34,18 @@ import Wire
         #expect(first.count == 64 && builder.isEmpty && builder.length == BatchHeader.size)
         #expect(builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 2, group: .durable, kind: .open).count == 40)
     }
+    /// What stood in memory before shows nowhere: neither behind a payload nor in the batch's header.
+    @Test func paddingIsZeroWhateverTheMemoryHeldBefore() {
+        for round in 0..<200 {
+            for dirty in (0..<8).map({ _ in [UInt8](repeating: 0xFF, count: 1000 + round) }) { #expect(dirty[round] == 0xFF) }
+            var builder = BatchBuilder(capacity: 1000 + round)
+            for length in 1...9 {
+                [UInt8](repeating: 0xAA, count: length).withView { builder.append(topic: TopicID(1), time: 7, payload: $0) }
+            }
+            let bytes = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: .durable)
+            #expect(!bytes[BatchHeader.size...].contains(0xFF) && bytes[35] == 0 && bytes[36..<40].allSatisfy { $0 == 0 })
+        }
+    }
     @Test func anyByteThatChangesIsNoticed() {
         for index in Self.batch.indices {
             for bit in 0..<8 {
