@@ -37,9 +37,9 @@ package enum WatchTargets {
     /// A schema in one line, a line feed, and a payload. What a schema takes is JSON, and JSON is what the schema of everything takes.
     package static func schema(_ view: ByteView) {
         let (text, payload) = cut(view)
-        guard let schema = schema(text.text), let any = schema("{}") else { return }
-        let flaw = schema.flaw(in: payload)
-        precondition(flaw == schema.flaw(in: payload), "a schema that says two things")
+        guard let rules = schema(text.text), let any = schema("{}") else { return }
+        let flaw = rules.flaw(in: payload)
+        precondition(flaw == rules.flaw(in: payload), "a schema that says two things")
         precondition(flaw != nil || any.flaw(in: payload) == nil, "a schema takes what is no JSON")
     }
     private static func schema(_ text: String) -> Schema? {
