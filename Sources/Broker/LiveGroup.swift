@@ -314,7 +314,11 @@ package struct LiveGroup: Sendable {
         return closing
     }
 
-    package func checkInvariants() {
+    /// Where the log ends, delivered or not, and where what is delivered does; `carried` as above. Changes nothing, as the next one.
+    package mutating func ends() -> (log: LogEnd, delivered: LogEnd, carried: LogEnd?) { (state.end, deliveredEnd, carried) }
+
+    /// Mutating because a group that is only read would be copied for it.
+    package mutating func checkInvariants() {
         matrix.checkInvariants()
         precondition(synced <= tail.count && delivered <= tail.count)
         precondition(deliveredEnd.number <= state.end.number, "delivered \(deliveredEnd) beyond the log's end \(state.end)")

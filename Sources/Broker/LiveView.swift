@@ -61,6 +61,22 @@ package struct LiveView: Sendable {
         self.groups = groups
     }
 
+    /// This member's row, as the others are to see it now; `tail`: of its data ring.
+    mutating func fillOwnRow(tail: UInt64) {
+        let count = view.members.count
+        rows[me].installed = true
+        rows[me].dataTail = tail
+        for rank in 0..<count {
+            let consumed = ledgers[rank].consumed
+            rows[me].consumed[rank] = planted(.bodyLetGoEarly) && pendingBody[rank] != nil ? rows[rank].dataTail : consumed
+            toldConsumed[rank] = consumed
+        }
+        for group in groups.indices {
+            for rank in 0..<count { rows[me].clocks[group * count + rank] = groups[group].matrix.own(rank) }
+            rows[me].durable[group] = groups[group].matrix.durableKey(of: me)
+        }
+    }
+
     /// A quorum has begun this view, each with its starting log on disk (R5).
     var isInstalledByQuorum: Bool { view.isQuorum(present) }
 

@@ -48,9 +48,9 @@ package struct NodeSettings: Sendable {
     package var consumerPatience: UInt64 = 30_000_000_000
     /// How long the members of a view that a restart began may take to find one another.
     package var linkGrace: UInt64 = 2_000_000_000
-    /// Bytes that are read of the log for a session that is behind, at a time, and bytes that are kept in memory for it, at most.
+    /// Bytes that are read of the log for a session that is behind, at a time; bytes of a group that are kept in memory for all of them.
     package var pageMost = 1 << 20
-    package var keptMost = 8 << 20
+    package var keptMost = 16 << 20
     /// Unordered topics are folded into so many groups at most, and looked at anew this often, nanoseconds; a batch whose topics are of several
     /// groups is taken apart where this many bytes would go to members that do not want them.
     package var mostGroups = 8
@@ -102,8 +102,8 @@ package struct Node: Sendable {
     var lagging: [SessionID] = []
     /// Bytes that are read for one of them at a time: more where they are few, so that they are quicker than the log grows.
     var pageBytes = 1 << 20
-    /// Bytes that are kept in memory for one of them, of what is delivered while it is behind: those that are a moment late read no log.
-    var keptBytes = 8 << 20
+    /// What is delivered while there are such, by group.
+    var recent = Array(repeating: RecentEntries(), count: GroupID.count)
     /// Sessions with acknowledgements to be sent.
     var owed: [SessionID] = []
     var declares: [UInt32: DeclareJob] = [:]

@@ -31,25 +31,26 @@ extension Node {
         case .session(let id, let generation):
             guard sessions[id]?.generation == generation, sessions[id]!.isSubscribed else { return }
             sessions[id]!.cursors[group.index].isReading = false
-            let page = bytes.view.isEmpty ? nil : bytes
-            sessions[id]!.cursors[group.index].readTo = next
+            let page = bytes.view.isEmpty ? nil : Page(bytes: bytes, at: 0, end: bytes.view.count, next: next)
             guard sessions[id]!.cursors[group.index].page == nil else {
                 sessions[id]!.cursors[group.index].ahead = page
                 return
             }
             if first > sessions[id]!.cursors[group.index].next { sessions[id]!.cursors[group.index].next = first }
             sessions[id]!.cursors[group.index].page = page
-            sessions[id]!.cursors[group.index].pageAt = 0
         }
     }
 
     /// Hands pages of the log to the sessions that are behind, as far as their rings have room.
     mutating func serveLagging(into out: inout [Directive]) {
-        guard let groups = live?.groups.count, !lagging.isEmpty else { return }
+        guard let groups = live?.groups.count else { return }
+        guard !lagging.isEmpty else {
+            for group in recent.indices where !recent[group].isEmpty { recent[group].removeAll() }
+            return
+        }
         let listed = lagging
         let share = max(Limits.pages / listed.count, 64 << 10)
         pageBytes = min(share, settings.pageMost)
-        keptBytes = min(share, settings.keptMost)
         lagging.removeAll(keepingCapacity: true)
         for id in listed {
             sessions[id]!.isListed = false
@@ -78,7 +79,7 @@ extension Node {
             return
         }
         // While one page is handed over the next is read.
-        guard !isHanded || sessions[id]!.space > 0, let read = sessions[id]!.cursors[group.index].nextRead(below: end.number) else { return }
+        guard !isHanded || sessions[id]!.space > 0, let read = sessions[id]!.cursors[group.index].nextRead(below: end.number, recent[group.index]) else { return }
         sessions[id]!.cursors[group.index].isReading = true
         let token = ReadToken.session(id, generation: sessions[id]!.generation)
         out.append(.disk(.read(token, group, from: read.from, below: read.below, maximumBytes: pageBytes)))
@@ -86,21 +87,22 @@ extension Node {
 
     /// Hands over what has been read. False: some of it is left, the ring is full.
     private mutating func emptyPages(_ id: SessionID, _ group: GroupID, below end: EntryNumber, into out: inout [Directive]) -> Bool {
-        repeat { guard emptyPage(id, group, below: end, into: &out) else { return false } } while sessions[id]!.cursors[group.index].turnPage()
+        repeat { guard emptyPage(id, group, below: end, into: &out) else { return false } } while sessions[id]!.cursors[group.index].turnPage(recent[group.index])
         return true
     }
 
     /// Hands the page over, entry by entry. False: some of it is left, the ring is full.
     private mutating func emptyPage(_ id: SessionID, _ group: GroupID, below end: EntryNumber, into out: inout [Directive]) -> Bool {
         guard let page = sessions[id]!.cursors[group.index].page else { return true }
-        var at = sessions[id]!.cursors[group.index].pageAt
-        while at < page.view.count, let header = try? EntryHeader(page.view.from(at)), header.number < end {
-            let body = page.view[at + EntryHeader.size..<at + header.length]
+        var at = page.at
+        let view = page.bytes.view[0..<page.end]
+        while at < page.end, let header = try? EntryHeader(view.from(at)), header.number < end {
+            let body = view[at + EntryHeader.size..<at + header.length]
             counters.orderedDropped += sessions[id]!.cursors[group.index].missed(before: header)
             // One that was cleaned may stand for several, and begin before the next.
             if header.endNumber > sessions[id]!.cursors[group.index].next, header.endOffset > sessions[id]!.cursors[group.index].firstOffset {
-                guard handPage(header, body, page, to: id, into: &out) else {
-                    sessions[id]!.cursors[group.index].pageAt = at
+                guard handPage(header, body, page.bytes, to: id, into: &out) else {
+                    sessions[id]!.cursors[group.index].page!.at = at
                     return false
                 }
             }

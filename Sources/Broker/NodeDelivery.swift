@@ -11,12 +11,13 @@ extension Node {
             let wasCarried = live!.groups[group].carried != nil
             live!.groups[group].deliver(installed: live!.isInstalledByQuorum, into: &ready)
             let id = GroupID(UInt16(group))
+            let isPicked = hasLivePickers(group)
             if wasCarried { for own in live!.groups[group].takeCarriedOwn() { settle(own, group: id, into: &out) } }
             for (entry, own) in ready {
                 if let header = entry.header {
                     learnTopics(of: id, upTo: entry.topicsAfter)
                     noteDeadlines(entry.body, of: id)
-                    offer(header, entry.body, entry.owner, into: &out)
+                    offer(header, entry.body, entry.owner, isPicked: isPicked, into: &out)
                     counters.recordsDelivered += UInt64(header.records)
                 }
                 if !live!.unnamed.isEmpty, id == .unordered { deliverUnnamed(before: entry.frame.key) }
@@ -51,14 +52,18 @@ extension Node {
     }
 
     /// An entry to the live sessions that watch its topics; one whose ring has no room falls behind and reads the log.
-    private mutating func offer(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, into out: inout [Directive]) {
+    private mutating func offer(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, isPicked: Bool, into out: inout [Directive]) {
         let group = header.group.index
         for id in watches.everything where sessions[id]!.cursors[group].isLive {
             if !handAll(header, body, owner, to: id, into: &out) { fallBehind(id, header) }
         }
-        offerPicks(header, body, owner, into: &out)
-        let limit = keptBytes
-        for id in lagging where sessions[id]!.isSubscribed { sessions[id]!.cursors[group].keep(header, body, limit: limit) }
+        if isPicked { offerPicks(header, body, owner, into: &out) }
+        if !lagging.isEmpty, header.group != .unordered { recent[group].append(header, body, limit: settings.keptMost) }
+    }
+    /// Whether any session that picks is live: where all are behind nobody need know which records are whose.
+    private func hasLivePickers(_ group: Int) -> Bool {
+        guard lagging.count >= watches.count else { return true }
+        return lagging.contains { sessions[$0]?.watcher != nil && sessions[$0]!.cursors[group].isLive }
     }
     private mutating func offerPicks(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, into out: inout [Directive]) {
         let group = header.group.index

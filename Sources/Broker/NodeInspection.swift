@@ -54,7 +54,8 @@ extension Node {
     package mutating func inspect(_ group: GroupID) -> Standing? {
         guard live != nil else { return nil }
         for index in live!.groups.indices { live!.groups[index].checkInvariants() }
-        return Standing(view: view, origin: origin(of: group), end: end(of: group), delivered: delivered(in: group))
+        let ends = live!.groups[group.index].ends()
+        return Standing(view: view, origin: ends.carried, end: ends.log, delivered: ends.carried == nil ? ends.delivered : nil)
     }
     /// The same for watches and consumers, which is a walk over all topics.
     package func checkWatches() {

@@ -6,25 +6,10 @@ package import Wire
 extension Node {
     /// This node's row as the other members are to see it; who they are.
     package mutating func encodeRow(into bytes: inout [UInt8]) -> [NodeID] {
-        guard var live else { return [] }
-        let me = live.me
-        var row = live.rows[me]
-        row.installed = true
-        row.dataTail = ring.tail
-        for rank in 0..<live.view.members.count {
-            row.consumed[rank] = live.ledgers[rank].consumed
-            if planted(.bodyLetGoEarly), live.pendingBody[rank] != nil { row.consumed[rank] = live.rows[rank].dataTail }
-            live.toldConsumed[rank] = live.ledgers[rank].consumed
-        }
-        let count = live.view.members.count
-        for group in 0..<live.groups.count {
-            let matrix = live.groups[group].matrix
-            for rank in 0..<count { row.clocks[group * count + rank] = matrix.own(rank) }
-            row.durable[group] = matrix.durableKey(of: me)
-        }
-        row.encode(into: &bytes)
-        self.live?.toldConsumed = live.toldConsumed
-        return live.view.members
+        guard live != nil else { return [] }
+        live!.fillOwnRow(tail: ring.tail)
+        live!.rows[live!.me].encode(into: &bytes)
+        return live!.view.members
     }
 
     /// Another node's newest row, and its data ring as it is mirrored here.

@@ -20,15 +20,8 @@ package struct Session: Sendable {
         /// A read or a locate is under way at the disk.
         var isReading = false
         /// Entries that are being handed over, and those behind them, which were read meanwhile.
-        var page: OwnedBytes?
-        var pageAt = 0
-        var ahead: OwnedBytes?
-        /// The entry behind all that was read, while there is a page.
-        var readTo: EntryNumber = .zero
-        /// Entries that were delivered while it was behind, from `keptFrom` up to `keptTo`: what a page will end with need not be read.
-        private var kept: [UInt8] = []
-        private var keptFrom = EntryNumber(.max)
-        private var keptTo = EntryNumber(.max)
+        var page: Page?
+        var ahead: Page?
         /// Records that it was to have and that were no longer kept, at most; told with the next position.
         var skipped: UInt64 = 0
         /// All before this offset was given to it, or is not wanted; nil: from wherever the log begins.
@@ -36,13 +29,12 @@ package struct Session: Sendable {
 
         var isSettled: Bool { isLive && skipped == 0 }
 
-        /// It has no room for an entry: goes on with it, and with those that are kept from there on.
+        /// It has no room for an entry: goes on with it.
         mutating func fallBehind(_ header: EntryHeader) {
             isLive = false
             next = header.number
             due = header.baseOffset
             dropPages()
-            (keptFrom, keptTo) = (header.number, header.number)
         }
         /// The next entry that a log in memory has for it: how many records before it were dropped meanwhile.
         mutating func missed(before header: EntryHeader) -> UInt64 {
@@ -52,43 +44,21 @@ package struct Session: Sendable {
             skipped += missing
             return missing
         }
-        /// An entry is delivered that it has to wait for; `limit`: bytes that may be kept for it.
-        mutating func keep(_ header: EntryHeader, _ body: ByteView, limit: Int) {
-            guard !isLive, header.number == keptTo || planted(.keptGap), kept.count + EntryHeader.size + body.count <= limit else { return }
-            header.encode(into: &kept) { $0 }
-            kept.append(view: body)
-            keptTo = header.endNumber
-        }
-        /// The page is handed over. False: there is no other.
-        mutating func turnPage() -> Bool {
-            page = ahead
-            pageAt = 0
+        /// The page is handed over: the next is what was read, or what is in memory. False: there is none.
+        mutating func turnPage(_ recent: RecentEntries) -> Bool {
+            page = ahead ?? recent.page(from: next)
             ahead = nil
-            if page == nil, !kept.isEmpty, next == keptFrom {
-                page = OwnedBytes(kept)
-                kept = []
-                keptFrom = keptTo
-                readTo = keptTo
-            }
             return page != nil
         }
-        /// What is to be read now, below `end`; what is delivered from there on is kept. Nil: nothing.
-        mutating func nextRead(below end: EntryNumber) -> (from: EntryNumber, below: EntryNumber)? {
-            let from = page == nil ? next : readTo
-            // A stretch that was cleaned may reach beyond where the kept ones begin.
-            if kept.isEmpty || from > keptFrom {
-                kept = []
-                (keptFrom, keptTo) = (end, end)
-            }
-            guard ahead == nil, from < keptFrom else { return nil }
-            return (from, keptFrom)
+        /// What is to be read now, below `end`; what is in memory is not. Nil: nothing.
+        func nextRead(below end: EntryNumber, _ recent: RecentEntries) -> (from: EntryNumber, below: EntryNumber)? {
+            let from = page?.next ?? next
+            guard ahead == nil, from < end, !recent.covers(from) else { return nil }
+            return (from, from < recent.from && !recent.isEmpty ? recent.from : end)
         }
         mutating func dropPages() {
             page = nil
-            pageAt = 0
             ahead = nil
-            kept = []
-            (keptFrom, keptTo) = (EntryNumber(.max), EntryNumber(.max))
         }
     }
 

@@ -17,6 +17,8 @@ int squall_memory_file(const char *name, size_t bytes) {
     return -1;
 }
 
+int squall_pipe(int files[2]) { return pipe2(files, O_CLOEXEC | O_NONBLOCK); }
+
 int squall_size_stands(int file) {
     int seals = fcntl(file, F_GET_SEALS);
     return seals >= 0 && (seals & SIZE_STANDS) == SIZE_STANDS;

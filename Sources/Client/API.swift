@@ -115,8 +115,8 @@ public struct PublisherStatistics: Sendable {
 /// A record as a subscriber sees it; its bytes are valid during the call it is passed to.
 public struct ReceivedRecord {
     public let topic: String
-    package let view: RecordView
-    public let offset: UInt64
+    package internal(set) var view: RecordView
+    public internal(set) var offset: UInt64
     /// When it was ordered, nanoseconds since 1970 (hybrid clock).
     public let ordered: UInt64
     /// The node that ordered it.

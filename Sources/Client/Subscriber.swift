@@ -231,23 +231,27 @@ public final class Subscriber {
         let names = groups[index].names
         var records = RecordCursor(batch)
         var taken = 0
-        var last = (topic: -1, name: "")
         var goesOn = true
-        while goesOn, let record = records.next() {
+        var next = records.next()
+        while goesOn, let record = next {
             let topic = record.header.topic.index
-            if topic != last.topic {
-                guard topic < names.count, let name = names[topic] else {
-                    fault = .failed("the broker sent a record of topic \(record.header.topic.raw) without its name")
-                    goesOn = false
-                    break
-                }
-                last = (topic, name)
+            guard topic < names.count, let name = names[topic] else {
+                fault = .failed("the broker sent a record of topic \(record.header.topic.raw) without its name")
+                goesOn = false
+                break
             }
-            let received = ReceivedRecord(
-                topic: last.name, view: record, offset: offset &+ UInt64(taken), ordered: header.timestamp.raw, node: header.sender.raw,
+            // One value for as long as the topic is the same.
+            var received = ReceivedRecord(
+                topic: name, view: record, offset: offset &+ UInt64(taken), ordered: header.timestamp.raw, node: header.sender.raw,
                 group: header.group.raw)
-            taken += 1
-            goesOn = body(received)
+            repeat {
+                taken += 1
+                goesOn = body(received)
+                next = records.next()
+                guard let record = next, record.header.topic.index == topic else { break }
+                received.view = record
+                received.offset &+= 1
+            } while goesOn
         }
         isStopped = !goesOn
         groups[index].next = Offset(offset &+ UInt64(taken))
@@ -264,7 +268,7 @@ public final class Subscriber {
         var seen = 0
         while let (batch, whole) = try batches.next(verify: done == 0) {
             guard batch.kind == .records else { continue }
-            try checkRecords(whole.from(BatchHeader.size), count: batch.count) { (_, _) throws(DecodeError) in }
+            try checkRecords(whole.from(BatchHeader.size), count: batch.count)
             if seen >= done, let taken = handRun(whole.from(BatchHeader.size), offset: offset, header) {
                 seen += taken
                 done = seen

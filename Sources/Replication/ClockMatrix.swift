@@ -138,12 +138,13 @@ package struct ClockMatrix: Sendable {
     package func heldFrames() -> [FrameRef] { held.flatMap { $0 } }
 
     /// Trips on a broken invariant: each sender's held frames rise and lie above what was ordered.
-    package func checkInvariants() {
+    package mutating func checkInvariants() {
         for sender in 0..<members {
             var last = Timestamp.zero
-            for frame in held[sender] {
-                precondition(frame.key.timestamp > last && frame.rank == sender, "held frames out of order")
-                last = frame.key.timestamp
+            for index in held[sender].indices {
+                let key = held[sender][index].key
+                precondition(key.timestamp > last && held[sender][index].rank == sender, "held frames out of order")
+                last = key.timestamp
             }
         }
     }

@@ -51,8 +51,8 @@ struct Checker {
         fail("\(node) has \(view) installed, which began with \(known.number) entries, and has only \(entries)")
     }
 
-    /// `peaks`: by node, how many entries have ever been on its disk.
-    mutating func delivered(_ number: UInt64, chain: UInt64, view: View, at node: NodeID, peaks: [NodeID: UInt64]) {
+    /// `peak`: how many entries have ever been on a node's disk.
+    mutating func delivered(_ number: UInt64, chain: UInt64, view: View, at node: NodeID, peak: (NodeID) -> UInt64) {
         if deliveredIn[view.number.raw] ?? 0 < number {
             deliveredIn[view.number.raw] = number
             for (later, begin) in views where later > view.number.raw && begin.number < number {
@@ -64,7 +64,7 @@ struct Checker {
             return
         }
         delivered[number] = chain
-        let have = view.members.filter { (peaks[$0] ?? 0) >= number }
+        let have = view.members.filter { peak($0) >= number }
         let isQuorum = 2 * have.count > view.members.count || (2 * have.count == view.members.count && have.contains(view.members[0]))
         if !isQuorum { fail("\(node) delivered \(number) entries in \(view), which only \(have) have on disk") }
     }

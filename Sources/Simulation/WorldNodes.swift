@@ -280,9 +280,8 @@ extension World {
         if let origin = node.origin {
             if origin == node.end, checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host, hasBegun: true) }
         } else if let end = node.delivered, end.number.raw > 0 {
-            var peaks: [NodeID: UInt64] = [:]
-            for other in hosts { peaks[other.id] = other.peak }
-            checker.delivered(end.number.raw, chain: end.chain, view: view, at: host.id, peaks: peaks)
+            let hosts = hosts
+            checker.delivered(end.number.raw, chain: end.chain, view: view, at: host.id) { id in hosts.first { $0.id == id }?.peak ?? 0 }
             guard !temper.consumers.isEmpty, end.number.raw != host.shown else { return }
             host.shown = end.number.raw
             for group in ConsumerPlan.all.indices {

@@ -179,11 +179,11 @@ package final class MemoryDisk: Disk {
     /// What a power cut could still take back of a directory's files: bytes below `sizes` (all, where a path is not named) and names.
     package func unsynced(in directory: String, below sizes: [String: Int] = [:]) -> [String] {
         var found: [String] = []
-        for path in names.keys.sorted() where parent(path) == directory {
+        for (path, file) in names where !file.changes.isEmpty && parent(path) == directory {
             let limit = sizes[path] ?? .max
-            let isOpen = names[path]!.changes.contains { !$0.new.isEmpty && $0.start < limit || $0.sizeAfter < $0.sizeBefore }
-            if isOpen { found.append(path) }
+            if file.changes.contains(where: { !$0.new.isEmpty && $0.start < limit || $0.sizeAfter < $0.sizeBefore }) { found.append(path) }
         }
+        found.sort()
         for change in nameChanges where change.directory == directory { found += change.names.map { "the name \($0.path)" } }
         return found
     }

@@ -50,6 +50,8 @@ extension Transport {
                 break
             }
         }
+        lookAtSharers()
+        any = any || !arrived.isEmpty
         var k = 0
         while k < arrived.count {
             let i = arrived[k]

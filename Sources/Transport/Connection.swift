@@ -237,7 +237,7 @@ extension Transport {
     private func makeInbound(_ i: Int) throws(TransportError) -> MemoryOffer {
         guard let fabric, let peer = links[i].handshake?.peer else { throw .failed(call: "hello", why: "no peer") }
         let isClientLink = !links[i].isOutgoing && !peer.identity.isNode
-        let row = LinkMemory.wholePages(RowReader.bytes(rowBytes: peer.rowBytes))
+        let row = LinkMemory.wholePages(RowReader.bytes(rowBytes: peer.rowBytes) + Neighbour.sleepBytes)
         let ring = LinkMemory.wholePages(isClientLink ? options.clientMessageRing : options.messageRing)
         let mirror = options.identity.isNode && peer.identity.isNode ? peer.dataRing : 0
         let pages = try makePages(i, peer, bytes: row + ring + mirror)
@@ -256,7 +256,8 @@ extension Transport {
         offer.row = .init(address: region.remoteBase, key: region.key, bytes: row)
         offer.ring = .init(address: region.remoteBase + UInt64(row), key: region.key, bytes: ring)
         offer.data = .init(address: region.remoteBase + UInt64(row + ring), key: region.key, bytes: mirror)
-        if links[i].shareFile >= 0, let share = Neighbour.share(links[i].shareFile) { offer.share = share }
+        links[i].rowWindow = row
+        if links[i].isShared, let bell, let share = Neighbour.share(links[i].shareFile, bell) { offer.share = share }
         return offer
     }
 
@@ -265,9 +266,9 @@ extension Transport {
         guard let fabric, let handshake = links[i].handshake, let peer = handshake.peer, let control = links[i].control,
             links[i].state == .greeting, let remote = handshake.offer
         else { return }
-        if let ring = mapRing(remote) {
-            links[i].neighbour = ring
-            links[i].sending = SendRing(ring.memory)
+        if let neighbour = mapNeighbour(remote) {
+            links[i].neighbour = neighbour
+            links[i].sending = SendRing(neighbour.ring)
             counters.neighbours += 1
         } else {
             do {
@@ -283,6 +284,7 @@ extension Transport {
         links[i].ranges.reserveCapacity(Transport.dataRanges)
         links[i].handshake = nil
         links[i].state = .up
+        if links[i].isShared { sharers.append(i) }
         if !links[i].isOutgoing { halfOpen -= 1 }
         links[i].lastHeard = now
         links[i].lastSent = now
@@ -357,10 +359,11 @@ extension Transport {
             if reason == .closed || reason == .local { _ = takeRow(i, into: &events) }
             report(i, reason, into: &events)
         }
+        if links[i].isShared { sharers.removeAll { $0 == i } }
         links[i].state = .down
         closeEndpoint(i)
         links[i].outbound = nil
-        links[i].neighbour = nil
+        links[i].closeNeighbour()
         links[i].sending = SendRing(.none)
         links[i].closeShare()
         graves.append(i)

@@ -92,14 +92,17 @@ struct Introduction: Equatable, Sendable {
 /// Where a process of the same machine finds a link's memory: its own descriptor of it, the file's number, and a number drawn for it
 /// that stands at its beginning: who names a file of somebody else does not know that. All zero: nowhere.
 ///
-///      0     4      8       16      24
-///      | pid | file | inode | token |
+/// `bell` and its number: the descriptor of a pipe, a byte in which wakes whoever owns the memory.
+///
+///      0     4      8       16      24     28  32           40
+///      | pid | file | inode | token | bell | 0 | bell inode |
 struct MemoryShare: Equatable, Sendable {
-    static let size = 24
     var process: UInt32 = 0
     var file: UInt32 = 0
     var inode: UInt64 = 0
     var token: UInt64 = 0
+    var bell: UInt32 = 0
+    var bellInode: UInt64 = 0
 
     init() {}
     var isSomewhere: Bool { process != 0 }
@@ -109,27 +112,35 @@ struct MemoryShare: Equatable, Sendable {
         bytes.append(int: file)
         bytes.append(int: inode)
         bytes.append(int: token)
+        bytes.append(int: bell)
+        bytes.append(int: UInt32(0))
+        bytes.append(int: bellInode)
     }
     init(_ decoder: inout Decoder) throws(DecodeError) {
         process = try decoder.int(UInt32.self)
         file = try decoder.int(UInt32.self)
         inode = try decoder.int(UInt64.self)
         token = try decoder.int(UInt64.self)
+        bell = try decoder.int(UInt32.self)
+        let zero = try decoder.int(UInt32.self)
+        bellInode = try decoder.int(UInt64.self)
+        guard zero == 0 else { throw .value(what: "memory share reserved bytes", value: UInt64(zero)) }
         guard process <= Int32.max else { throw .value(what: "memory share process", value: UInt64(process)) }
         guard file <= Int32.max else { throw .value(what: "memory share file", value: UInt64(file)) }
+        guard bell <= Int32.max else { throw .value(what: "memory share bell", value: UInt64(bell)) }
     }
 }
 
 /// Where one side lets the other write.
 ///
 ///      0     4   8                     32                    56                    80      104
-///      | link | 0 | row: addr key bytes | ring: addr key bytes | data: addr key bytes | share |
+///      | link | 0 | row: addr key bytes | ring: addr key bytes | data: addr key bytes | share (40) |
 ///
 /// `link`: the number that completions carry to tell this side which link has news; three times (u64 address, u64 key, u64
 /// bytes): the row with its prefix, the message ring, the mirror of the other side's data ring (0 bytes where it has none);
 /// `share`: where a neighbour may map row and ring.
 struct MemoryOffer: Equatable, Sendable {
-    static let size = 104
+    static let size = 120
     struct Window: Equatable, Sendable {
         var address: UInt64 = 0
         var key: UInt64 = 0
@@ -198,7 +209,7 @@ enum HelloMessage: Equatable, Sendable {
     case refuse(RefusalCode, String)
 
     static let magic: UInt32 = 0x4C4C_5153  // "SQLL" as it lies in memory
-    static let version: UInt16 = 3
+    static let version: UInt16 = 4
     static let headerBytes = 16
     static let macBytes = 32
     static let nameLimit = 255

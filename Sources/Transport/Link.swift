@@ -44,10 +44,13 @@ struct DataRange {
     var control: Region?
     var inbound: Region?
     var outbound: Region?
-    /// The peer's ring itself, where it is a neighbour's; then there is no staging ring.
-    var neighbour: LinkMemory?
+    /// The peer's memory itself, where it is a neighbour's; then there is no staging ring.
+    var neighbour: NeighbourEnd?
     /// What a neighbour may open to write into `inbound`; closed when it has had its chance.
     var shareFile: Int32 = -1
+    /// `inbound` is in a file that a neighbour may map; bytes of the row's pages in it.
+    var isShared = false
+    var rowWindow = 0
     /// Where the peer lets me write.
     var remote = MemoryOffer()
     var sending = SendRing(.none)
@@ -84,6 +87,7 @@ struct DataRange {
     mutating func reset() {
         let next = generation == .max ? 1 : generation + 1
         closeShare()
+        closeNeighbour()
         self = Link()
         generation = next
     }
@@ -91,6 +95,10 @@ struct DataRange {
         guard shareFile >= 0 else { return }
         close(shareFile)
         shareFile = -1
+    }
+    mutating func closeNeighbour() {
+        neighbour?.end()
+        neighbour = nil
     }
 }
 

@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import Wire
 
 /// The row of a link: what one side tells the other, rewritten whole (or its prefix only, where the application's part is
@@ -11,6 +12,7 @@ internal import Wire
 /// consumption at once; `crc`: CRC-32C of bytes 0 ..< 44.
 struct RowPrefix: Equatable {
     static let size = 48
+    static let beatPlace = 16
     static let crcPlace = 44
     static let wantsRoom: UInt32 = 1
     static let knownFlags: UInt32 = 1
@@ -90,6 +92,13 @@ struct RowWriter {
 
     /// Lays the next row out in the next slot; returns its place and length. `took` says that it was posted.
     mutating func prepare(tail: UInt64, consumed: UInt64, flags: UInt32) -> (offset: Int, length: Int) {
+        let offset = Int(posted % UInt64(Self.slots)) * slotBytes
+        prefix(tail: tail, consumed: consumed, flags: flags).write(to: memory.part(offset, RowPrefix.size))
+        guard hasNews else { return (offset, RowPrefix.size) }
+        row.withView { memory.copy($0, to: offset + RowPrefix.size) }
+        return (offset, RowPrefix.size + row.count)
+    }
+    private func prefix(tail: UInt64, consumed: UInt64, flags: UInt32) -> RowPrefix {
         var prefix = RowPrefix()
         prefix.tail = tail
         prefix.consumed = consumed
@@ -98,11 +107,15 @@ struct RowWriter {
         prefix.length = UInt32(row.count)
         prefix.rowCRC = rowCRC
         prefix.flags = flags
-        let offset = Int(posted % UInt64(Self.slots)) * slotBytes
-        prefix.write(to: memory.part(offset, RowPrefix.size))
-        guard hasNews else { return (offset, RowPrefix.size) }
-        row.withView { memory.copy($0, to: offset + RowPrefix.size) }
-        return (offset, RowPrefix.size + row.count)
+        return prefix
+    }
+    /// Writes the row where the peer reads it: what the application says before what says that it is there.
+    mutating func write(to memory: Memory, tail: UInt64, consumed: UInt64, flags: UInt32) {
+        if hasNews { row.withView { memory.copy($0, to: RowPrefix.size) } }
+        atomicMemoryFence(ordering: .releasing)
+        prefix(tail: tail, consumed: consumed, flags: flags).write(to: memory.part(0, RowPrefix.size))
+        took()
+        completed = posted
     }
     mutating func took() {
         beat += 1
@@ -149,6 +162,9 @@ struct RowReader {
 
     /// The application row kept last; in place until the next `read`.
     var row: ByteView { rowBytes == 0 ? .empty : kept.view(current * rowBytes, length) }
+
+    /// The peer has written since it was read last, or is about to: the beat is another.
+    var hasNews: Bool { memory.load(RowPrefix.beatPlace, as: UInt64.self) != prefix.beat }
 
     /// Copies what the peer has written, once, and judges the copy.
     mutating func read() -> Result {

@@ -1,6 +1,5 @@
 internal import CFabric
 internal import Glibc
-internal import Synchronization
 internal import Wire
 
 /// The parts of one write: local memory, and where it goes. At most as many as the provider gathers.
@@ -71,6 +70,9 @@ extension Transport {
             }
         }
         pending.removeLast(pending.count - kept)
+        // Last, since whoever is woken may take the processor.
+        for i in toRing { links[i].neighbour?.ring(&counters) }
+        toRing.removeAll(keepingCapacity: true)
     }
 
     /// Posts what link `i` has: data, messages, the row last. False: something waits for completions.
@@ -80,6 +82,11 @@ extension Transport {
         let isTraffic = !links[i].ranges.isEmpty || links[i].sending.posted < links[i].sending.tail || links[i].rowOut.hasNews
         guard isTraffic || links[i].wantsRow else { return true }
         if isTraffic { lastTraffic = now }
+        if let neighbour = links[i].neighbour {
+            tell(i, neighbour)
+            toRing.append(i)
+            return true
+        }
         guard links[i].rowOut.hasFreeSlot else { return stall(i) }
 
         var parts = WriteParts(limit: fabric.partLimit, scratch: scratch)
@@ -154,12 +161,7 @@ extension Transport {
     /// Adds the frames that wait, in one piece or two where the ring ends.
     private func addMessages(_ i: Int, _ parts: inout WriteParts, _ cursor: inout FlushCursor) {
         guard cursor.range == links[i].ranges.count else { return }
-        guard let staging = links[i].outbound else {
-            // They were built where the peer reads them; the row behind tells it.
-            atomicMemoryFence(ordering: .releasing)
-            cursor.messages = links[i].sending.tail
-            return
-        }
+        guard let staging = links[i].outbound else { return }
         while cursor.messages < links[i].sending.tail, !parts.isFull {
             let piece = links[i].sending.piece(from: cursor.messages)
             parts.add(staging, piece.place, piece.length, to: links[i].remote.ring, piece.place)
@@ -188,6 +190,10 @@ extension Transport {
     }
     private func finishRow(_ i: Int) {
         links[i].rowOut.took()
+        noteRow(i)
+    }
+    /// A row has gone out.
+    func noteRow(_ i: Int) {
         links[i].receiving.reported = links[i].receiving.released
         links[i].wantsRow = false
         links[i].lastSent = now

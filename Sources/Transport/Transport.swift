@@ -22,6 +22,11 @@ package import Wire
     /// Which link an endpoint's address belongs to, for the event queue.
     var endpoints: [UInt: Int] = [:]
     var halfOpen = 0
+    /// Links whose rows a neighbour may write, and what it wakes this process with.
+    var sharers: [Int] = []
+    var bell: Bell?
+    /// Neighbours that have been told something in this flush.
+    var toRing: [Int] = []
     /// Looks addresses up where that takes its time; how many are being looked up.
     var dialer: Dialer?
     var dialing = 0
@@ -70,6 +75,7 @@ package import Wire
         for i in 0..<highWater {
             if let endpoint = unsafe links[i].endpoint { _ = unsafe fi_close(&endpoint.pointee.fid) }
             links[i].closeShare()
+            links[i].closeNeighbour()
         }
         links.destroy()
         source = nil
@@ -281,8 +287,9 @@ package struct TransportCounters: Equatable, Sendable {
     package var rowsTorn: UInt64 = 0
     /// Flushes that had to wait for a row slot or for room among the operations.
     package var stalls: UInt64 = 0
-    /// Links whose messages were written into the peer's memory here, and not by the fabric.
+    /// Links whose rows and messages are written into the peer's memory here, and not by the fabric; how often such a peer was woken.
     package var neighbours: UInt64 = 0
+    package var rings: UInt64 = 0
     /// Times this thread blocked in the kernel.
     package var sleeps: UInt64 = 0
 }

@@ -28,6 +28,9 @@ extension Transport {
             return look(for: 0, into: &events)
         case .adaptive, .sleep: break
         }
+        // From here on neighbours ring; what they wrote before is found below.
+        setAsleep(true)
+        defer { setAsleep(false) }
         if let fabric {
             let armsEvents = eventsWereSignalled || !fabric.eventsSignalThemselves
             guard fabric.mayBlock(onEvents: armsEvents) else { return }
@@ -50,6 +53,8 @@ extension Transport {
             if file == eventFile {
                 eventsAreDue = true
                 eventsWereSignalled = true
+            } else if file == bell?.file {
+                bell?.drain()
             } else if file != completionFile, file != dialer?.ready {
                 events.append(.wakeup(file))
             }
@@ -93,6 +98,11 @@ extension Transport {
                     continue
                 }
                 if now + heartbeatSlack >= links[i].lastSent + options.heartbeat {
+                    // A neighbour finds it when its own time comes to look for it.
+                    if let neighbour = links[i].neighbour {
+                        tell(i, neighbour)
+                        break
+                    }
                     links[i].wantsRow = true
                     links[i].isStalled = true
                     // Should the row not go out, for want of a slot, the next look comes with the next heartbeat.

@@ -151,24 +151,34 @@ package func checkRecords(
 ) throws(DecodeError) {
     var position = 0
     for _ in 0..<count {
-        guard body.count - position >= RecordHeader.size else {
-            throw .short(what: "record", needed: RecordHeader.size, got: body.count - position)
-        }
-        let header = RecordHeader(body.from(position))
-        guard header.payloadLength <= Limits.record else {
-            throw .limit(what: "record payload", value: UInt64(header.payloadLength), limit: UInt64(Limits.record))
-        }
-        let length = header.length
-        guard length <= body.count - position else { throw .short(what: "record", needed: length, got: body.count - position) }
-        guard length <= Limits.record else { throw .limit(what: "record", value: UInt64(length), limit: UInt64(Limits.record)) }
-        guard header.flags & ~RecordHeader.knownFlags == 0 else { throw .value(what: "record flags", value: UInt64(header.flags)) }
-        if header.flags & RecordHeader.conditional != 0 {
-            guard VersionCondition(of: RecordView(body.from(position))) != nil else { throw .value(what: "record condition", value: 0) }
-        }
-        try admit(header.topic, length)
-        position += length
+        let header = try checkRecord(body, at: position)
+        try admit(header.topic, header.length)
+        position += header.length
     }
     guard position == body.count else { throw .trailing(what: "batch", bytes: body.count - position) }
+}
+/// The same where nothing more is to be judged.
+package func checkRecords(_ body: ByteView, count: Int) throws(DecodeError) {
+    var position = 0
+    for _ in 0..<count { position += try checkRecord(body, at: position).length }
+    guard position == body.count else { throw .trailing(what: "batch", bytes: body.count - position) }
+}
+@inline(__always) private func checkRecord(_ body: ByteView, at position: Int) throws(DecodeError) -> RecordHeader {
+    guard body.count - position >= RecordHeader.size else {
+        throw .short(what: "record", needed: RecordHeader.size, got: body.count - position)
+    }
+    let header = RecordHeader(body.from(position))
+    guard header.payloadLength <= Limits.record else {
+        throw .limit(what: "record payload", value: UInt64(header.payloadLength), limit: UInt64(Limits.record))
+    }
+    let length = header.length
+    guard length <= body.count - position else { throw .short(what: "record", needed: length, got: body.count - position) }
+    guard length <= Limits.record else { throw .limit(what: "record", value: UInt64(length), limit: UInt64(Limits.record)) }
+    guard header.flags & ~RecordHeader.knownFlags == 0 else { throw .value(what: "record flags", value: UInt64(header.flags)) }
+    if header.flags & RecordHeader.conditional != 0 {
+        guard VersionCondition(of: RecordView(body.from(position))) != nil else { throw .value(what: "record condition", value: 0) }
+    }
+    return header
 }
 
 /// A header of a record: a name and a value.

@@ -51,8 +51,7 @@ package enum Limits {
     package static let storePage = 256 << 10
     package static let storePageTopics = 4096
     package static let storePageNames = 64 << 10
-    /// Bytes of pages of the log that are read for the sessions that are behind, all of a node together, and as many of what is kept for them
-    /// in memory; 64 KiB for each at least.
+    /// Bytes of pages of the log that are read for the sessions that are behind, all of a node together; 64 KiB for each at least.
     package static let pages = 32 << 20
     /// Events of a node on `$status/…` that wait to be published.
     package static let announcements = 1 << 18

@@ -62,7 +62,8 @@ extension Links {
         @Test func onlyWhatWasSaidAndCannotShrinkIsOpened() throws {
             let file = try #require(Neighbour.makeFile(bytes: 8192))
             defer { close(file) }
-            let share = try #require(Neighbour.share(file))
+            let bell = try #require(Bell())
+            let share = try #require(Neighbour.share(file, bell))
             let opened = try #require(Neighbour.open(share, bytes: 8192))
             close(opened)
             #expect(Neighbour.open(share, bytes: 8193) == nil, "longer than the file")
@@ -84,6 +85,64 @@ extension Links {
             other.file = UInt32(null)
             #expect(Neighbour.open(other, bytes: 0) == nil, "a device")
             #expect(ftruncate(file, 4096) != 0, "the file can be made shorter")
+            close(try #require(Neighbour.openBell(share)))
+            other = share
+            other.bellInode += 1
+            #expect(Neighbour.openBell(other) == nil, "another pipe")
+            other.bell = share.file
+            #expect(Neighbour.openBell(other) == nil, "no pipe")
+        }
+
+        @Test func whoIsAwakeIsNotRungAndWhoSleepsIs() throws {
+            var (options, other) = (nodeOptions(1), clientOptions())
+            // No heartbeat ends the sleep.
+            (options.heartbeat, options.deadline, other.heartbeat, other.deadline) = (20_000_000_000, 60_000_000_000, 20_000_000_000, 60_000_000_000)
+            let pair = try Pair(options, other)
+            let writes = [pair.a.transport.counters.writes, pair.b.transport.counters.writes]
+            _ = Self.send(2000, pair, from: pair.b, pair.atB, to: pair.a, pair.atA)
+            #expect(pair.a.transport.counters.rings == 0 && pair.b.transport.counters.rings == 0)
+            // The node blocks for 20 s at most, unless it is woken.
+            let slept = DispatchSemaphore(value: 0)
+            let node = Handed(pair.a.transport)
+            let began = monotonicNow()
+            let sleeper = Thread {
+                var events: [TransportEvent] = []
+                while node.transport.counters.sleeps == 0 { node.transport.sleep(until: began + 20_000_000_000, mode: .sleep, into: &events) }
+                slept.signal()
+            }
+            sleeper.start()
+            // Whoever writes rings once the word is set, and only then.
+            #expect(pump([pair.b], for: 20) {
+                _ = pair.b.transport.send(pair.atB, kind: 5, .empty)
+                return pair.b.transport.counters.rings > 0
+            })
+            #expect(slept.wait(timeout: .now() + 5) == .success, "nobody woke it")
+            #expect([pair.a.transport.counters.writes, pair.b.transport.counters.writes] == writes, "the fabric carried rows")
+        }
+
+        @Test func aRowThatIsBeingWrittenIsReadAgain() throws {
+            let (shared, kept, own) = (try LinkMemory(bytes: 4096), try LinkMemory(bytes: 4096), try LinkMemory(bytes: 4096))
+            var writer = RowWriter(own.memory, rowBytes: 64)
+            var reader = RowReader(shared.memory, kept: kept.memory, rowBytes: 64)
+            #expect(!reader.hasNews)
+            pattern(1, 64).withView { writer.set($0) }
+            writer.write(to: shared.memory, tail: 8, consumed: 0, flags: 0)
+            #expect(reader.hasNews && reader.read() == .news(row: true) && !reader.hasNews)
+            // The next one's bytes are under way, its prefix is not there.
+            pattern(2, 64).withView { shared.memory.copy($0, to: RowPrefix.size) }
+            #expect(!reader.hasNews && reader.row.array == pattern(1, 64))
+            // Half of a prefix.
+            shared.memory.store(UInt64(9), at: RowPrefix.beatPlace)
+            #expect(reader.hasNews && reader.read() == .torn && reader.hasNews)
+            pattern(2, 64).withView { writer.set($0) }
+            writer.write(to: shared.memory, tail: 16, consumed: 8, flags: 0)
+            #expect(reader.hasNews && reader.read() == .news(row: true) && reader.prefix.tail == 16 && reader.row.array == pattern(2, 64))
         }
     }
+}
+
+/// A transport that another thread uses from here on.
+private struct Handed: @unchecked Sendable {
+    let transport: Transport
+    init(_ transport: Transport) { self.transport = transport }
 }

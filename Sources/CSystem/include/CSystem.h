@@ -26,5 +26,16 @@ int squall_memory_file(const char *name, size_t bytes);
 /* Whether a file is sealed like that, so that whoever maps it cannot lose pages. */
 int squall_size_stands(int file);
 
+/* pipe2(2) that nobody waits for at either end: where it is read, where it is written; 0 or -1. */
+int squall_pipe(int files[2]);
+
+/* A word in memory that two processes share, one of which sets it before it blocks; each is a full barrier. */
+static inline void squall_set_word(void *word, uint32_t value) { __atomic_store_n((uint32_t *)word, value, __ATOMIC_SEQ_CST); }
+/* Whether it was set, which it is no more. */
+static inline int squall_take_word(void *word) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n((uint32_t *)word, __ATOMIC_RELAXED) != 0 && __atomic_exchange_n((uint32_t *)word, 0, __ATOMIC_SEQ_CST) != 0;
+}
+
 /* mallopt(3): large pieces of memory come back from the heap instead of being mapped, and its pages faulted in, each time. */
 void squall_keep_memory(void);
