@@ -14,7 +14,7 @@ package struct Journal<D: Disk> {
     package let durable: Log<D>
     /// Reads that met damage, until it is repaired.
     var parked: [DiskJob] = []
-    package private(set) var ordered: Log<MemoryDisk>
+    package private(set) var ordered: Log<VolatileDisk>
     private let orderedOptions: LogOptions
     private let states: TwinFile<D>
     /// Versions of topics, made when they are asked for.
@@ -55,7 +55,7 @@ package struct Journal<D: Disk> {
     }
 
     private init(
-        durable: Log<D>, ordered: Log<MemoryDisk>, options: LogOptions, states: TwinFile<D>, cleaner: Cleaner<D>, marks: CleanMarks,
+        durable: Log<D>, ordered: Log<VolatileDisk>, options: LogOptions, states: TwinFile<D>, cleaner: Cleaner<D>, marks: CleanMarks,
         signatures: SignedHistory<D>?
     ) {
         self.signatures = signatures
@@ -93,7 +93,7 @@ package struct Journal<D: Disk> {
         try signatures?.begin(durable)
         var volatile = options
         volatile.segmentBytes = min(options.segmentBytes, orderedSegment)
-        let (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: volatile)
+        let (ordered, _) = try Log<VolatileDisk>.open(VolatileDisk(), group: .ordered, options: volatile)
         let states = [try stateOrEnd(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
         let journal = Journal(
             durable: durable, ordered: ordered, options: volatile, states: files,
@@ -174,7 +174,7 @@ package struct Journal<D: Disk> {
             try unpark(into: &results)
         case .begin(let group, let end):
             precondition(group == .ordered, "only a log in memory begins anew")
-            (ordered, _) = try Log<MemoryDisk>.open(MemoryDisk(isVolatile: true), group: .ordered, options: orderedOptions, from: end)
+            (ordered, _) = try Log<VolatileDisk>.open(VolatileDisk(), group: .ordered, options: orderedOptions, from: end)
             orderedTold = end.number
             orderedValues = ValueIndex(budget: 8 << 20)
             orderedLeft = OrderedLeft()

@@ -249,7 +249,11 @@ extension World {
         for id in host.sessionOrder {
             guard let link = host.sessions[id], link.waiting.isEmpty else { continue }
             var space = max(0, temper.clientBytes - link.used)
-            if workload.chance(5) { space = workload.below(space + 1) }
+            // Where nobody may miss anything for want of room there is as much as it seems.
+            if workload.chance(5) {
+                let less = workload.below(space + 1)
+                if !temper.isNewsroom { space = less }
+            }
             host.node!.setSpace(id, space)
         }
         host.node!.finishTurn(now: at, into: &host.out)

@@ -1,9 +1,9 @@
 internal import Glibc
 package import Wire
 
-/// Files in memory, with a disk's faults: for tests, for the simulator, and (`isVolatile`) for logs that need no disk.
+/// Files in memory, with a disk's faults, for tests and for the simulator.
 ///
-/// Unless volatile, every change that has not been synced is remembered, so that `crash` can take any part of it back.
+/// Every change that has not been synced is remembered, so that `crash` can take any part of it back.
 /// It draws from nothing but the generator it is handed: the same calls give the same files.
 package final class MemoryDisk: Disk {
     package static let sector = 512
@@ -43,7 +43,7 @@ package final class MemoryDisk: Disk {
         let names: [(path: String, before: Node?, after: Node?)]
     }
 
-    package let isVolatile: Bool
+    package var isVolatile: Bool { false }
     var names: [String: Node] = [:]
     var nameChanges: [NameChange] = []
     private var nextID = 0
@@ -61,7 +61,7 @@ package final class MemoryDisk: Disk {
     /// Bytes that need not be held in memory any longer, by their user's word.
     package private(set) var released = 0
 
-    package init(isVolatile: Bool = false) { self.isVolatile = isVolatile }
+    package init() {}
 
     package func list(_ directory: String) throws(StorageError) -> [String] {
         try powered("list", directory)
@@ -265,16 +265,13 @@ package final class MemoryDisk: Disk {
 
     private func rename(_ changes: [(path: String, before: Node?, after: Node?)]) {
         for change in changes { names[change.path] = change.after }
-        if !isVolatile { nameChanges.append(NameChange(directory: parent(changes[0].path), names: changes)) }
+        nameChanges.append(NameChange(directory: parent(changes[0].path), names: changes))
     }
 
     private func resize(_ node: Node, to size: Int) {
         let before = node.bytes.count
-        if !isVolatile {
-            let old = size < before ? Array(node.bytes[size...]) : []
-            node.changes.append(
-                Change(start: min(size, before), end: max(size, before), old: old, new: [], sizeBefore: before, sizeAfter: size))
-        }
+        let old = size < before ? Array(node.bytes[size...]) : []
+        node.changes.append(Change(start: min(size, before), end: max(size, before), old: old, new: [], sizeBefore: before, sizeAfter: size))
         if size < before {
             node.bytes.removeLast(before - size)
         } else {
@@ -286,7 +283,7 @@ package final class MemoryDisk: Disk {
         guard length > 0 else { return }
         let before = node.bytes.count
         let end = position + length
-        let old = isVolatile || position >= before ? [] : Array(node.bytes[position..<min(end, before)])
+        let old = position >= before ? [] : Array(node.bytes[position..<min(end, before)])
         if position > before { node.bytes.append(contentsOf: zeros(position - before)) }
         var at = position
         for part in parts {
@@ -302,7 +299,6 @@ package final class MemoryDisk: Disk {
             node.bytes.append(view: piece.from(inside))
             at += piece.count
         }
-        guard !isVolatile else { return }
         let new = Array(node.bytes[position..<end])
         node.changes.append(Change(start: position, end: end, old: old, new: new, sizeBefore: before, sizeAfter: max(before, end)))
     }

@@ -190,7 +190,7 @@ import Wire
     }
 
     @Test func aVolatileLogKeepsItsNewestBytesOnly() throws {
-        let log = try Log.open(MemoryDisk(isVolatile: true), group: GroupID(3), options: small()).log
+        let log = try Log.open(VolatileDisk(), group: GroupID(3), options: small()).log
         var samples = Samples(seed: 7)
         var entries: [Sample] = []
         for _ in 0..<1000 {
