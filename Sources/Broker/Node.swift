@@ -102,7 +102,8 @@ package struct Node: Sendable {
     var lagging: [SessionID] = []
     /// Bytes that are read for one of them at a time: more where they are few, so that they are quicker than the log grows.
     var pageBytes = 1 << 20
-    /// What is delivered while there are such, by group.
+    /// What is delivered while there are such that will come to it soon, by group; and whether there are.
+    var keepsRecent = Array(repeating: false, count: GroupID.count)
     var recent = Array(repeating: RecentEntries(), count: GroupID.count)
     /// Sessions with acknowledgements to be sent.
     var owed: [SessionID] = []

@@ -44,10 +44,9 @@ extension Node {
     /// Hands pages of the log to the sessions that are behind, as far as their rings have room.
     mutating func serveLagging(into out: inout [Directive]) {
         guard let groups = live?.groups.count else { return }
-        guard !lagging.isEmpty else {
-            for group in recent.indices where !recent[group].isEmpty { recent[group].removeAll() }
-            return
-        }
+        for group in keepsRecent.indices { keepsRecent[group] = false }
+        defer { for group in 0..<groups where !keepsRecent[group] && !recent[group].isEmpty { recent[group].removeAll() } }
+        guard !lagging.isEmpty else { return }
         let listed = lagging
         let share = max(Limits.pages / listed.count, 64 << 10)
         pageBytes = min(share, settings.pageMost)
@@ -57,6 +56,9 @@ extension Node {
             guard sessions[id]!.isSubscribed else { continue }
             for group in 0..<groups where !sessions[id]!.cursors[group].isLive {
                 serve(id, GroupID(UInt16(group)), into: &out)
+                // For one that is far behind nothing is kept: it reads the log.
+                let from = recent[group].isEmpty ? live!.groups[group].deliveredEnd.number : recent[group].from
+                if !sessions[id]!.cursors[group].isLive, sessions[id]!.cursors[group].reach >= from { keepsRecent[group] = true }
             }
             if sessions[id]!.cursors[GroupID.unordered.index].skipped > 0 { tellPosition(id, .unordered, at: Offset(0), into: &out) }
             let ordered = sessions[id]!.cursors[GroupID.ordered.index]
@@ -81,6 +83,7 @@ extension Node {
         // While one page is handed over the next is read.
         guard !isHanded || sessions[id]!.space > 0, let read = sessions[id]!.cursors[group.index].nextRead(below: end.number, recent[group.index]) else { return }
         sessions[id]!.cursors[group.index].isReading = true
+        sessions[id]!.cursors[group.index].readBelow = read.below
         let token = ReadToken.session(id, generation: sessions[id]!.generation)
         out.append(.disk(.read(token, group, from: read.from, below: read.below, maximumBytes: pageBytes)))
     }

@@ -58,7 +58,7 @@ extension Node {
             if !handAll(header, body, owner, to: id, into: &out) { fallBehind(id, header) }
         }
         if isPicked { offerPicks(header, body, owner, into: &out) }
-        if !lagging.isEmpty, header.group != .unordered { recent[group].append(header, body, limit: settings.keptMost) }
+        if keepsRecent[group] { recent[group].append(header, body, limit: settings.keptMost) }
     }
     /// Whether any session that picks is live: where all are behind nobody need know which records are whose.
     private func hasLivePickers(_ group: Int) -> Bool {
@@ -87,6 +87,7 @@ extension Node {
 
     private mutating func fallBehind(_ id: SessionID, _ header: EntryHeader) {
         sessions[id]!.cursors[header.group.index].fallBehind(header)
+        keepsRecent[header.group.index] = true
         sessions[id]!.share?.scan = header.baseOffset.raw
         noteLagging(id)
     }

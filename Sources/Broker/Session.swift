@@ -22,6 +22,8 @@ package struct Session: Sendable {
         /// Entries that are being handed over, and those behind them, which were read meanwhile.
         var page: Page?
         var ahead: Page?
+        /// Where the read that is under way was to end.
+        var readBelow = EntryNumber.zero
         /// Records that it was to have and that were no longer kept, at most; told with the next position.
         var skipped: UInt64 = 0
         /// All before this offset was given to it, or is not wanted; nil: from wherever the log begins.
@@ -56,6 +58,8 @@ package struct Session: Sendable {
             guard ahead == nil, from < end, !recent.covers(from) else { return nil }
             return (from, from < recent.from && !recent.isEmpty ? recent.from : end)
         }
+        /// How far it has, or will have when its read has ended, what it is to be handed.
+        var reach: EntryNumber { max((ahead ?? page)?.next ?? next, isReading ? readBelow : .zero) }
         mutating func dropPages() {
             page = nil
             ahead = nil

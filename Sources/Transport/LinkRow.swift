@@ -177,6 +177,8 @@ struct RowReader {
         else { return .violation("a row that takes back, or is over its size") }
         prefix = new
         guard new.version != version else { return .news(row: false) }
+        // The row was there before what says so.
+        atomicMemoryFence(ordering: .acquiring)
         let spare = (1 - current) * rowBytes
         kept.copy(memory.view(RowPrefix.size, Int(new.length)), to: spare)
         guard kept.view(spare, Int(new.length)).crc32c() == new.rowCRC else { return .torn }
