@@ -139,4 +139,8 @@ final class DiskThread: @unchecked Sendable {
 
 extension DiskJob {
     fileprivate var isCleaning: Bool { if case .clean = self { true } else { false } }
+    /// Of entries for the log in memory; nil: a job that somebody waits for.
+    var bytesInMemory: Int? {
+        if case .append(.ordered, let entries) = self { entries.reduce(0) { $0 + $1.header.length } } else { nil }
+    }
 }

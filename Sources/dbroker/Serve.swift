@@ -55,6 +55,8 @@ final class Serve {
     private var relays = RelayQueue()
     private var out: [Directive] = []
     private var jobs: [DiskJob] = []
+    /// Of these: how many were looked at, the bytes of those that may wait, whether all of them may, and until when.
+    private var (heldJobs, heldBytes, mayWait, giveAt) = (0, 0, true, UInt64.max)
     private var results: [DiskResult] = []
     private var events: [TransportEvent] = []
     private var rowBytes: [UInt8] = []
@@ -91,7 +93,7 @@ final class Serve {
         while ending == nil {
             turn()
             guard ending == nil else { break }
-            transport.sleep(until: min(nextTick, node.dueAt), mode: mode, into: &events)
+            transport.sleep(until: min(nextTick, node.dueAt, giveAt), mode: mode, into: &events)
         }
         return ending ?? .stopped
     }
@@ -100,7 +102,7 @@ final class Serve {
         let now = Self.now()
         transport.poll(now: now.monotonic, into: &events)
         // A heartbeat that says nothing new, on one side or the other: there is nothing to decide.
-        guard !events.isEmpty || !stalled.isEmpty || now.monotonic >= min(nextTick, node.dueAt) else { return transport.flush() }
+        guard !events.isEmpty || !stalled.isEmpty || now.monotonic >= min(nextTick, node.dueAt, giveAt) else { return transport.flush() }
         for event in events { handle(event, now) }
         events.removeAll(keepingCapacity: true)
         offerStalled(now)
@@ -115,8 +117,25 @@ final class Serve {
         passBlocksOn()
         // The others have as far to go to their disks: they first. Waking this node's disk thread may take the processor away.
         transport.flush()
-        disk.give(&jobs)
+        giveJobs(now.monotonic)
     }
+
+    /// Hands the jobs over. Appends to the log in memory wait a little for more of them, or for any other job: nobody waits for them, and
+    /// handing them over wakes two threads.
+    private func giveJobs(_ now: UInt64) {
+        while mayWait, heldJobs < jobs.count {
+            if let bytes = jobs[heldJobs].bytesInMemory { heldBytes += bytes } else { mayWait = false }
+            heldJobs += 1
+        }
+        if mayWait, !jobs.isEmpty, heldBytes < Self.mostHeld {
+            giveAt = min(giveAt, now + Self.holdTime)
+            guard now >= giveAt else { return }
+        }
+        disk.give(&jobs)
+        (heldJobs, heldBytes, mayWait, giveAt) = (0, 0, true, .max)
+    }
+    private static let mostHeld = 64 << 10
+    private static let holdTime: UInt64 = 5_000_000
 
     // MARK: events
 
