@@ -62,8 +62,9 @@ extension Node {
     }
     /// Whether any session that picks is live: where all are behind nobody need know which records are whose.
     private func hasLivePickers(_ group: Int) -> Bool {
-        guard lagging.count >= watches.count else { return true }
-        return lagging.contains { sessions[$0]?.watcher != nil && sessions[$0]!.cursors[group].isLive }
+        // Each of them that is not live is listed, once.
+        guard lagging.count >= watches.pickers else { return true }
+        return lagging.count { sessions[$0]!.watcher != nil && !sessions[$0]!.cursors[group].isLive } < watches.pickers
     }
     private mutating func offerPicks(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, into out: inout [Directive]) {
         let group = header.group.index

@@ -22,8 +22,8 @@ struct Watches: Sendable {
     var matches = WatchMatches()
     var picks = Picks()
 
-    /// Sessions that are subscribed.
-    var count: Int { watchers.count - free.count + everything.count }
+    /// Sessions that pick.
+    var pickers: Int { watchers.count - free.count }
     var hasAny: Bool { index.count > 0 || !everything.isEmpty }
     func hasRoom(for interest: Interest) -> Bool {
         index.count + interest.patterns.count + interest.exclusions.count <= Limits.watches
