@@ -18,6 +18,7 @@ import plans
 import publish
 import report
 import retention
+import shapes
 import sharing
 import stopped
 import subscribers
@@ -36,7 +37,7 @@ RESULTS = os.path.join(OUTPUT, "results.jsonl")
 
 # Ours beside ours: module and rounds unless the command line says how many.
 VARIANTS = {"many": (many, 5), "retention": (retention, 3), "stopped": (stopped, 1), "subscribers": (subscribers, 5), "counts": (counts, 3),
-            "waiting": (waiting, 3), "sharing": (sharing, 5)}
+            "waiting": (waiting, 3), "sharing": (sharing, 5), "shapes": (shapes, 5)}
 VARIANT_ROUNDS_LEAST = 3  # where the module does not say less by LEAST_ROUNDS
 
 # Smoke's floor moves with the machine: one record a sync would be sync_64k ÷ 3 (three nodes, one disk).

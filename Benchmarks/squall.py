@@ -19,12 +19,12 @@ TOPICS = """topics:
 PROMISES = {"durable": "synced to the disks of 2 of 3 nodes", "ordered": "in the memory of all 3 nodes, in its final place"}
 
 
-def full_view(text):
-    """Whether `dbroker status -J` shows a view of all nodes: {"view": {"members": [..]}} or {"view": .., "members": [..]}."""
+def full_view(text, nodes):
+    """Whether `dbroker status -J` shows a view of so many nodes: {"view": {"members": [..]}} or {"view": .., "members": [..]}."""
     status = json.loads(text)
     view = status.get("view")
     members = view.get("members") if isinstance(view, dict) else status.get("members")
-    return view is not None and isinstance(members, list) and len(members) == NODES
+    return view is not None and isinstance(members, list) and len(members) == nodes
 
 
 class Squall:
@@ -44,6 +44,7 @@ class Squall:
         self.bench = os.path.join(binaries, "dbench")
         self.temporary = temporary
         self.servers = None
+        self.nodes = NODES
         self.ports = []
         self.topics = 1  # that a publisher writes to in turn
         self.rules = None  # another topics file
@@ -61,7 +62,7 @@ class Squall:
         return f"dbroker {done.stdout.strip() or '(no version)'}"
 
     def start(self):
-        self.ports = free_ports(NODES)
+        self.ports = free_ports(self.nodes)
         self.servers = Servers(self.temporary, self.name)
         directory = self.servers.directory
         with open(os.path.join(directory, "topics.yaml"), "w", encoding="ascii") as file:
@@ -77,11 +78,11 @@ class Squall:
         self._run()
 
     def _run(self):
-        for node in range(1, NODES + 1):
+        for node in range(1, self.nodes + 1):
             config = os.path.join(self.servers.directory, f"node{node}.yaml")
             self.servers.start([self.broker, "run", "--config", config], f"node{node}.log")
         for port in self.ports:
-            wait_until(lambda port=port: self._ready(port), READY_SECONDS, f"a view of {NODES} nodes at port {port}")
+            wait_until(lambda port=port: self._ready(port), READY_SECONDS, f"a view of {self.nodes} nodes at port {port}")
 
     def restart(self):
         """Ends all nodes and starts them again from their disks; returns the seconds from the start until all are live."""
@@ -100,7 +101,7 @@ class Squall:
         if done.returncode != 0:
             return False
         try:
-            return full_view(done.stdout)
+            return full_view(done.stdout, self.nodes)
         except (json.JSONDecodeError, AttributeError) as error:
             raise Failure(f"'dbroker status -J' printed what is not understood ({error}): {done.stdout[:200]!r}") from error
 
@@ -116,7 +117,7 @@ class Squall:
                     ["--rate", str(rate), "--linger", "0"] if rate else [])  # at a rate no batch is waited for
 
     def subscriber(self, topic, records):
-        return [self.bench, "sub", "--broker", f"127.0.0.1:{self.ports[1]}", "--records", str(records),
+        return [self.bench, "sub", "--broker", f"127.0.0.1:{self.ports[min(1, self.nodes - 1)]}", "--records", str(records),
                 "--topic", f"bench/{topic}", "--topics", str(self.topics)]
 
     def stop(self):

@@ -62,6 +62,7 @@ extension Node {
     }
     /// Whether any session that picks is live: where all are behind nobody need know which records are whose.
     private func hasLivePickers(_ group: Int) -> Bool {
+        if planted(.livePickerForgotten) { return lagging.isEmpty }
         // Each of them that is not live is listed, once.
         guard lagging.count >= watches.pickers else { return true }
         return lagging.count { sessions[$0]!.watcher != nil && !sessions[$0]!.cursors[group].isLive } < watches.pickers

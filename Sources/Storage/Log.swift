@@ -149,6 +149,7 @@ package final class Log<D: Disk> {
     /// a closed segment stops nothing.
     func checkWritable(_ operation: String) throws(StorageError) {
         try checkHealthy(operation)
+        guard !damage.isEmpty else { return }
         let open = path(openSegment.name)
         if let first = damage.first(where: { !isTailReady || $0.segment == open || $0.segment == directory }) {
             throw StorageError(.damage(first), operation, directory)

@@ -46,6 +46,7 @@
     case onceLostInCheckpoint = "once-lost-in-checkpoint"
     case liveTooEarly = "live-too-early"
     case keptGap = "kept-gap"
+    case livePickerForgotten = "live-picker-forgotten"
     // The store of versions.
     case conditionIgnored = "condition-ignored"
     case headsKept = "heads-kept"
