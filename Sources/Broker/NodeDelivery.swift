@@ -11,7 +11,7 @@ extension Node {
             let wasCarried = live!.groups[group].carried != nil
             live!.groups[group].deliver(installed: live!.isInstalledByQuorum, into: &ready)
             let id = GroupID(UInt16(group))
-            let isPicked = hasLivePickers(group)
+            let isPicked = !ready.isEmpty && hasLivePickers(group)
             if wasCarried { for own in live!.groups[group].takeCarriedOwn() { settle(own, group: id, into: &out) } }
             for (entry, own) in ready {
                 if let header = entry.header {

@@ -84,6 +84,9 @@ struct DataRange {
     var wantsRow = false
     var peerWantsRoom = false
 
+    /// Something waits for the next flush.
+    var hasTraffic: Bool { !ranges.isEmpty || sending.posted < sending.tail || rowOut.hasNews }
+
     mutating func reset() {
         let next = generation == .max ? 1 : generation + 1
         closeShare()

@@ -79,7 +79,7 @@ extension Transport {
     private func flush(link i: Int) -> Bool {
         guard links[i].state == .up, let fabric, let endpoint = unsafe links[i].endpoint else { return true }
         links[i].isStalled = false
-        let isTraffic = !links[i].ranges.isEmpty || links[i].sending.posted < links[i].sending.tail || links[i].rowOut.hasNews
+        let isTraffic = links[i].hasTraffic
         guard isTraffic || links[i].wantsRow else { return true }
         if isTraffic { lastTraffic = now }
         if let neighbour = links[i].neighbour {

@@ -98,8 +98,9 @@ extension Transport {
                     continue
                 }
                 if now + heartbeatSlack >= links[i].lastSent + options.heartbeat {
-                    // A neighbour finds it when its own time comes to look for it.
+                    // A neighbour finds it when its own time comes to look for it; where the row says more, it is rung as ever.
                     if let neighbour = links[i].neighbour {
+                        if links[i].hasTraffic || links[i].wantsRow { toRing.append(i) }
                         tell(i, neighbour)
                         break
                     }

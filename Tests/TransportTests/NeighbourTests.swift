@@ -120,6 +120,22 @@ extension Links {
             #expect([pair.a.transport.counters.writes, pair.b.transport.counters.writes] == writes, "the fabric carried rows")
         }
 
+        @Test func aHeartbeatOnTheWayTakesNoMessagesRing() throws {
+            let pair = try Pair(nodeOptions(1), clientOptions())
+            _ = Self.send(10, pair, from: pair.b, pair.atB, to: pair.a, pair.atA)
+            let (node, client) = (pair.a.transport, pair.b.transport)
+            for round in 1...3 {
+                node.setAsleep(true)
+                let rings = client.counters.rings
+                #expect(client.send(pair.atB, kind: 5, .empty))
+                // Its heartbeat is due before the message is flushed.
+                var events: [TransportEvent] = []
+                client.poll(now: monotonicNow() + UInt64(round) * 200_000_000, into: &events)
+                client.flush()
+                #expect(client.counters.rings == rings + 1, "round \(round): the node sleeps on")
+            }
+        }
+
         @Test func aRowThatIsBeingWrittenIsReadAgain() throws {
             let (shared, kept, own) = (try LinkMemory(bytes: 4096), try LinkMemory(bytes: 4096), try LinkMemory(bytes: 4096))
             var writer = RowWriter(own.memory, rowBytes: 64)
