@@ -58,12 +58,38 @@ package enum DiskJob: Sendable {
     case repair(LogHole, from: NodeID, OwnedBytes)
     /// Read on through the closed segments; answered by `scrubbed`.
     case scrub(GroupID, bytes: Int)
-    /// Take away what is no longer kept, about so many bytes' work; entries from `below` on may still be taken back. Answered by `cleaned`.
-    case clean(GroupID, below: EntryNumber, bytes: Int)
+    /// Take away what is no longer kept, and what `drop` allows, about so many bytes' work; entries from `below` on may still be taken back.
+    /// Answered by `cleaned`.
+    case clean(GroupID, below: EntryNumber, bytes: Int, drop: Droppable)
+    /// Records of these buckets may be missing in what comes next, or are here by now: on disk before anything that follows.
+    case withhold([Holdings.Line])
+    case held([Holdings.Line])
+    /// The first closed segment below an entry that has records from an offset on; answered by `stretch`.
+    case stretch(from: Offset, below: EntryNumber)
+    /// New contents of a closed segment, piece by piece; the last puts them in its place. Answered by `filled`.
+    case fill(LogStretch, OwnedBytes, isLast: Bool)
     /// Values of topics; answered by `values`.
     case values(ValueQuery)
     /// Where the last records of some topics begin; answered by `tail`.
     case tail(TailQuery)
+}
+
+/// Entries of one closed segment of the durable log.
+package struct LogStretch: Equatable, Sendable {
+    package let first: EntryNumber
+    package let end: EntryNumber
+    package let offset: Offset
+    package let endOffset: Offset
+    package init(first: EntryNumber, end: EntryNumber, offset: Offset, endOffset: Offset) {
+        (self.first, self.end, self.offset, self.endOffset) = (first, end, offset, endOffset)
+    }
+}
+
+/// What others hold for this node, so that it may go here: records of a bucket below its line's end, by what was said in a view.
+package struct Droppable: Equatable, Sendable {
+    package let view: ViewNumber
+    package let lines: [Holdings.Line]
+    package init(view: ViewNumber, lines: [Holdings.Line]) { (self.view, self.lines) = (view, lines) }
 }
 
 package struct PendingEntry: Sendable {
@@ -102,6 +128,10 @@ package enum SaveToken: Equatable, Sendable {
 package enum ReadToken: Hashable, Sendable {
     case session(SessionID, generation: UInt32)
     case peer(NodeID, from: EntryNumber)
+    /// Records that another node asked for.
+    case excerpt(NodeID, id: UInt32)
+    /// A segment of this node's log is filled.
+    case fill
 }
 
 /// What the disk thread answers.
@@ -119,8 +149,12 @@ package enum DiskResult: Sendable {
     case damaged([LogHole])
     case repaired(RepairOutcome)
     case scrubbed(isDone: Bool)
-    /// `isDone`: there is nothing more to be done for now.
-    case cleaned(CleanReport, isDone: Bool)
+    /// `isDone`: there is nothing more to be done for now. Of `withheld` records may be missing once the next slice has begun.
+    case cleaned(CleanReport, isDone: Bool, withheld: [Holdings.Line])
+    /// Nil: there is none.
+    case stretch(LogStretch?)
+    /// Of the segment from `first` on; `isDone`: all of it is as given; else nothing has changed.
+    case filled(first: EntryNumber, isDone: Bool)
     case values(ValuePage)
     /// How far the search has come.
     case tail(TailQuery)

@@ -51,6 +51,10 @@ package struct NodeSettings: Sendable {
     /// Bytes that are read of the log for a session that is behind, at a time; bytes of a group that are kept in memory for all of them.
     package var pageMost = 1 << 20
     package var keptMost = 16 << 20
+    /// How long a node that has become a holder of topics waits before it fetches their past, so that a member that comes back soon costs nothing;
+    /// how often what is on disk is told to those who may let go of it; nanoseconds.
+    package var fillAfter: UInt64 = 300_000_000_000
+    package var sayHoldingEvery: UInt64 = 1_000_000_000
     /// Unordered topics are folded into so many groups at most, and looked at anew this often, nanoseconds; a batch whose topics are of several
     /// groups is taken apart where this many bytes would go to members that do not want them.
     package var mostGroups = 8
@@ -141,6 +145,8 @@ package struct Node: Sendable {
     var isScrubbing = false
     var scrubAt: UInt64 = 0
     var cleaning = CleaningPace()
+    var holders: Holders
+    var excerpts = ExcerptDesk()
     /// Since when no view runs here and nothing else goes on, and what the operator was told of it last.
     var waitingSince: UInt64?
     var waitingSaid = ""
@@ -184,8 +190,10 @@ package struct Node: Sendable {
     }
 
     /// - state: what the disk says of views; states: each group's, rebuilt from its log; ring: this node's data ring.
-    /// holes: what of the durable log does not read back.
-    package init(settings: NodeSettings, state: MemberState, states: [GroupState], holes: [LogHole] = [], ring: ByteStore) {
+    /// holes: what of the durable log does not read back; holdings: what of it others hold.
+    package init(
+        settings: NodeSettings, state: MemberState, states: [GroupState], holes: [LogHole] = [], holdings: Holdings = Holdings(), ring: ByteStore
+    ) {
         precondition(states.count == GroupID.count)
         self.settings = settings
         me = settings.node
@@ -194,6 +202,7 @@ package struct Node: Sendable {
         self.ring = OwnRing(ring)
         quality = TopicQuality(settings.topics)
         deadlines = Deadlines(settings.topics)
+        holders = Holders(settings.topics, holdings: holdings)
         clock = HybridClock(states.map(\.end.key.timestamp).max() ?? .zero)
         segmentUse = Array(repeating: 0, count: states.count)
         if holes.isEmpty { beginRestart() } else {
@@ -227,6 +236,7 @@ package struct Node: Sendable {
             live!.isRowDirty = true
         }
         repairPeerUp(node, into: &out)
+        excerptsPeerUp(node, into: &out)
         tellCluster(into: &out)
     }
 
@@ -237,6 +247,7 @@ package struct Node: Sendable {
         copiers[node] = nil
         restart?.lost(node)
         repairPeerDown(node, into: &out)
+        excerptsPeerDown(node, into: &out)
         if copy?.source == node { copyFailed("\(node) was lost: \(why)", into: &out) }
         if let rank = live?.view.rank(of: node) { suspect(rank, why, into: &out) }
         tellCluster(into: &out)
@@ -282,6 +293,9 @@ package struct Node: Sendable {
         case .leave: leave(try LeaveOrder(body).node, into: &out)
         case .wants: try take(WantsPage(body), from: node, into: &out)
         case .wantsHeld: take(try WantsHeld(body), from: node)
+        case .holding: take(try HoldingWord(body), from: node)
+        case .excerpt: give(try ExcerptRequest(body), to: node, into: &out)
+        case .excerpted: try excerpted(body, from: node, into: &out)
         case .welcome: try welcome(body, from: node, now: now, into: &out)
         default: throw .value(what: "message kind between nodes", value: UInt64(kind.rawValue))
         }
@@ -303,6 +317,9 @@ package struct Node: Sendable {
         stepReleases(into: &out)
         stepRepair(into: &out)
         tickScrub(into: &out)
+        sayHolding(into: &out)
+        stepExcerpts(into: &out)
+        stepFill(into: &out)
         clean(into: &out)
         tellWaiting(into: &out)
     }

@@ -30,15 +30,23 @@ extension Node {
         case .peer(let node, let from): answerFetch(node, from: from, bytes: first == from ? bytes.view : .empty, into: &out)
         case .session(let id, let generation):
             guard sessions[id]?.generation == generation, sessions[id]!.isSubscribed else { return }
-            sessions[id]!.cursors[group.index].isReading = false
-            let page = bytes.view.isEmpty ? nil : Page(bytes: bytes, at: 0, end: bytes.view.count, next: next)
-            guard sessions[id]!.cursors[group.index].page == nil else {
-                sessions[id]!.cursors[group.index].ahead = page
-                return
-            }
-            if first > sessions[id]!.cursors[group.index].next { sessions[id]!.cursors[group.index].next = first }
-            sessions[id]!.cursors[group.index].page = page
+            if group == .durable, waits(bytes, from: first, to: next, for: id, into: &out) { return }
+            takePage(bytes, from: first, to: next, group, id)
+        case .excerpt(let node, let id): readToGive(node, id, bytes, into: &out)
+        case .fill: readToFill(next, bytes, into: &out)
         }
+    }
+
+    /// What was read for a session is there, whole.
+    mutating func takePage(_ bytes: OwnedBytes, from first: EntryNumber, to next: EntryNumber, _ group: GroupID, _ id: SessionID) {
+        sessions[id]!.cursors[group.index].isReading = false
+        let page = bytes.view.isEmpty ? nil : Page(bytes: bytes, at: 0, end: bytes.view.count, next: next)
+        guard sessions[id]!.cursors[group.index].page == nil else {
+            sessions[id]!.cursors[group.index].ahead = page
+            return
+        }
+        if first > sessions[id]!.cursors[group.index].next { sessions[id]!.cursors[group.index].next = first }
+        sessions[id]!.cursors[group.index].page = page
     }
 
     /// Hands pages of the log to the sessions that are behind, as far as their rings have room.

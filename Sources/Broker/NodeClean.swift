@@ -18,7 +18,7 @@ struct CleaningPace: Sendable {
 /// back. Each node cleans its own log.
 extension Node {
     mutating func clean(into out: inout [Directive]) {
-        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, let live, live.groups[GroupID.durable.index].carried == nil
+        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, holders.fill?.stretch == nil, let live, live.groups[GroupID.durable.index].carried == nil
         else { return }
         let delivered = live.groups[GroupID.durable.index].deliveredEnd.number
         let isDue = lastSeen >= cleaning.nextAt || cleaning.isResting && delivered >= cleaning.closed ?? EntryNumber(.max)
@@ -30,11 +30,11 @@ extension Node {
         cleaning.bytes = min(settings.cleanBytes, max(earned, settings.cleanBytes / 8))
         cleaning.isBusy = true
         cleaning.asked = lastSeen
-        out.append(.disk(.clean(.durable, below: delivered, bytes: cleaning.bytes)))
+        out.append(.disk(.clean(.durable, below: delivered, bytes: cleaning.bytes, drop: droppable)))
     }
 
     func cleaningDue() -> UInt64 {
-        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, let live else { return .max }
+        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, holders.fill?.stretch == nil, let live else { return .max }
         return live.groups[GroupID.durable.index].carried == nil ? cleaning.nextAt : .max
     }
 

@@ -54,7 +54,9 @@ extension Node {
     package mutating func diskDone(_ result: DiskResult, now: Instant, into out: inout [Directive]) {
         guard !isOver else { return }
         switch result {
-        case .synced(let group, let end): wrote(group, below: end)
+        case .synced(let group, let end):
+            if group == .durable { holders.synced = max(holders.synced, end) }
+            wrote(group, below: end)
         case .saved(let token): saved(token, now: now, into: &out)
         case .recovered(let state): recovered(state, now: now, into: &out)
         case .read(let token, let group, let first, let next, let bytes): readDone(token, group, first, next, bytes, into: &out)
@@ -68,7 +70,11 @@ extension Node {
         case .damaged(let holes): damaged(holes, into: &out)
         case .repaired(let outcome): repaired(outcome, into: &out)
         case .scrubbed(let isDone): scrubbed(isDone: isDone)
-        case .cleaned(let report, let isDone): cleaned(report, isDone: isDone, now: now)
+        case .cleaned(let report, let isDone, let lines):
+            withheld(lines)
+            cleaned(report, isDone: isDone, now: now)
+        case .stretch(let stretch): found(stretch, into: &out)
+        case .filled(let first, let isDone): filled(first, isDone: isDone)
         case .values(let page): valuesRead(page, into: &out)
         case .tail(let query): tailRead(query, into: &out)
         case .spoilt(let why):
@@ -339,6 +345,7 @@ extension Node {
         answer.append(int: GroupID.durable.raw)
         answer.append(int: from.raw)
         answer.append(int: servable.raw)
+        holders.holdings.encode(into: &answer)
         answer.append(view: bytes)
         out.append(.peer(node, .entries, answer))
     }
@@ -349,32 +356,47 @@ extension Node {
         var decoder = Decoder(body, "copied entries")
         _ = try decoder.int(UInt16.self)
         let number = EntryNumber(try decoder.int())
-        if kind == .entries, body.count >= 18, try repairAnswer(body.from(18), at: number, from: node, into: &out) { return }
+        if kind == .entries { return try copied(&decoder, at: number, body, from: node, now: now, into: &out) }
         guard copy?.source == node else { return }
-        if kind == .matched {
-            guard copy?.phase == .matching else { return }
-            if let gap = copy!.matched(number) {
-                copy?.phase = .sampling
-                return out.append(.disk(.samples(.durable, gap: gap)))
-            }
-            let number = copy!.shared
-            if number < states[GroupID.durable.index].end.number, !planted(.learnerKeepsTail) {
-                let dropped = states[GroupID.durable.index].end.number.raw - number.raw
-                out.append(.log("dropping \(dropped) entries that the cluster does not have"))
-                copy?.phase = .recovering
-                afterRecovery = .copy
-                forgetAcceptance(unlessBackedBy: number, into: &out)
-                out.append(.disk(.truncate(.durable, number)))
-                out.append(.disk(.recover(.durable)))
-            } else {
-                copy?.phase = .fetching
-                fetchMore(now: now, into: &out)
-            }
-            return
+        guard copy?.phase == .matching else { return }
+        if let gap = copy!.matched(number) {
+            copy?.phase = .sampling
+            return out.append(.disk(.samples(.durable, gap: gap)))
         }
-        copy?.shown = EntryNumber(try decoder.int())
+        let shared = copy!.shared
+        if shared < states[GroupID.durable.index].end.number, !planted(.learnerKeepsTail) {
+            let dropped = states[GroupID.durable.index].end.number.raw - shared.raw
+            out.append(.log("dropping \(dropped) entries that the cluster does not have"))
+            copy?.phase = .recovering
+            afterRecovery = .copy
+            forgetAcceptance(unlessBackedBy: shared, into: &out)
+            out.append(.disk(.truncate(.durable, shared)))
+            out.append(.disk(.recover(.durable)))
+        } else {
+            copy?.phase = .fetching
+            fetchMore(now: now, into: &out)
+        }
+    }
+
+    /// Entries of another node's log have come, for a repair or for a copy.
+    private mutating func copied(
+        _ decoder: inout Decoder, at number: EntryNumber, _ body: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]
+    ) throws(DecodeError) {
+        let shown = EntryNumber(try decoder.int())
+        let theirs = try Holdings(&decoder)
+        let entries = body.from(decoder.position)
+        if !entries.isEmpty, !theirs.isEmpty, isAwaited(number, from: node) {
+            absorb(theirs, from: try EntryHeader(entries).baseOffset, into: &out)
+        }
+        if try repairAnswer(entries, at: number, from: node, into: &out) { return }
+        guard copy?.source == node else { return }
+        copy?.shown = shown
         guard copy?.phase == .fetching || copy?.phase == .level, number == states[GroupID.durable.index].end.number else { return }
-        try take(body.from(18), now: now, into: &out)
+        try take(entries, now: now, into: &out)
+    }
+    private func isAwaited(_ number: EntryNumber, from node: NodeID) -> Bool {
+        if case .asking(node, number, _)? = repair?.step { return true }
+        return copy?.source == node && (copy?.phase == .fetching || copy?.phase == .level) && number == states[GroupID.durable.index].end.number
     }
 
     /// Entries as they lie in the source's log: checked, counted, appended.

@@ -198,6 +198,12 @@ extension Node {
         out.append(.disk(.roll(group, checkpoint: state.encode())))
     }
 
+    /// The open segment of the durable log is closed though it is not full.
+    mutating func closeSegment(into out: inout [Directive]) {
+        segmentUse[GroupID.durable.index] = settings.segmentBytes
+        noteAppended(0, to: .durable, into: &out)
+    }
+
     /// Frames that leave no entry need no disk.
     mutating func settleWritten() {
         for group in 0..<live!.groups.count where live!.groups[group].nextNeedsNoDisk {

@@ -78,6 +78,7 @@ extension Node {
         sessions[id]!.isSubscribed = false
         sessions[id]!.filter = nil
         sessions[id]!.watcher = nil
+        sessions[id]!.buckets = nil
         sessions[id]!.cursors = []
     }
 

@@ -176,6 +176,7 @@ extension Node {
         out.append(.log(reason))
         announceView(reason, now: now)
         lagAllSessions()
+        beginHolding()
         live!.resend = before?.resend ?? []
         if case .cut = proposal.basis { welcomeJoiners(of: proposal, into: &out) }
         for member in proposal.view.members where member != me { sendMemberRow(to: member, into: &out) }

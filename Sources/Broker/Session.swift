@@ -77,6 +77,8 @@ package struct Session: Sendable {
     /// Its number among those who pick; nil for one without a subscription, and for one that takes everything.
     var watcher: WatcherID?
     var cursors: [Cursor] = []
+    /// Buckets of the topics that it wants, of those below a number.
+    var buckets: (set: BucketSet, topics: Int)?
     /// Where it is a member of a consumer group.
     var share: ConsumerShare?
     /// It stands in the node's list of those that lag.

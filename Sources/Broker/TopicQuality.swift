@@ -35,11 +35,14 @@ struct TopicQuality: Sendable {
         var purses: [Purse] = []
         /// Places in `schemas`, -1: none. Empty where no rule has one.
         var schemas: [Int32] = []
+        /// How many nodes keep each topic's records, 0: all. Empty where no rule says.
+        var replicas: [UInt8] = []
     }
     private let topics: TopicsConfiguration
     private var groups: [Group] = Array(repeating: Group(), count: GroupID.count)
     private let hasRates: Bool
     private let schemas: [Schema]
+    private let hasReplicas: Bool
     /// The shortest of all rules, nanoseconds; nil: none has one.
     let shortestLifespan: UInt64?
     /// What the last batch has spent.
@@ -50,6 +53,7 @@ struct TopicQuality: Sendable {
         let rules = topics.rules + [topics.defaults]
         hasRates = rules.contains { $0.maxRate != nil }
         schemas = rules.compactMap(\.schema)
+        hasReplicas = !topics.replicas.isEmpty
         shortestLifespan = rules.compactMap(\.lifespan).min()
     }
 
@@ -62,11 +66,18 @@ struct TopicQuality: Sendable {
             groups[group.index].records.append(Int32(rule?.maxRecord ?? Limits.record))
             if shortestLifespan != nil { groups[group.index].lifespans.append(rule?.lifespan ?? 0) }
             if hasRates { groups[group.index].purses.append(Purse(rate: Int64(rule?.maxRate ?? 0))) }
+            if hasReplicas { groups[group.index].replicas.append(UInt8(rule?.replicas ?? 0)) }
             if !schemas.isEmpty { groups[group.index].schemas.append(Int32(rule?.schema.flatMap { schemas.firstIndex(of: $0) } ?? -1)) }
         }
     }
 
     func recordLimits(of group: GroupID) -> [Int32] { groups[group.index].records }
+
+    /// How many nodes keep the records of a topic of the durable group, 0: all.
+    func replicas(of topic: TopicID) -> Int {
+        let replicas = groups[GroupID.durable.index].replicas
+        return topic.index < replicas.count ? Int(replicas[topic.index]) : 0
+    }
 
     /// Whether a record of `topic` is no longer delivered late at this age, nanoseconds.
     func isOver(_ topic: TopicID, _ group: GroupID, age: UInt64) -> Bool {

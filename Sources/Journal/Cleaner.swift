@@ -61,7 +61,14 @@ struct Cleaner<D: Disk> {
     }
 
     private let topics: TopicsConfiguration
+    /// Whether some rule lets something go, here or for good.
+    private let isActive: Bool
     private let removesStay: UInt64
+    /// What may go from here as others hold it; and the buckets of which some went in the last pass.
+    private var drop = Droppable(view: ViewNumber(0), lines: [])
+    private var dropped: Set<Int> = []
+    /// By topic: how many nodes hold its records, 0: all.
+    private var replicasOf: [UInt8] = []
     private var phase = Phase.idle
     /// Distinct rules that let something go, and by topic which one holds: its place plus one, 0 is none.
     private var rules: [Keeping] = []
@@ -80,7 +87,10 @@ struct Cleaner<D: Disk> {
     /// A segment is rewritten where less than this share of it stays.
     private static var share: (of: Int, at: Int) { (5, 4) }
 
-    init(topics: TopicsConfiguration, removesStay: UInt64) { (self.topics, self.removesStay) = (topics, removesStay) }
+    init(topics: TopicsConfiguration, removesStay: UInt64) {
+        (self.topics, self.removesStay) = (topics, removesStay)
+        isActive = topics.cleans || !topics.replicas.isEmpty
+    }
 
     /// Whether a rule may let records of the topic go, as far as is known.
     func isRuled(_ topic: TopicID) -> Bool { topic.index < ruleOf.count ? ruleOf[topic.index] > 0 : topics.cleans }
@@ -89,14 +99,16 @@ struct Cleaner<D: Disk> {
 
     /// Entries go to the log's end.
     mutating func append(_ header: EntryHeader, _ body: ByteView, _ log: Log<D>) {
-        if topics.cleans { tallies.append(header, body, segment: log.openFirst) }
+        if isActive { tallies.append(header, body, segment: log.openFirst) }
     }
     /// The log has begun a segment.
     mutating func rolled(_ log: Log<D>) {
-        if topics.cleans, let span = log.span(endingAt: log.openFirst) { tallies.close(span) }
+        if isActive, let span = log.span(endingAt: log.openFirst) { tallies.close(span) }
     }
     /// The log ends at `number` now.
     mutating func cut(to number: EntryNumber) { tallies.cut(to: number) }
+    /// The segment from `first` on has other contents.
+    mutating func changed(_ first: EntryNumber) { tallies.forget(first) }
     /// Entries were replaced by those of another node, of which some may be gone.
     mutating func repaired() { tallies = SegmentTallies() }
 
@@ -107,13 +119,16 @@ struct Cleaner<D: Disk> {
     }
 
     /// Reads and writes about `bytes`; entries from `limit` on may still be taken back. True: there is nothing to be done for now.
-    /// `marks` have to be saved before anything goes: by `save`. Segments that were rewritten are told to `changed`.
+    /// `marks`, and what others alone will hold, have to be saved before anything goes: by `save`. Segments that were rewritten are told to `changed`.
     mutating func step(
-        _ log: Log<D>, below limit: EntryNumber, bytes: Int, marks: inout CleanMarks, save: (CleanMarks) throws(StorageError) -> Void,
-        changed: (EntryNumber) -> Void
+        _ log: Log<D>, below limit: EntryNumber, bytes: Int, drop: Droppable, marks: inout CleanMarks,
+        save: (CleanMarks, [Holdings.Line]) throws(StorageError) -> Void, changed: (EntryNumber) -> Void
     ) throws(StorageError) -> Bool {
         report.disk = log.bytes
-        guard topics.cleans else {
+        // What may go by the word of an older view may be this node's own by now.
+        if drop.view != self.drop.view { try cancel(log) }
+        self.drop = drop
+        guard isActive else {
             report.kept = log.bytes
             if report.oldest == nil { report.oldest = try log.header(of: log.first)?.timestamp }
             return true
@@ -129,12 +144,14 @@ struct Cleaner<D: Disk> {
                 phase = .idle
                 if try look(log, &survey, &left) { phase = .surveying(survey) } else {
                     marks.raise(by: survey.plan)
-                    try save(marks)
+                    try save(marks, survey.plan.dropped)
                     report.kept = survey.kept + log.openBytes
                     report.oldest = survey.oldest
                     phase = .rewriting(
                         Rewriting(
                             plan: survey.plan, publishers: survey.publishers, spans: survey.found, blank: survey.blank, empty: survey.empty))
+                    // Who reads has to know first that others are to be asked.
+                    if !survey.plan.dropped.isEmpty, !planted(.dropBeforeTold) { return false }
                 }
             case .rewriting(var rewriting):
                 phase = .idle
@@ -155,10 +172,12 @@ struct Cleaner<D: Disk> {
 
     private mutating func begin(_ log: Log<D>, below limit: EntryNumber) throws(StorageError) -> Bool {
         let spans = log.closedSpans(below: limit)
-        guard let newest = spans.last, newest.end > last else { return false }
+        let buckets = Set(drop.lines.map { $0.replicas << 6 | $0.bucket })
+        let hasNews = !buckets.isSubset(of: dropped)
+        guard let newest = spans.last, newest.end > last || hasNews else { return false }
         func size(_ spans: [LogSpan]) -> Int { spans.reduce(0) { $0 + (log.segmentBytes(from: $1.first) ?? 0) } }
-        guard size(spans.filter { $0.first >= last }) * Self.growth >= size(spans) else { return false }
-        guard let (place, bytes) = try log.checkpoint(atOrBelow: newest.end), place.number > last else { return false }
+        guard hasNews || size(spans.filter { $0.first >= last }) * Self.growth >= size(spans) else { return false }
+        guard let (place, bytes) = try log.checkpoint(atOrBelow: newest.end), place.number > last || hasNews && place.number > .zero else { return false }
         let state: GroupState
         do throws(DecodeError) {
             state = try bytes.withView { view throws(DecodeError) in try GroupState(group: log.group, decoding: view) }
@@ -167,16 +186,20 @@ struct Cleaner<D: Disk> {
         guard state.end.number == place.number, !state.hasHoles else { return false }
         learn(state.topics)
         last = place.number
-        let plan = KeepPlan(end: state.end, heads: state.heads, ruleOf: ruleOf, rules: rules, removesStay: removesStay)
+        dropped = buckets
+        let plan = KeepPlan(
+            end: state.end, heads: state.heads, ruleOf: ruleOf, rules: rules, removesStay: removesStay, replicasOf: replicasOf, drop: drop.lines)
         phase = .surveying(
             Survey(plan: plan, publishers: state.publishers, spans: spans.filter { $0.end <= place.number }))
         return true
     }
 
     private mutating func learn(_ table: TopicTable) {
-        if ruleOf.count > table.count { ruleOf = [] }
+        if ruleOf.count > table.count { (ruleOf, replicasOf) = ([], []) }
         table.forEach(from: TopicID(UInt32(ruleOf.count))) { (_, name) in
-            guard let keeping = topics.rule(for: name)?.keeping, !keeping.keepsAll else { return ruleOf.append(0) }
+            let rule = topics.rule(for: name)
+            replicasOf.append(UInt8(rule?.replicas ?? 0))
+            guard let keeping = rule?.keeping, !keeping.keepsAll else { return ruleOf.append(0) }
             if !rules.contains(keeping) { rules.append(keeping) }
             ruleOf.append(UInt16(rules.firstIndex(of: keeping)! + 1))
         }

@@ -47,6 +47,8 @@ struct EntryCleaner {
         var body: [UInt8] = []
         var batches = 0
         var lines: [KeptState.Line] = []
+        /// Of those, the ones that no batch of the entry says, but what a hole said that lay in its place.
+        var said: [KeptState.Line] = []
         var heads: [KeptState.Head] = []
         /// Something of it stays.
         var stays = false
@@ -72,7 +74,7 @@ struct EntryCleaner {
         guard remains.stays || header.batches > Self.mostBatches && header.span == 1 else { return widen(header, remains, into: &out) }
         flush(into: &out)
         guard remains.stays, remains.goes else { return out.append(view: whole[0..<header.length]) }
-        Self.append(states: [], remains.heads, to: &remains, group)
+        Self.append(states: remains.said.filter { isRemembered($0.publisher) }, remains.heads, to: &remains, group)
         var entry = header
         entry.isCleaned = true
         entry.batches = remains.batches
@@ -111,6 +113,7 @@ struct EntryCleaner {
             state.forEachLine { line in
                 publishers?.set(line.publisher, PublisherTable.Line(line))
                 remains.lines.append(line)
+                remains.said.append(line)
             }
             state.forEachHead { if isHead($0) { remains.heads.append($0) } }
             remains.goes = true
@@ -121,37 +124,23 @@ struct EntryCleaner {
     private func thin(
         _ batch: BatchHeader, _ bytes: ByteView, at offset: Offset, _ time: Timestamp, _ judge: Judge, _ remains: inout Remains
     ) {
-        var body: [UInt8] = []
-        var run = (delta: 0, count: 0, at: 0)
+        var left = SparseBuilder()
         var goes = false
         walkRecords(batch, bytes) { delta, at, header in
             let record = RecordView(bytes.from(at))
             let place = Offset(offset.raw + UInt64(delta))
             switch judge(record, place, time) {
-            case .stays:
-                if run.count == 0 || run.delta + run.count != delta {
-                    if run.count > 0 { body.store(UInt32(run.count), at: run.at) }
-                    run = (delta, 0, body.count + 4)
-                    body.append(int: UInt32(delta))
-                    body.append(int: UInt32(0))
-                }
-                run.count += 1
-                body.append(view: record.whole)
+            case .stays: left.append(delta, record.whole)
             case .goes: goes = true
             case .goesAsHead:
                 goes = true
                 remains.heads.append(KeptState.Head(topic: header.topic, isRemoved: header.flags & RecordHeader.tombstone != 0, offset: place))
             }
         }
-        if run.count > 0 {
-            body.store(UInt32(run.count), at: run.at)
-            remains.stays = true
-        }
+        if !left.isEmpty { remains.stays = true }
         guard goes else { return remains.keep(bytes) }
         remains.goes = true
-        let sparse = wholeBatch(
-            .sparse, body, publisher: batch.publisher, sequence: batch.sequence, epoch: batch.epoch, count: batch.count, group: batch.group)
-        sparse.withView { remains.keep($0) }
+        left.batch(of: batch).withView { remains.keep($0) }
     }
 
     // MARK: holes

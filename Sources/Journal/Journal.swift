@@ -26,6 +26,10 @@ package struct Journal<D: Disk> {
     let signatures: SignedHistory<D>?
     /// From where on each topic's past is exact.
     var marks: CleanMarks
+    /// What of the log others hold.
+    var holdings: Holdings
+    /// A segment that gets back what was missing.
+    var filling: SegmentDraft<D>?
     /// How far the node has been told. A roll and a cut sync by themselves, so the log's own mark does not tell.
     private var durableTold: EntryNumber = .zero
     private var orderedTold: EntryNumber = .zero
@@ -51,13 +55,15 @@ package struct Journal<D: Disk> {
         package let state: MemberState
         package let states: [GroupState]
         package let recovery: Recovery
+        package let holdings: Holdings
         package let journal: Journal<D>
     }
 
     private init(
         durable: Log<D>, ordered: Log<VolatileDisk>, options: LogOptions, states: TwinFile<D>, cleaner: Cleaner<D>, marks: CleanMarks,
-        signatures: SignedHistory<D>?
+        holdings: Holdings, signatures: SignedHistory<D>?
     ) {
+        self.holdings = holdings
         self.signatures = signatures
         self.cleaner = cleaner
         self.marks = marks
@@ -97,8 +103,10 @@ package struct Journal<D: Disk> {
         let states = [try stateOrEnd(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
         let journal = Journal(
             durable: durable, ordered: ordered, options: volatile, states: files,
-            cleaner: Cleaner(topics: topics, removesStay: removesStay), marks: try marks(disk, durable), signatures: signatures)
-        return Opened(holes: try journal.holes(), state: state, states: states, recovery: recovery, journal: journal)
+            cleaner: Cleaner(topics: topics, removesStay: removesStay), marks: try marks(disk, durable),
+            holdings: try holdings(disk, durable, topics), signatures: signatures)
+        return Opened(
+            holes: try journal.holes(), state: state, states: states, recovery: recovery, holdings: journal.holdings, journal: journal)
     }
 
     /// The group's state; with damage only where the log ends.
@@ -164,7 +172,10 @@ package struct Journal<D: Disk> {
             durable.startWriting(at)
         case .truncate(let group, let number):
             try flush()
-            if group == .durable { try cleaner.cancel(durable) }
+            if group == .durable {
+                try cleaner.cancel(durable)
+                try cancelFill()
+            }
             if group == .durable { try signatures?.cut(durable, to: number) }
             if group == .durable { cleaner.cut(to: number) }
             if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
@@ -201,14 +212,21 @@ package struct Journal<D: Disk> {
         case .repair(let hole, let source, let bytes):
             try flush()
             try cleaner.cancel(durable)
+            try cancelFill()
             cleaner.repaired()
             try repair(hole, from: source, bytes, into: &results)
         case .scrub(_, let bytes):
             try flush()
             try scrub(bytes: bytes, into: &results)
-        case .clean(_, let limit, let bytes):
+        case .clean(_, let limit, let bytes, let drop):
             try flush()
-            try clean(below: limit, bytes: bytes, into: &results)
+            try clean(below: limit, bytes: bytes, drop: drop, into: &results)
+        case .withhold(let lines): try withhold(lines)
+        case .held(let lines): try hold(lines)
+        case .stretch(let offset, let limit): results.append(.stretch(stretch(from: offset, below: limit)))
+        case .fill(let stretch, let bytes, let isLast):
+            try flush()
+            try fill(stretch, bytes.view, isLast: isLast, into: &results)
         }
     }
 

@@ -19,15 +19,24 @@ extension Journal {
         return lost
     }
 
-    mutating func clean(below limit: EntryNumber, bytes: Int, into results: inout [DiskResult]) throws(StorageError) {
+    mutating func clean(below limit: EntryNumber, bytes: Int, drop: Droppable, into results: inout [DiskResult]) throws(StorageError) {
         var marks = marks
         var changed: [EntryNumber] = []
         let files = logFiles
+        var holdings = holdings
+        let holdingsFile = Self.holdingsName
+        var withheld: [Holdings.Line] = []
         var isDone = true
         do throws(StorageError) {
             isDone = try cleaner.step(
-                durable, below: limit, bytes: bytes, marks: &marks,
-                save: { marks throws(StorageError) in try files.save(CleanMarks.name, marks.encoded) }, changed: { changed.append($0) })
+                durable, below: limit, bytes: bytes, drop: drop, marks: &marks,
+                save: { (marks, lines) throws(StorageError) in
+                    try files.save(CleanMarks.name, marks.encoded)
+                    guard !lines.isEmpty else { return }
+                    for line in lines { holdings.withhold(line) }
+                    withheld = lines
+                    try files.save(holdingsFile, holdings.encode())
+                }, changed: { changed.append($0) })
         } catch {
             guard case .damage(let damage) = error.kind, durable.isClosed(damage.entries.lowerBound) else { throw error }
             guard try !durable.inspect(damage.entries.lowerBound).isEmpty else { throw error }
@@ -35,8 +44,9 @@ extension Journal {
             results.append(.damaged(try holes()))
         }
         self.marks = marks
+        self.holdings = holdings
         for segment in changed { durableValues.forget(segment) }
-        results.append(.cleaned(cleaner.report, isDone: isDone))
+        results.append(.cleaned(cleaner.report, isDone: isDone, withheld: withheld))
     }
 
     /// Entries of another's log, of which some may be gone: what lies below them is exact only there.

@@ -81,6 +81,7 @@ private enum Waiter: Equatable {
     /// One of the node's questions about values.
     case question(UInt32)
     case own
+    case fill
 
     init?(_ job: DiskJob) {
         switch job {
@@ -89,6 +90,7 @@ private enum Waiter: Equatable {
         case .values(let query): self = .question(query.id)
         case .tail(let query): self = .question(query.id)
         case .samples, .recover: self = .own
+        case .read(.fill, _, _, _, _): self = .fill
         default: return nil
         }
     }

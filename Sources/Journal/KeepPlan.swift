@@ -19,6 +19,10 @@ struct KeepPlan {
     /// By topic: its rule, 0 is none.
     private let ruleOf: [UInt16]
     private let rules: [Keeping]
+    /// By topic: records below it are held by others, and go here, but for the last; 0: none.
+    private let goesBelow: [UInt64]
+    /// What others alone will hold.
+    let dropped: [Holdings.Line]
     private var topics: [Survey]
     private var keys: [RecordKey: UInt64] = [:]
     /// Topics of which a segment that is not rewritten has records that should go.
@@ -57,7 +61,14 @@ struct KeepPlan {
         }
     }
 
-    init(end: LogEnd, heads: HeadTable, ruleOf: [UInt16], rules: [Keeping], removesStay: UInt64) {
+    init(
+        end: LogEnd, heads: HeadTable, ruleOf: [UInt16], rules: [Keeping], removesStay: UInt64, replicasOf: [UInt8] = [], drop: [Holdings.Line] = []
+    ) {
+        dropped = drop.map { Holdings.Line(replicas: $0.replicas, bucket: $0.bucket, from: $0.from, to: min($0.to, end.offset)) }
+            .filter { $0.from < $0.to }
+        var ends: [Int: UInt64] = [:]
+        for line in dropped { ends[line.replicas << 6 | line.bucket] = line.to.raw }
+        goesBelow = ends.isEmpty ? [] : replicasOf.indices.map { ends[Int(replicasOf[$0]) << 6 | BucketSet.bucket(of: TopicID(UInt32($0)))] ?? 0 }
         (self.end, self.heads, self.ruleOf, self.rules, self.removesStay) = (end, heads, ruleOf, rules, removesStay)
         topics = Array(repeating: Survey(), count: ruleOf.count)
         // What lies before a remove is replaced, also where the remove itself is gone.
@@ -70,11 +81,16 @@ struct KeepPlan {
     private func rule(_ topic: Int) -> Keeping? { topic < ruleOf.count && ruleOf[topic] > 0 ? rules[Int(ruleOf[topic]) - 1] : nil }
     private func isLast(_ topic: TopicID, _ offset: UInt64) -> Bool { heads.head(of: topic)?.offset.raw == offset }
 
+    private func goesBelow(_ topic: Int) -> UInt64 { topic < goesBelow.count ? goesBelow[topic] : 0 }
+    /// Others hold it, and nobody asks this node for it first.
+    private func isDropped(_ topic: TopicID, _ offset: UInt64) -> Bool { offset < goesBelow(topic.index) && (!isLast(topic, offset) || planted(.lastNotKept)) }
+
     // MARK: the look at all of them
 
     /// The next older record; whether it is kept. Call it for each record once, from the newest to the oldest.
     mutating func visit(_ record: RecordView, _ offset: Offset, _ time: Timestamp) -> Bool {
         let topic = record.header.topic
+        if isDropped(topic, offset.raw) { return false }
         guard let rule = rule(topic.index) else { return true }
         let isRemove = record.header.flags & RecordHeader.tombstone != 0
         var survey = topics[topic.index]
@@ -121,6 +137,13 @@ struct KeepPlan {
 
     /// What becomes of a topic's records in the segment that comes next, all of them older than those that were visited or counted.
     func verdict(of line: SegmentTally.Line) -> Verdict {
+        let drops = goesBelow(line.topic.index)
+        if line.lowest < drops {
+            let last = heads.head(of: line.topic)?.offset.raw ?? .max
+            let hasLast = (line.lowest...line.highest).contains(last)
+            if line.highest < drops, !hasLast { return .goes }
+            if line.records > 1 || !hasLast { return .unknown }
+        }
         guard let rule = rule(line.topic.index) else { return .stays }
         let survey = topics[line.topic.index]
         if survey.isOver || line.highest < survey.floor { return .goes }
@@ -159,6 +182,7 @@ struct KeepPlan {
     /// What becomes of a record of the closed part.
     func fate(_ record: RecordView, _ offset: Offset, _ time: Timestamp) -> EntryCleaner.Fate {
         let topic = record.header.topic
+        if isDropped(topic, offset.raw) { return .goes }
         guard let rule = rule(topic.index) else { return .stays }
         let survey = topics[topic.index]
         if offset.raw < survey.floor { return .goes }

@@ -10,6 +10,8 @@ struct CleanChecker {
         var bytes: UInt64?
         var records: UInt64?
         var compact = false
+        /// How many disks keep its records, 0: all.
+        var replicas = 0
     }
     struct Record {
         let offset: UInt64
@@ -142,17 +144,18 @@ struct CleanChecker {
         return gone
     }
 
-    /// How many records are missing from a log's bytes, all of its entries, and what is wrong with them: nil, or words. `gone`: what may be
-    /// missing; `delivered`: records from there on may be taken back yet.
-    func judge(_ log: [UInt8], gone: Set<UInt64>, delivered: UInt64) -> (missing: Int, problem: String?) {
+    /// Offsets of the records in a log's bytes, with their topics, from its beginning on, and where it ends; or what is wrong with it.
+    static func records(_ log: [UInt8]) -> (present: [UInt64: Int], end: UInt64, problem: String?) {
         var present: [UInt64: Int] = [:]
         var at = 0
         var number: UInt64 = 0
         var offset: UInt64 = 0
-        func int(_ at: Int, _ width: Int) -> UInt64 { Self.int(log, at, width) }
+        func int(_ at: Int, _ width: Int) -> UInt64 { self.int(log, at, width) }
         while at + 72 <= log.count {
             let isCleaned = log[at + 2] == UInt8(ascii: "C")
-            guard int(at + 16, 8) == number, int(at + 24, 8) == offset else { return (0, "entry \(int(at + 16, 8)) stands where \(number) should") }
+            guard int(at + 16, 8) == number, int(at + 24, 8) == offset else {
+                return (present, offset, "entry \(int(at + 16, 8)) stands where \(number) should")
+            }
             number += isCleaned ? int(at + 14, 2) + 1 : 1
             var batch = at + 72
             var place = offset
@@ -176,15 +179,29 @@ struct CleanChecker {
             offset += int(at + 52, 4)
             at += Int(int(at + 4, 4))
         }
+        return (present, offset, nil)
+    }
+
+    /// How many records are missing from a log's bytes, all of its entries, and what is wrong with them: nil, or words. `gone`: what may be
+    /// missing; `delivered`: records from there on may be taken back yet; `elsewhere`: on how many other disks a record is.
+    func judge(_ log: [UInt8], gone: Set<UInt64>, delivered: UInt64, elsewhere: (UInt64) -> Int) -> (missing: Int, problem: String?) {
+        let (present, end, problem) = Self.records(log)
+        if let problem { return (0, problem) }
         var missing = 0
-        for record in placed where record.offset < min(offset, delivered) {
+        var last: [Int: UInt64] = [:]
+        for record in placed where record.offset < min(end, delivered) { last[record.topic] = record.offset }
+        for record in placed where record.offset < min(end, delivered) {
             if let topic = present[record.offset] {
                 if topic != record.topic { return (missing, "offset \(record.offset) has topic \(topic), not \(record.topic)") }
             } else {
                 missing += 1
                 guard !gone.contains(record.offset) else { continue }
                 let name = record.topic < names.count ? names[record.topic] : "?"
-                return (missing, "offset \(record.offset) of \(name), ordered at \(record.time), is gone; the rules keep it")
+                let place = "offset \(record.offset) of \(name), ordered at \(record.time)"
+                guard let replicas = rule(record.topic)?.replicas, replicas > 0 else { return (missing, "\(place), is gone; the rules keep it") }
+                if last[record.topic] == record.offset { return (missing, "\(place), is its topic's last and gone") }
+                let copies = elsewhere(record.offset)
+                if copies < replicas { return (missing, "\(place), is gone, and \(copies) other disks have it; \(replicas) should") }
             }
         }
         return (missing, nil)

@@ -42,6 +42,9 @@ struct Temper {
     let hasPowerCuts: Bool
     /// Bytes a second that a node copies, at most.
     let copyRate: Int
+    /// Nanoseconds that a node waits before it fetches the past of topics that it has come to hold, and between two words of what it has.
+    let fillAfter: UInt64
+    let sayHoldingEvery: UInt64
     /// What the rules keep, by the beginning of topics' names; empty: everything.
     let keeping: [CleanChecker.Rule]
     /// Nanoseconds for which removes stay in compacted topics.
@@ -93,7 +96,12 @@ struct Temper {
         let few = random.pick([2, 3, 3, 3, 4, 5, 5])
         ringBytes = random.pick([4, 16, 16, 64]) << 10
         var cleaning = SplitMix64(seed: seed, .cleaning)
-        keeping = isPlain && cleaning.chance(35) ? Self.rules(&cleaning) : []
+        let rules = isPlain && cleaning.chance(35) ? Self.rules(&cleaning) : []
+        var parting = SplitMix64(seed: seed, .parting)
+        let isParted = isPlain && parting.chance(20)
+        keeping = isParted ? Self.parted(rules, &parting) : rules
+        fillAfter = parting.pick([10, 100, 1_000]) * Span.millisecond
+        sayHoldingEvery = parting.pick([1, 20, 200]) * Span.millisecond
         removesStay = cleaning.pick([50, 500, 5_000]) * Span.millisecond
         cleanBytes = cleaning.pick([1, 4, 64]) << 10
         let drawnSegment = random.pick([4, 16, 64]) << 10
@@ -130,6 +138,8 @@ struct Temper {
         copyRate = random.pick([64 << 10, 1 << 20, 64 << 20])
         if random.chance(40) { kinds += [.leave, .leave] }
         if random.chance(40) { kinds += [.rot, .rot] }
+        // What one disk alone keeps of its topics may not rot.
+        if isParted { kinds.removeAll { $0 == .rot } }
         faults = isDuel ? [.kill] : isNewsroom ? [] : kinds
         nodes = isDuel ? 5 : isNewsroom ? newsroom.pick([2, 3, 3, 4]) : random.chance(6) ? 6 + random.below(2) : few
         let members = nodes
@@ -155,6 +165,18 @@ struct Temper {
         var relay = SplitMix64(seed: seed, .relay)
         relayFrom = nodes > 2 && relay.chance(35) ? relay.pick([1, 200, 600]) : .max
         relayBlock = relay.pick([24, 100, 400, 4096])
+    }
+
+    /// Some topics are kept by some nodes only, whatever else the rules say of them.
+    private static func parted(_ rules: [CleanChecker.Rule], _ random: inout SplitMix64) -> [CleanChecker.Rule] {
+        var rules = rules
+        for prefix in ["t0/", "t1/", "t3/"] where random.chance(70) {
+            let replicas = random.pick([1, 2, 2, 3])
+            if let i = rules.firstIndex(where: { $0.prefix == prefix }) { rules[i].replicas = replicas } else {
+                rules.append(CleanChecker.Rule(prefix: prefix, replicas: replicas))
+            }
+        }
+        return rules
     }
 
     private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {

@@ -97,7 +97,8 @@ final class World {
             do { pattern = try TopicPattern(rule.prefix + "#") } catch { preconditionFailure("\(rule.prefix): \(error)") }
             return TopicRule(
                 pattern: pattern, level: .durable,
-                keeping: Keeping(time: rule.time, bytes: rule.bytes, records: rule.records, compact: rule.compact), deadline: deadline)
+                keeping: Keeping(time: rule.time, bytes: rule.bytes, records: rule.records, compact: rule.compact), deadline: deadline,
+                replicas: rule.replicas)
         }
         let news = TopicRule(pattern: try? TopicPattern("u/#"), level: .unordered)
         return TopicsConfiguration(rules: rules + [news], defaults: TopicRule(pattern: nil, level: .durable, deadline: deadline), admit: .all)
@@ -225,6 +226,7 @@ final class World {
             guard node.isLive else { missing.append("\(host.id) is not live: \(node.report("status"))"); continue }
             if node.view.members.count != hosts.count { missing.append("\(host.id) is in \(node.view)") }
             if host.busy != nil || host.work!.durable.end.number != node.end(of: .durable).number { missing.append("\(host.id)'s disk is behind") }
+            if node.isLacking { missing.append("\(host.id) lacks records that it is to hold: \(node.holdingsText)") }
             if node.delivered(in: .durable) != node.end(of: .durable) { missing.append("\(host.id) has not delivered all: \(node.stand(of: .durable))") }
         }
         if views.count > 1 { missing.append("views \(views.sorted())") }

@@ -24,7 +24,7 @@ extension World {
 
     /// A node says that it has cleaned its log.
     func noteCleaned(_ results: [DiskResult], _ host: Host) {
-        for case .cleaned(let report, _) in results where report.passes > host.passes {
+        for case .cleaned(let report, _, _) in results where report.passes > host.passes {
             host.passes = report.passes
             counts.passes += 1
             checkCleaned(host)
@@ -48,9 +48,23 @@ extension World {
             guard isDamage(error) else { return checker.fail("\(host.id)'s log does not read back: \(error)") }
             return
         }
-        let (missing, problem) = clean.judge(bytes, gone: mayBeGone(), delivered: delivered.offset.raw)
+        var others: [[UInt64: Int]]?
+        let (missing, problem) = clean.judge(bytes, gone: mayBeGone(), delivered: delivered.offset.raw) { offset in
+            if others == nil { others = hosts.filter { $0 !== host }.map { CleanChecker.records(written(on: $0)).present } }
+            return others!.count { $0[offset] != nil }
+        }
         counts.gone = max(counts.gone, missing)
         if let problem { checker.fail("\(host.id): \(problem)") }
+    }
+
+    /// All entries on a disk, synced or not, whether its node runs or not.
+    private func written(on host: Host) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for place in entries(on: host) {
+            guard let file = host.files.contents(place.path) else { continue }
+            bytes += file[place.position..<place.position + place.entry.length]
+        }
+        return bytes
     }
 
     /// What nobody saw because it went before anyone came by is as it was written.

@@ -64,6 +64,8 @@ extension World {
                 settings.cleanBytes = temper.cleanBytes
                 settings.cleanRest = 50 * Span.millisecond
             }
+            settings.fillAfter = temper.fillAfter
+            settings.sayHoldingEvery = temper.sayHoldingEvery
             settings.announces = temper.announces
             settings.pageMost = temper.pageBytes
             settings.mostGroups = temper.mostGroups
@@ -78,7 +80,7 @@ extension World {
             settings.consumerGrace = temper.suspectAfter + 2 * temper.networkMost
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
             host.work = opened.journal
-            host.node = Node(settings: settings, state: opened.state, states: opened.states, holes: opened.holes, ring: host.ring.store)
+            host.node = Node(settings: settings, state: opened.state, states: opened.states, holes: opened.holes, holdings: opened.holdings, ring: host.ring.store)
             host.node!.isLeaving = host.isLeaving
             host.isLeaving = false
             host.nextTick = now

@@ -21,6 +21,11 @@ extension Log {
         }
         return low == 0 ? nil : span(low - 1)
     }
+    /// The first offset of the segment that begins with an entry; nil where none does.
+    package func firstOffset(ofSegmentAt number: EntryNumber) -> Offset? {
+        guard let i = segmentIndex(of: number), segments[i].start.number == number else { return nil }
+        return segments[i].start.offset
+    }
     /// The span that ends where the one from `first` begins.
     package func span(endingAt first: EntryNumber) -> LogSpan? {
         guard let i = segmentIndex(of: first), segments[i].start.number == first, i > 0 else { return nil }

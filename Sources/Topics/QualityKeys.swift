@@ -30,6 +30,7 @@ struct QualityKeys {
         Fields.Key("lifespan", example: "10s"),
         Fields.Key("max_rate", example: "100/s"),
         Fields.Key("deadline", example: "5s"),
+        Fields.Key("replicas", example: "3"),
         Fields.Key("schema", example: "{type: object, required: [value]}"),
     ]
     private static let retentionKeys = [Fields.Key("time", example: "7d"), Fields.Key("bytes", example: "64MiB")]
@@ -48,6 +49,7 @@ struct QualityKeys {
     private var maxRate: Int?
     private var deadline: UInt64?
     private var schema: Schema?
+    private var replicas = 0
 
     init() {}
     /// - level: of the topics, nil where that is wrong.
@@ -59,15 +61,16 @@ struct QualityKeys {
         maxRate = fields.quantity("max_rate", .rate, in: Self.rateRange, &problems)
         deadline = fields.quantity("deadline", .span, in: Self.deadlineRange, &problems).map { UInt64($0) }
         schema = fields.node("schema").flatMap { Schema($0, &problems) }
+        replicas = Self.replicas(fields, &problems)
         guard let level else { return }
-        for key in ["retention", "compact", "history"] where level < .durable && fields.has(key) {
+        for key in ["retention", "compact", "history", "replicas"] where level < .durable && fields.has(key) {
             problems.add(
                 fields.mark(of: key), "\(key): topics of the level \(level.name) are not kept on disk",
                 hint: "write level: durable, or remove this key")
         }
-        for key in ["retention", "compact", "history"] where level == .signed && fields.has(key) {
+        for key in ["retention", "compact", "history", "replicas"] where level == .signed && fields.has(key) {
             problems.add(
-                fields.mark(of: key), "\(key): a signed history is kept whole",
+                fields.mark(of: key), "\(key): a signed history is kept whole" + (key == "replicas" ? ", at every node" : ""),
                 hint: "write level: durable, or remove this key")
         }
         if level == .unordered, fields.has("lifespan") {
@@ -80,7 +83,7 @@ struct QualityKeys {
     func rule(_ pattern: TopicPattern?, _ level: Level, _ maxRecord: Int) -> TopicRule {
         TopicRule(
             pattern: pattern, level: level, maxRecord: maxRecord, keeping: keeping, lifespan: lifespan, maxRate: maxRate, deadline: deadline,
-            schema: schema)
+            schema: schema, replicas: replicas)
     }
 
     /// `7d`, or `{time: 7d, bytes: 64MiB}`.
@@ -106,5 +109,10 @@ struct QualityKeys {
     private static func history(_ fields: Fields, _ problems: inout Problems) -> UInt64? {
         if case .scalar("all", _)? = fields.node("history")?.content { return nil }
         return fields.integer("history", in: historyRange, or: " (or all)", &problems).map { UInt64($0) }
+    }
+    /// `all`, which is 0, or a number of nodes.
+    private static func replicas(_ fields: Fields, _ problems: inout Problems) -> Int {
+        if case .scalar("all", _)? = fields.node("replicas")?.content { return 0 }
+        return fields.integer("replicas", in: 1...Limits.members, or: " (or all)", &problems) ?? 0
     }
 }

@@ -17,11 +17,14 @@ package struct TopicRule: Hashable, Sendable {
     package let deadline: UInt64?
     /// What each record's payload must look like; nil: anything.
     package let schema: Schema?
+    /// How many nodes keep its records for good; 0: all.
+    package let replicas: Int
 
     package init(
         pattern: TopicPattern?, level: Level, maxRecord: Int = Limits.record, keeping: Keeping = Keeping(), lifespan: UInt64? = nil,
-        maxRate: Int? = nil, deadline: UInt64? = nil, schema: Schema? = nil
+        maxRate: Int? = nil, deadline: UInt64? = nil, schema: Schema? = nil, replicas: Int = 0
     ) {
+        self.replicas = replicas
         self.pattern = pattern
         self.level = level
         self.maxRecord = maxRecord
@@ -61,6 +64,19 @@ package struct TopicsConfiguration: Hashable, Sendable {
     package var defaultLevel: Level { defaults.level }
     /// Whether some rule lets records of the log go.
     package var cleans: Bool { !defaults.keeping.keepsAll || rules.contains { !$0.keeping.keepsAll } }
+
+    /// The numbers of replicas that rules ask for, where that is not all nodes, rising; none in a log that is signed: that is kept whole.
+    package var replicas: [Int] { signs ? [] : Set((rules + [defaults]).map(\.replicas)).subtracting([0]).sorted() }
+    /// Stands for what the rules say of replicas: the same where they say the same.
+    package var replicaRules: UInt64 {
+        guard !replicas.isEmpty else { return 0 }
+        var hash: UInt64 = 1
+        for rule in rules {
+            for byte in (rule.pattern?.text ?? "").utf8 { hash = mix(hash ^ UInt64(byte)) }
+            hash = mix(hash ^ UInt64(rule.replicas) << 8)
+        }
+        return mix(hash ^ UInt64(defaults.replicas) << 8)
+    }
 
     /// Whether some topics are signed: then each node signs its log, and cleans nothing of it.
     package var signs: Bool { defaults.level == .signed || rules.contains { $0.level == .signed } }

@@ -95,6 +95,35 @@ package struct SparseCursor {
     }
 }
 
+/// Makes a sparse batch of some of a batch's records, given in their order.
+package struct SparseBuilder {
+    private var body: [UInt8] = []
+    private var run = (delta: 0, count: 0, at: 0)
+
+    package init() {}
+    package var isEmpty: Bool { body.isEmpty }
+
+    /// - delta: how many of the batch's records lay before it; record: whole, header and padding.
+    package mutating func append(_ delta: Int, _ record: ByteView) {
+        if run.count == 0 || run.delta + run.count != delta {
+            endRun()
+            run = (delta, 0, body.count + 4)
+            body.append(int: UInt32(delta))
+            body.append(int: UInt32(0))
+        }
+        run.count += 1
+        body.append(view: record)
+    }
+    private mutating func endRun() { if run.count > 0 { body.store(UInt32(run.count), at: run.at) } }
+
+    /// The whole batch, of a publisher, numbers and count as the batch has them that the records come from.
+    package mutating func batch(of header: BatchHeader) -> [UInt8] {
+        endRun()
+        return wholeBatch(
+            .sparse, body, publisher: header.publisher, sequence: header.sequence, epoch: header.epoch, count: header.count, group: header.group)
+    }
+}
+
 /// Calls `body` with each record that a batch still has, and how many of its records lay before it; a batch of another kind has none.
 package func walkRecords(_ header: BatchHeader, _ whole: ByteView, _ body: (_ delta: Int, _ record: RecordHeader) -> Void) {
     walkRecords(header, whole) { delta, _, record in body(delta, record) }

@@ -19,8 +19,8 @@ package enum Limits {
     package static let relayBlock = 128 << 10
     /// Separate stretches of one sender's ring that have come by relay and are not read yet: a ring of the largest size in blocks.
     package static let relayStretches = largestRing / relayBlock
-    /// One log entry: a frame, kept.
-    package static let entry = frame + 128
+    /// One log entry: a frame, kept, and what a hole in its place said of others.
+    package static let entry = frame + 128 + (1 << 19)
     /// One message on a link's ring: a batch or an entry, and its own header.
     package static let message = entry + 256
     /// A topic's name, in UTF-8, and its levels between slashes.
@@ -55,6 +55,10 @@ package enum Limits {
     package static let pages = 32 << 20
     /// Events of a node on `$status/…` that wait to be published.
     package static let announcements = 1 << 18
+    /// Answers that other nodes owe this one of records that it does not hold; questions of others that it has taken and not answered.
+    package static let excerpts = 1024
+    /// One excerpt of another node's log: so many bytes, but at least one entry.
+    package static let excerpt = 256 << 10
     /// Clients of one node at a time.
     package static let sessions = 4096
     /// Consumer groups of a cluster, and members of one: at most 64 of them, the partitions, are served at a time, the others wait.

@@ -20,6 +20,11 @@ package enum MessageKind: UInt32, Sendable {
     case wants = 17
     case wantsHeld = 18
     case relay = 19
+    case holding = 20
+    case excerpt = 21
+    case excerpted = 22
+    case values = 23
+    case valuesFound = 24
     // From a client.
     case declare = 32
     case publish = 33

@@ -87,6 +87,15 @@
     case relayOfOldView = "relay-of-old-view"
     case relayLost = "relay-lost"
     case relayUnlinked = "relay-unlinked"
+    // Who holds what.
+    case dropOnOne = "drop-on-one"
+    case dropOnOldWord = "drop-on-old-word"
+    case wordBeforeDisk = "word-before-disk"
+    case gapTakenForAll = "gap-taken-for-all"
+    case gapGiven = "gap-given"
+    case copyTakenForWhole = "copy-taken-for-whole"
+    case dropBeforeTold = "drop-before-told"
+    case fillForgotten = "fill-forgotten"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

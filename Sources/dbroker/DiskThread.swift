@@ -116,9 +116,9 @@ final class DiskThread: @unchecked Sendable {
         work(jobs, into: &results)
         let took = monotonicNow() - begun
         for index in results.indices {
-            guard case .cleaned(var report, let isDone) = results[index] else { continue }
+            guard case .cleaned(var report, let isDone, let withheld) = results[index] else { continue }
             report.took = took
-            results[index] = .cleaned(report, isDone: isDone)
+            results[index] = .cleaned(report, isDone: isDone, withheld: withheld)
         }
     }
 

@@ -116,7 +116,7 @@ struct KeptLog {
     @discardableResult
     mutating func clean(slice: Int = 3000) throws(StorageError) -> CleanReport {
         for _ in 0..<1_000_000 {
-            for case .cleaned(let report, let isDone) in try work([.clean(.durable, below: state.end.number, bytes: slice)]) where isDone { return report }
+            for case .cleaned(let report, let isDone, _) in try work([.clean(.durable, below: state.end.number, bytes: slice, drop: Droppable(view: ViewNumber(1), lines: []))]) where isDone { return report }
         }
         preconditionFailure("cleaning never ends")
     }

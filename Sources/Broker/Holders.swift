@@ -1,0 +1,263 @@
+internal import Folding
+internal import Topics
+internal import Wire
+
+/// Which records this node holds for good, what others have said of theirs, and what it fetches from them.
+///
+/// Every member takes in, writes and syncs every record, so all that PROTOCOL.md says of order and durability holds whatever the replicas. What
+/// is parted is the past: of a topic with N replicas the first N members of its bucket's order keep it, the others let it go once all N
+/// have said that they have it on disk (H10, H11), but for the topic's last record, which every node keeps.
+struct Holders: Sendable {
+    /// The numbers of replicas that the topics file has, and what stands for its rules.
+    let replicas: [Int]
+    let rules: UInt64
+    var holdings: Holdings
+    /// Of the running view; nil where all hold everything and always did.
+    var layout: HolderLayout?
+    /// Buckets that are this node's in the running view.
+    var held = BucketSet()
+    /// What the members have said in the running view.
+    var words: [NodeID: HoldingWord] = [:]
+    /// What this node has said, and when; nil: somebody has not heard.
+    var told: HoldingWord?
+    var toldAt: UInt64 = 0
+    /// Entries below are on this disk; records below are, and are delivered.
+    var synced = EntryNumber.zero
+    private var onDisk = Offset(0)
+    /// A place that was delivered and was not on this disk yet.
+    private var mark: LogEnd?
+    var fill: Fill?
+    /// When the next fill may begin.
+    var fillAt: UInt64 = 0
+
+    init(_ topics: TopicsConfiguration, holdings: Holdings) {
+        replicas = topics.replicas
+        rules = topics.replicaRules
+        self.holdings = holdings
+    }
+
+    var isActive: Bool { !replicas.isEmpty || !holdings.isEmpty }
+
+    /// A view begins, with a log that is on this disk up to `end`.
+    mutating func begin(members: [NodeID], me: NodeID, end: EntryNumber) {
+        layout = isActive ? HolderLayout(members: members) : nil
+        held = layout?.held(by: me, replicas: replicas) ?? BucketSet()
+        if !planted(.dropOnOldWord) { words = [:] }
+        told = nil
+        synced = end
+        onDisk = Offset(0)
+        mark = nil
+        fill = nil
+    }
+
+    /// Records below this are delivered and on this disk.
+    mutating func reach(_ delivered: LogEnd) -> Offset {
+        if delivered.number <= synced || planted(.wordBeforeDisk) {
+            onDisk = delivered.offset
+            mark = nil
+        } else if let place = mark {
+            if place.number <= synced {
+                onDisk = place.offset
+                mark = delivered
+            }
+        } else { mark = delivered }
+        return onDisk
+    }
+
+    /// Buckets of this node of which records are missing here.
+    var lacking: [Holdings.Line] { holdings.lines.filter { held.contains($0.replicas, $0.bucket) } }
+
+    /// What all holders have said to have, of buckets that are not this node's.
+    var droppable: [Holdings.Line] {
+        guard let layout else { return [] }
+        var lines: [Holdings.Line] = []
+        for number in replicas {
+            for bucket in 0..<BucketSet.buckets where !held.contains(number, bucket) {
+                var holders = layout.holders(of: bucket, replicas: number)[...]
+                if planted(.dropOnOne) { holders = holders.prefix(1) }
+                let ends = holders.compactMap { words[$0].flatMap { $0.buckets.contains(number, bucket) ? $0.end : nil } }
+                guard ends.count == holders.count, let end = ends.min(), end > Offset(0) else { continue }
+                lines.append(Holdings.Line(replicas: number, bucket: bucket, from: Offset(0), to: end))
+            }
+        }
+        return lines
+    }
+
+    /// What is being put back into this node's log, segment by segment, from others' logs.
+    struct Fill: Sendable {
+        enum Step: Sendable {
+            case looking
+            /// The disk says which segment comes next.
+            case finding
+            /// The segment's next piece is read here, then what it lacks is asked for.
+            case reading
+            case asking
+            /// All of the segment has been given to the disk.
+            case placing
+        }
+        /// What was missing when it began.
+        let lines: [Holdings.Line]
+        /// Segments that end at or below this have been looked at.
+        var from: Offset
+        var step = Step.looking
+        var stretch: LogStretch?
+        /// Where the next piece of the segment begins.
+        var place: (number: EntryNumber, offset: Offset) = (.zero, Offset(0))
+        var bytes: UInt64 = 0
+
+        var buckets: BucketSet {
+            var set = BucketSet()
+            for line in lines { set.insert(line.replicas, line.bucket) }
+            return set
+        }
+    }
+}
+
+/// The words of holders, and what may go by them.
+extension Node {
+    /// The view has begun.
+    mutating func beginHolding() {
+        holders.begin(members: live!.view.members, me: me, end: states[GroupID.durable.index].end.number)
+        holders.fillAt = lastSeen + settings.fillAfter
+        excerpts.forgetFill()
+    }
+
+    /// Tells the others what is here, where that has changed: at most once in a while, but for buckets.
+    mutating func sayHolding(into out: inout [Directive]) {
+        guard !holders.replicas.isEmpty, let live, live.groups[GroupID.durable.index].carried == nil else { return }
+        let end = holders.reach(live.groups[GroupID.durable.index].deliveredEnd)
+        let word = HoldingWord(view: live.view.number, end: end, rules: holders.rules, buckets: holders.held.subtracting(holders.holdings.missing))
+        if let told = holders.told {
+            let isLate = lastSeen - min(lastSeen, holders.toldAt) >= settings.sayHoldingEvery
+            guard told.buckets != word.buckets || told.end != word.end && isLate else { return }
+        }
+        holders.told = word
+        holders.toldAt = lastSeen
+        holders.words[me] = word
+        let bytes = word.encode()
+        for node in live.view.members where node != me && linked.contains(node) { out.append(.peer(node, .holding, bytes)) }
+    }
+
+    mutating func take(_ word: HoldingWord, from node: NodeID) {
+        guard let live, live.view.contains(node), word.view == live.view.number || planted(.dropOnOldWord), word.rules == holders.rules else { return }
+        holders.words[node] = word
+    }
+
+    /// What the disk may let go of.
+    var droppable: Droppable { Droppable(view: live?.view.number ?? ViewNumber(0), lines: holders.droppable) }
+
+    /// Cleaning is about to let records of these buckets go.
+    mutating func withheld(_ lines: [Holdings.Line]) {
+        for line in lines { holders.holdings.withhold(line) }
+    }
+
+    /// Part of another node's log is to become part of this one's: what may be missing there may be missing here.
+    /// - from: where the part begins.
+    mutating func absorb(_ theirs: Holdings, from: Offset, into out: inout [Directive]) {
+        var lines = theirs.lines
+        if theirs.rules != holders.rules {
+            var spread = theirs
+            spread.spread(rules: holders.rules, replicas: holders.replicas)
+            lines = spread.lines
+        }
+        var holdings = holders.holdings
+        var news: [Holdings.Line] = []
+        for line in lines where line.to > from {
+            let part = Holdings.Line(replicas: line.replicas, bucket: line.bucket, from: max(line.from, from), to: line.to)
+            let before = holdings
+            holdings.withhold(part)
+            if holdings != before { news.append(part) }
+        }
+        guard !news.isEmpty, !planted(.copyTakenForWhole) else { return }
+        holders.holdings = holdings
+        out.append(.disk(.withhold(news)))
+    }
+
+    /// Whether records of this node's buckets are missing here.
+    package var isLacking: Bool { !holders.lacking.isEmpty }
+    package var holdingsText: String { "\(holders.lacking.count) buckets, fill \(holders.fill.map { "\($0.step), \($0.from.raw)" } ?? "none"), \(excerpts.jobs.count) asked" }
+
+    // MARK: filling
+
+    /// Puts back what is missing of this node's buckets, a piece at a time.
+    mutating func stepFill(into out: inout [Directive]) {
+        guard let live, live.groups[GroupID.durable.index].carried == nil, repair == nil, lastSeen >= holders.fillAt else { return }
+        guard holders.fill == nil else { return continueFill(into: &out) }
+        let lines = holders.lacking
+        guard !lines.isEmpty, let from = lines.map(\.from).min() else { return }
+        out.append(.log("fetching records of \(lines.count) buckets that this node is to hold from others"))
+        holders.fill = Holders.Fill(lines: lines, from: from)
+        continueFill(into: &out)
+    }
+
+    private mutating func continueFill(into out: inout [Directive]) {
+        guard let fill = holders.fill, case .looking = fill.step, !cleaning.isBusy else { return }
+        if fill.stretch != nil { return readForFill(into: &out) }
+        // Between two segments cleaning has its turn.
+        guard cleaning.isResting || settings.cleanRate == 0 || fill.bytes == 0 else { return }
+        let end = fill.lines.map(\.to).max()!
+        guard fill.from < end else { return endFill(into: &out) }
+        holders.fill!.step = .finding
+        out.append(.disk(.stretch(from: fill.from, below: live!.groups[GroupID.durable.index].deliveredEnd.number)))
+    }
+
+    mutating func found(_ stretch: LogStretch?, into out: inout [Directive]) {
+        guard let fill = holders.fill, case .finding = fill.step else { return }
+        holders.fill!.step = .looking
+        guard let stretch else {
+            // What is missing lies in the open segment: it is closed, and what follows is whole.
+            closeSegment(into: &out)
+            holders.fillAt = lastSeen + settings.sayHoldingEvery
+            return
+        }
+        guard stretch.offset < fill.lines.map(\.to).max()! else { return endFill(into: &out) }
+        holders.fill!.stretch = stretch
+        holders.fill!.place = (stretch.first, stretch.offset)
+        readForFill(into: &out)
+    }
+
+    private mutating func readForFill(into out: inout [Directive]) {
+        let fill = holders.fill!
+        holders.fill!.step = .reading
+        out.append(.disk(.read(.fill, .durable, from: fill.place.number, below: fill.stretch!.end, maximumBytes: Limits.excerpt)))
+    }
+
+    mutating func readToFill(_ next: EntryNumber, _ bytes: OwnedBytes, into out: inout [Directive]) {
+        guard let fill = holders.fill, case .reading = fill.step, next > fill.place.number else { return }
+        holders.fill!.step = .asking
+        ask(for: .fill, bytes, from: fill.place, to: next, fill.buckets, into: &out)
+    }
+
+    /// A piece has come: entries from the fill's place on.
+    mutating func fillIn(_ bytes: OwnedBytes, to place: (number: EntryNumber, offset: Offset), into out: inout [Directive]) {
+        guard let fill = holders.fill, case .asking = fill.step, let stretch = fill.stretch else { return }
+        let isLast = place.number >= stretch.end
+        holders.fill!.place = place
+        holders.fill!.bytes += UInt64(bytes.view.count)
+        holders.fill!.step = isLast ? .placing : .looking
+        // A second's worth of bytes takes a second.
+        holders.fillAt = lastSeen + UInt64(bytes.view.count) * 1_000_000_000 / UInt64(max(settings.copyRate / 2, 1))
+        out.append(.disk(.fill(stretch, bytes, isLast: isLast)))
+    }
+
+    mutating func filled(_ first: EntryNumber, isDone: Bool) {
+        guard let fill = holders.fill, let stretch = fill.stretch, stretch.first == first else { return }
+        holders.fill!.stretch = nil
+        holders.fill!.step = .looking
+        guard isDone else {
+            // The segment is not as it was, or the disk is full: it is looked for anew.
+            holders.fillAt = lastSeen + settings.fillAfter
+            return
+        }
+        holders.fill!.from = stretch.endOffset
+    }
+
+    private mutating func endFill(into out: inout [Directive]) {
+        guard let fill = holders.fill else { return }
+        holders.fill = nil
+        let before = holders.holdings.lines.count
+        holders.holdings.fill(fill.lines)
+        out.append(.disk(.held(fill.lines)))
+        out.append(.log("has the records of \(before - holders.holdings.lines.count) buckets that it is to hold: \(fill.bytes) bytes were written"))
+    }
+}

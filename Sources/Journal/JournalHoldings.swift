@@ -1,0 +1,85 @@
+internal import Broker
+internal import Storage
+internal import Topics
+internal import Wire
+
+/// What of the durable log others hold for this node: kept beside it, written before anything goes; and what comes back from them.
+extension Journal {
+    static var holdingsName: String { "holdings" }
+    private var files: StateFile<D> { StateFile(durable.disk, directory: "group-0") }
+
+    /// As saved; where that is lost, anything before the log's end may be missing. Where the topics file says something else of replicas than when
+    /// they were saved, what was missing of some topics may be missing of others in their bucket.
+    static func holdings(_ disk: D, _ log: Log<D>, _ topics: TopicsConfiguration) throws(StorageError) -> Holdings {
+        var isLost = false
+        var holdings = Holdings(rules: topics.replicaRules)
+        do throws(StorageError) {
+            guard let bytes = try StateFile(disk, directory: "group-0").load(holdingsName) else { return holdings }
+            do throws(DecodeError) { holdings = try bytes.withView { view throws(DecodeError) in try Holdings(view) } } catch { isLost = true }
+        } catch {
+            guard case .damage = error.kind else { throw error }
+            isLost = true
+        }
+        if isLost {
+            for replicas in [0] + topics.replicas {
+                for bucket in 0..<BucketSet.buckets {
+                    holdings.withhold(Holdings.Line(replicas: replicas, bucket: bucket, from: Offset(0), to: log.end.offset))
+                }
+            }
+        } else if holdings.rules != topics.replicaRules { holdings.spread(rules: topics.replicaRules, replicas: topics.replicas) }
+        return holdings
+    }
+
+    mutating func withhold(_ lines: [Holdings.Line]) throws(StorageError) {
+        for line in lines { holdings.withhold(line) }
+        try files.save(Self.holdingsName, holdings.encode())
+    }
+    mutating func hold(_ lines: [Holdings.Line]) throws(StorageError) {
+        holdings.fill(lines)
+        try files.save(Self.holdingsName, holdings.encode())
+    }
+
+    // MARK: filling
+
+    func stretch(from offset: Offset, below limit: EntryNumber) -> LogStretch? {
+        for span in durable.closedSpans(below: limit) {
+            guard let end = durable.firstOffset(ofSegmentAt: span.end), end > offset else { continue }
+            return LogStretch(first: span.first, end: span.end, offset: span.firstOffset, endOffset: end)
+        }
+        return nil
+    }
+
+    /// Nothing is changed where the segment is not as it was, or the disk has no room.
+    mutating func fill(_ stretch: LogStretch, _ bytes: ByteView, isLast: Bool, into results: inout [DiskResult]) throws(StorageError) {
+        do throws(StorageError) {
+            if filling?.span.first != stretch.first || (try? EntryHeader(bytes))?.number == stretch.first {
+                try cancelFill()
+                try cleaner.cancel(durable)
+                let span = durable.closedSpans(below: stretch.end).first { $0.first == stretch.first && $0.end == stretch.end }
+                if let span { filling = try durable.beginDraft(of: span) }
+            }
+            guard let draft = filling, (try? EntryHeader(bytes))?.number == draft.place.number else {
+                try cancelFill()
+                return results.append(.filled(first: stretch.first, isDone: false))
+            }
+            try durable.append(bytes.array, to: draft)
+            guard isLast else { return }
+            // What others have cleaned is gone here too.
+            try noteCopied(bytes, upTo: stretch.endOffset)
+            filling = nil
+            let isDone = try durable.finish(draft)
+            cleaner.changed(stretch.first)
+            durableValues.forget(stretch.first)
+            results.append(.filled(first: stretch.first, isDone: isDone))
+        } catch {
+            guard error.isFull else { throw error }
+            try cancelFill()
+            results.append(.filled(first: stretch.first, isDone: false))
+        }
+    }
+    mutating func cancelFill() throws(StorageError) {
+        guard let draft = filling else { return }
+        filling = nil
+        try durable.discard(draft)
+    }
+}
