@@ -248,6 +248,7 @@ package struct Node: Sendable {
         restart?.lost(node)
         repairPeerDown(node, into: &out)
         excerptsPeerDown(node, into: &out)
+        elsewherePeerDown(node, into: &out)
         if copy?.source == node { copyFailed("\(node) was lost: \(why)", into: &out) }
         if let rank = live?.view.rank(of: node) { suspect(rank, why, into: &out) }
         tellCluster(into: &out)
@@ -295,6 +296,10 @@ package struct Node: Sendable {
         case .wantsHeld: take(try WantsHeld(body), from: node)
         case .holding: take(try HoldingWord(body), from: node)
         case .excerpt: give(try ExcerptRequest(body), to: node, into: &out)
+        case .values: take(try ValuesRequest(body), from: node, into: &out)
+        case .valuesFound: valuesFound(try ValuesAnswer(body), from: node, into: &out)
+        case .offsets: take(try OffsetsRequest(body), from: node, into: &out)
+        case .offsetsFound: offsetsFound(try OffsetsAnswer(body), from: node, into: &out)
         case .excerpted: try excerpted(body, from: node, into: &out)
         case .welcome: try welcome(body, from: node, now: now, into: &out)
         default: throw .value(what: "message kind between nodes", value: UInt64(kind.rawValue))
@@ -319,6 +324,7 @@ package struct Node: Sendable {
         tickScrub(into: &out)
         sayHolding(into: &out)
         stepExcerpts(into: &out)
+        stepElsewhere(into: &out)
         stepFill(into: &out)
         clean(into: &out)
         tellWaiting(into: &out)

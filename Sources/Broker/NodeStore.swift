@@ -106,6 +106,7 @@ extension Node {
     /// At the end of a turn: what may be asked of the disk is asked, what is answered goes out where there is room.
     mutating func stepReads(into out: inout [Directive]) {
         guard live != nil else { return }
+        stepServed(into: &out)
         for id in desk.order {
             guard let read = desk.reads[id] else { continue }
             if case .settling(let since) = read.phase, isSettled(read, since) {
@@ -158,20 +159,17 @@ extension Node {
         let query = ValueQuery(
             id: id, group: values.group, cut: values.cut, below: group.deliveredEnd, topics: found.topics, showsRemoved: values.showsRemoved,
             maximumBytes: max(room / 2, 1))
+        if gather(id, query, next: found.next, into: &out) { return }
         desk.reads[id]!.phase = .reading(query, next: found.next)
         out.append(.disk(.values(query)))
     }
 
     mutating func valuesRead(_ page: ValuePage, into out: inout [Directive]) {
+        if answerServed(page, into: &out) || gathered(page, into: &out) { return }
         guard let live, let read = desk.reads[page.id], case .reading(let query, let next) = read.phase, case .values(let values) = read.question
         else { return }
         let topics = live.groups[values.group.index].state.topics
-        if let topic = page.cleaned {
-            let why = "what topic \"\(topics.name(of: topic) ?? "")\" was before offset \(page.cut.raw) is cleaned: retention, compact or history"
-                + " of topics.yaml have let it go; ask for a later time"
-            send(read.session, .refused, Refusal(.notAllowed, request: values.request, group: values.group, reason: why).encode(), into: &out)
-            return desk.remove(page.id)
-        }
+        if let topic = page.cleaned { return refuseCleaned(page.id, topic, page.cut, into: &out) }
         guard page.taken > 0 || query.topics.isEmpty else { return out.append(.disk(.values(query))) }
         let head = StorePage.head(
             request: values.request, group: values.group, cut: page.cut, next: page.taken < query.topics.count ? query.topics[page.taken] : next,
@@ -194,14 +192,16 @@ extension Node {
             if topic.index < group.deliveredTopics, read.interest.matches(name) { wanted[topic.index >> 6] |= 1 << UInt64(topic.index & 63) }
         }
         query = TailQuery(id: id, group: tail.group, wanted: wanted, left: Int(count), before: end.offset, below: end)
+        if gatherOffsets(id, query, into: &out) { return }
         desk.reads[id]!.phase = .searching(query)
         out.append(.disk(.tail(query)))
     }
     mutating func tailRead(_ query: TailQuery, into out: inout [Directive]) {
+        if answerServed(query, into: &out) || gathered(query, into: &out) { return }
         guard case .searching = desk.reads[query.id]?.phase else { return }
         if query.left > 0 { out.append(.disk(.tail(query))) } else { place(query.id, query.before) }
     }
-    private mutating func place(_ id: UInt32, _ offset: Offset) {
+    mutating func place(_ id: UInt32, _ offset: Offset) {
         guard case .tail(let tail) = desk.reads[id]?.question else { return }
         let answer = StorePlace(request: tail.request, group: tail.group, offset: offset)
         desk.reads[id]!.phase = .answering(.storePlace, head: answer.encode(), rows: OwnedBytes(count: 0))

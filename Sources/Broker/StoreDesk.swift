@@ -17,6 +17,9 @@ struct StoreDesk: Sendable {
         /// At the disk; `next`: the topic to go on from.
         case reading(ValueQuery, next: TopicID)
         case searching(TailQuery)
+        /// Some of the topics are held by others, who are asked.
+        case gathering(Gathering)
+        case gatheringOffsets(OffsetGathering)
         /// Waits for room in the client's ring.
         case answering(MessageKind, head: [UInt8], rows: OwnedBytes)
     }
@@ -34,7 +37,57 @@ struct StoreDesk: Sendable {
         }
     }
 
+    /// Values of some topics, part by part: what is asked for here, and of others.
+    struct Gathering: Sendable {
+        enum Place: Equatable, Sendable {
+            case here
+            case asked(NodeID)
+            /// Nobody who is there has them.
+            case nobody
+        }
+        struct Part: Sendable {
+            let topics: [TopicID]
+            var place: Place
+            var at: UInt64
+            var missed: Set<NodeID> = []
+            /// Rows of topics; nil: not there yet. Of those before `next`, nil: of all.
+            var rows: [TopicID: [UInt8]]?
+            var next: TopicID?
+        }
+        /// What is asked, of all of the topics.
+        let query: ValueQuery
+        /// The topic to go on from behind them.
+        let next: TopicID
+        var parts: [Part]
+        var cut: Offset?
+    }
+    /// The last records' places, of topics of which others hold some.
+    struct OffsetGathering: Sendable {
+        let count: Int
+        let before: Offset
+        var offsets: [Offset] = []
+        var isOwnThere = false
+        var wanted: BucketSet
+        var asked: NodeID?
+        var at: UInt64
+        var missed: Set<NodeID> = []
+    }
+    /// A question of another node, under a number of this desk's.
+    struct Served: Sendable {
+        enum Question: Sendable {
+            case values(ValuesRequest, lacked: [TopicID])
+            case offsets(OffsetsRequest, BucketSet, Interest)
+        }
+        let node: NodeID
+        let question: Question
+        /// It has been given to the disk.
+        var isReading = false
+    }
+
     var reads: [UInt32: Read] = [:]
+    /// Others' questions.
+    var served: [UInt32: Served] = [:]
+    var servedOrder: [UInt32] = []
     /// In the order of their arrival.
     var order: [UInt32] = []
     /// The last stamp that was made for readers.
@@ -50,6 +103,15 @@ struct StoreDesk: Sendable {
         reads[next] = read
         order.append(next)
         next &+= 1
+    }
+    mutating func serve(_ question: Served) {
+        served[next] = question
+        servedOrder.append(next)
+        next &+= 1
+    }
+    mutating func endServing(_ id: UInt32) {
+        served[id] = nil
+        servedOrder.removeAll { $0 == id }
     }
     mutating func remove(_ id: UInt32) {
         reads[id] = nil

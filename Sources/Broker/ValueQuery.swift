@@ -28,6 +28,13 @@ package struct ValueQuery: Sendable {
     }
 }
 
+extension ValueQuery {
+    /// The same of some of its topics.
+    func of(_ topics: [TopicID]) -> ValueQuery {
+        ValueQuery(id: id, group: group, cut: cut, below: below, topics: topics, showsRemoved: showsRemoved, maximumBytes: maximumBytes)
+    }
+}
+
 /// What the disk answers: rows of the first `taken` topics of the query, those of them that have a value. With nothing taken more of
 /// the index has been made, and the question is to be put again.
 package struct ValuePage: Sendable {
@@ -62,7 +69,10 @@ package struct TailQuery: Sendable {
     package var left: Int
     package var before: Offset
     package let below: LogEnd
-    package init(id: UInt32, group: GroupID, wanted: [UInt64], left: Int, before: Offset, below: LogEnd) {
+    /// Where each of those found lies, where they are asked for.
+    package var found: [Offset]?
+    package init(id: UInt32, group: GroupID, wanted: [UInt64], left: Int, before: Offset, below: LogEnd, found: [Offset]? = nil) {
+        self.found = found
         self.id = id
         self.group = group
         self.wanted = wanted

@@ -229,6 +229,7 @@ package struct ValueIndex: Sendable {
             guard try extend(span, below: query.below.number, log, &spent) else { break }
             let found = runs[span.first]!.run.tail(query.left, before: query.before) { query.wants($0) }
             query.left -= found.count
+            query.found? += found
             query.before = query.left == 0 ? found[found.count - 1] : span.firstOffset
             trim()
         }

@@ -170,7 +170,7 @@ struct Temper {
     /// Some topics are kept by some nodes only, whatever else the rules say of them.
     private static func parted(_ rules: [CleanChecker.Rule], _ random: inout SplitMix64) -> [CleanChecker.Rule] {
         var rules = rules
-        for prefix in ["t0/", "t1/", "t3/"] where random.chance(70) {
+        for prefix in ["t0/", "t1/", "t3/", "s/"] where random.chance(70) {
             let replicas = random.pick([1, 2, 2, 3])
             if let i = rules.firstIndex(where: { $0.prefix == prefix }) { rules[i].replicas = replicas } else {
                 rules.append(CleanChecker.Rule(prefix: prefix, replicas: replicas))

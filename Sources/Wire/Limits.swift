@@ -51,6 +51,8 @@ package enum Limits {
     package static let storePage = 256 << 10
     package static let storePageTopics = 4096
     package static let storePageNames = 64 << 10
+    /// How many records back a search may go where other nodes hold some of them.
+    package static let storeTail = 1 << 15
     /// Bytes of pages of the log that are read for the sessions that are behind, all of a node together; 64 KiB for each at least.
     package static let pages = 32 << 20
     /// Events of a node on `$status/…` that wait to be published.

@@ -25,6 +25,8 @@ package enum MessageKind: UInt32, Sendable {
     case excerpted = 22
     case values = 23
     case valuesFound = 24
+    case offsets = 25
+    case offsetsFound = 26
     // From a client.
     case declare = 32
     case publish = 33

@@ -96,6 +96,7 @@
     case copyTakenForWhole = "copy-taken-for-whole"
     case dropBeforeTold = "drop-before-told"
     case fillForgotten = "fill-forgotten"
+    case pastTakenForOwn = "past-taken-for-own"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

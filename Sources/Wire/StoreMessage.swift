@@ -183,13 +183,15 @@ package struct StorePage: Sendable {
         _ = try decoder.bytes(align8(decoder.position) - decoder.position)
         rows = try decoder.bytes(decoder.left)
         var at = 0
-        for _ in names {
-            guard rows.count - at >= VersionHeader.size + RecordHeader.size else { throw .short(what: "store row", needed: at + VersionHeader.size + RecordHeader.size, got: rows.count) }
-            let length = RecordHeader(rows.from(at + VersionHeader.size)).length
-            guard length <= Limits.record, rows.count - at - VersionHeader.size >= length else { throw .short(what: "store row", needed: length, got: rows.count - at) }
-            at += VersionHeader.size + length
-        }
+        for _ in names { at += try Self.rowLength(rows.from(at)) }
         guard at == rows.count else { throw .trailing(what: "store page", bytes: rows.count - at) }
+    }
+    /// Bytes of the row at the start of `rows`, which is whole.
+    package static func rowLength(_ rows: ByteView) throws(DecodeError) -> Int {
+        guard rows.count >= VersionHeader.size + RecordHeader.size else { throw .short(what: "store row", needed: VersionHeader.size + RecordHeader.size, got: rows.count) }
+        let length = RecordHeader(rows.from(VersionHeader.size)).length
+        guard length <= Limits.record, rows.count - VersionHeader.size >= length else { throw .short(what: "store row", needed: length, got: rows.count) }
+        return VersionHeader.size + length
     }
     /// Calls `body` with each row's name, version and record.
     package func forEach(_ body: (String, VersionHeader, RecordView) -> Void) {

@@ -1,0 +1,348 @@
+internal import Topics
+internal import Wire
+
+/// Values of topics whose past other nodes hold: asked of them, put together with this node's own; and what others ask of this node.
+extension Node {
+    /// Whether what the topic was may be known to others alone.
+    private func isElsewhere(_ topic: TopicID) -> Bool {
+        holders.holdings.missing.contains(quality.replicas(of: topic), BucketSet.bucket(of: topic)) && !planted(.pastTakenForOwn)
+    }
+
+    // MARK: values
+
+    /// True: others are asked for some of the topics.
+    mutating func gather(_ id: UInt32, _ query: ValueQuery, next: TopicID, into out: inout [Directive]) -> Bool {
+        guard query.group == .durable, !holders.holdings.isEmpty else { return false }
+        // The last record of each topic is everywhere.
+        if case .latest = query.cut { return false }
+        learnQuality(of: .durable)
+        let others = query.topics.filter(isElsewhere)
+        guard !others.isEmpty else { return false }
+        let own = query.topics.filter { !isElsewhere($0) }
+        var parts = [StoreDesk.Gathering.Part(topics: others, place: .nobody, at: lastSeen)]
+        if !own.isEmpty {
+            parts.append(StoreDesk.Gathering.Part(topics: own, place: .here, at: lastSeen))
+            out.append(.disk(.values(query.of(own))))
+        }
+        desk.reads[id]!.phase = .gathering(StoreDesk.Gathering(query: query, next: next, parts: parts))
+        askForValues(id, 0, into: &out)
+        return true
+    }
+
+    private mutating func askForValues(_ id: UInt32, _ part: Int, into out: inout [Directive]) {
+        guard case .gathering(var gathering) = desk.reads[id]?.phase else { return }
+        let topics = gathering.parts[part].topics
+        let node = holder(missed: gathering.parts[part].missed) { set in
+            topics.count { set.contains(quality.replicas(of: $0), BucketSet.bucket(of: $0)) }
+        }
+        gathering.parts[part].at = lastSeen
+        gathering.parts[part].place = node.map { .asked($0) } ?? .nobody
+        desk.reads[id]!.phase = .gathering(gathering)
+        guard let node else { return }
+        let request = ValuesRequest(
+            id: id, cut: gathering.query.cut, showsRemoved: gathering.query.showsRemoved, maximumBytes: gathering.query.maximumBytes, rules: holders.rules,
+            topics: topics, replicas: topics.map { quality.replicas(of: $0) })
+        out.append(.peer(node, .values, request.encode()))
+    }
+
+    /// The linked member that has most of what is wanted, by its own word; one that should not have it may all the same.
+    private func holder(missed: Set<NodeID>, _ count: (BucketSet) -> Int) -> NodeID? {
+        var best: (node: NodeID, count: Int)?
+        for node in live?.view.members ?? [] where node != me && linked.contains(node) && !missed.contains(node) {
+            let count = count(holders.words[node]?.buckets ?? BucketSet())
+            if count > best?.count ?? -1 { best = (node, count) }
+        }
+        return best?.node
+    }
+
+    /// This node's own part. True: it was one.
+    mutating func gathered(_ page: ValuePage, into out: inout [Directive]) -> Bool {
+        guard case .gathering(var gathering) = desk.reads[page.id]?.phase, let part = gathering.parts.firstIndex(where: { $0.place == .here }) else { return false }
+        let topics = gathering.parts[part].topics
+        if let topic = page.cleaned {
+            refuseCleaned(page.id, topic, page.cut, into: &out)
+            return true
+        }
+        guard page.taken > 0 else {
+            out.append(.disk(.values(gathering.query.of(topics))))
+            return true
+        }
+        gathering.parts[part].rows = Self.rows(page.topics, page.rows.view)
+        gathering.parts[part].next = page.taken < topics.count ? topics[page.taken] : nil
+        gathering.cut = page.cut
+        desk.reads[page.id]!.phase = .gathering(gathering)
+        endGathering(page.id)
+        return true
+    }
+
+    private static func rows(_ topics: [TopicID], _ rows: ByteView) -> [TopicID: [UInt8]] {
+        var found: [TopicID: [UInt8]] = [:]
+        var at = 0
+        for topic in topics {
+            let length = VersionHeader.size + RecordHeader(rows.from(at + VersionHeader.size)).length
+            found[topic] = rows[at..<at + length].array
+            at += length
+        }
+        return found
+    }
+
+    /// Another node's part.
+    mutating func valuesFound(_ answer: ValuesAnswer, from node: NodeID, into out: inout [Directive]) {
+        guard case .gathering(var gathering) = desk.reads[answer.id]?.phase,
+            let part = gathering.parts.firstIndex(where: { $0.place == .asked(node) && $0.rows == nil })
+        else { return }
+        if let topic = answer.cleaned { return refuseCleaned(answer.id, topic, answer.cut, into: &out) }
+        let lacked = Set(answer.lacked)
+        var missed = gathering.parts[part].missed
+        missed.insert(node)
+        let (given, left) = (gathering.parts[part].topics.filter { !lacked.contains($0) }, gathering.parts[part].topics.filter { lacked.contains($0) })
+        guard !given.isEmpty else {
+            gathering.parts[part].missed = missed
+            desk.reads[answer.id]!.phase = .gathering(gathering)
+            return askForValues(answer.id, part, into: &out)
+        }
+        guard answer.taken > 0, answer.topics.allSatisfy({ given.contains($0) }) else {
+            // It knows no more yet: it is asked again.
+            return askForValues(answer.id, part, into: &out)
+        }
+        gathering.parts[part] = StoreDesk.Gathering.Part(topics: given, place: .asked(node), at: lastSeen)
+        gathering.parts[part].rows = Self.rows(answer.topics, answer.rows)
+        gathering.parts[part].next = answer.taken < given.count ? given[answer.taken] : nil
+        gathering.cut = answer.cut
+        if !left.isEmpty { gathering.parts.append(StoreDesk.Gathering.Part(topics: left, place: .nobody, at: lastSeen, missed: missed)) }
+        desk.reads[answer.id]!.phase = .gathering(gathering)
+        if left.isEmpty { endGathering(answer.id) } else { askForValues(answer.id, gathering.parts.count - 1, into: &out) }
+    }
+
+    /// All parts are there: as many rows as fit, in the order of topics.
+    private mutating func endGathering(_ id: UInt32) {
+        guard let read = desk.reads[id], case .values(let values) = read.question, case .gathering(let gathering) = read.phase, let cut = gathering.cut,
+            gathering.parts.allSatisfy({ $0.rows != nil }), let live
+        else { return }
+        var rows: [UInt8] = []
+        var names: [String] = []
+        let topics = live.groups[values.group.index].state.topics
+        var next = gathering.parts.compactMap(\.next).min()
+        for topic in gathering.query.topics where next.map({ topic < $0 }) ?? true {
+            guard let row = gathering.parts.lazy.compactMap({ $0.rows?[topic] }).first else { continue }
+            guard rows.isEmpty || rows.count + row.count <= gathering.query.maximumBytes else {
+                next = topic
+                break
+            }
+            rows += row
+            names.append(topics.name(of: topic) ?? "")
+        }
+        let head = StorePage.head(request: values.request, group: values.group, cut: cut, next: next ?? gathering.next, names: names)
+        desk.reads[id]!.phase = .answering(.storePage, head: head, rows: OwnedBytes(rows))
+    }
+
+    // MARK: the last records
+
+    /// True: others are asked where some of the records lie.
+    mutating func gatherOffsets(_ id: UInt32, _ query: TailQuery, into out: inout [Directive]) -> Bool {
+        guard query.group == .durable, !holders.holdings.isEmpty, case .tail(let tail)? = desk.reads[id]?.question else { return false }
+        learnQuality(of: .durable)
+        var wanted = BucketSet()
+        for topic in 0..<(live?.groups[GroupID.durable.index].deliveredTopics ?? 0) where query.wants(TopicID(UInt32(topic))) {
+            let topic = TopicID(UInt32(topic))
+            if isElsewhere(topic) { wanted.insert(quality.replicas(of: topic), BucketSet.bucket(of: topic)) }
+        }
+        guard !wanted.isEmpty else { return false }
+        guard query.left <= Limits.storeTail else {
+            let why = "of topics that other nodes hold the last \(Limits.storeTail) records can be found, not \(query.left)"
+            send(desk.reads[id]!.session, .refused, Refusal(.notAllowed, request: tail.request, group: tail.group, reason: why).encode(), into: &out)
+            desk.remove(id)
+            return true
+        }
+        // What this node has of others' topics counts as theirs.
+        var own = query.wanted
+        for topic in 0..<own.count * 64 where own[topic >> 6] >> UInt64(topic & 63) & 1 == 1 {
+            let id = TopicID(UInt32(topic))
+            if wanted.contains(quality.replicas(of: id), BucketSet.bucket(of: id)) { own[topic >> 6] &= ~(1 << UInt64(topic & 63)) }
+        }
+        desk.reads[id]!.phase = .gatheringOffsets(
+            StoreDesk.OffsetGathering(count: query.left, before: query.before, wanted: wanted, at: lastSeen))
+        out.append(.disk(.tail(TailQuery(
+            id: id, group: query.group, wanted: own, left: query.left, before: query.before, below: query.below, found: []))))
+        askForOffsets(id, into: &out)
+        return true
+    }
+
+    private mutating func askForOffsets(_ id: UInt32, into out: inout [Directive]) {
+        guard let read = desk.reads[id], case .gatheringOffsets(var gathering) = read.phase, case .tail(let tail) = read.question, !gathering.wanted.isEmpty
+        else { return }
+        gathering.asked = holder(missed: gathering.missed) { $0.intersection(gathering.wanted).count }
+        gathering.at = lastSeen
+        desk.reads[id]!.phase = .gatheringOffsets(gathering)
+        guard let node = gathering.asked else { return }
+        let request = OffsetsRequest(
+            id: id, count: gathering.count, before: gathering.before, rules: holders.rules, buckets: gathering.wanted, patterns: tail.patterns,
+            exclusions: tail.exclusions)
+        out.append(.peer(node, .offsets, request.encode()))
+    }
+
+    /// This node's own records have been looked for. True: it was for others' as well.
+    mutating func gathered(_ query: TailQuery, into out: inout [Directive]) -> Bool {
+        guard case .gatheringOffsets(var gathering) = desk.reads[query.id]?.phase else { return false }
+        guard query.left == 0 || query.before == Offset(0) else {
+            out.append(.disk(.tail(query)))
+            return true
+        }
+        gathering.offsets += query.found ?? []
+        gathering.isOwnThere = true
+        desk.reads[query.id]!.phase = .gatheringOffsets(gathering)
+        endOffsets(query.id)
+        return true
+    }
+    mutating func offsetsFound(_ answer: OffsetsAnswer, from node: NodeID, into out: inout [Directive]) {
+        guard case .gatheringOffsets(var gathering) = desk.reads[answer.id]?.phase, gathering.asked == node else { return }
+        gathering.missed.insert(node)
+        gathering.asked = nil
+        let given = gathering.wanted.intersection(answer.buckets)
+        if !given.isEmpty { gathering.offsets += answer.offsets }
+        gathering.wanted = gathering.wanted.subtracting(given)
+        desk.reads[answer.id]!.phase = .gatheringOffsets(gathering)
+        if gathering.wanted.isEmpty { endOffsets(answer.id) } else { askForOffsets(answer.id, into: &out) }
+    }
+    private mutating func endOffsets(_ id: UInt32) {
+        guard case .gatheringOffsets(let gathering) = desk.reads[id]?.phase, gathering.isOwnThere, gathering.wanted.isEmpty else { return }
+        let offsets = Set(gathering.offsets).sorted(by: >)
+        place(id, offsets.isEmpty ? gathering.before : offsets[min(gathering.count, offsets.count) - 1])
+    }
+
+    // MARK: silence
+
+    mutating func stepElsewhere(into out: inout [Directive]) {
+        for id in desk.order {
+            switch desk.reads[id]?.phase {
+            case .gathering(var gathering):
+                for part in gathering.parts.indices where gathering.parts[part].rows == nil && gathering.parts[part].place != .here {
+                    guard lastSeen - min(lastSeen, gathering.parts[part].at) > ExcerptDesk.patience else { continue }
+                    if case .asked(let node) = gathering.parts[part].place { gathering.parts[part].missed.insert(node) } else { gathering.parts[part].missed = [] }
+                    desk.reads[id]!.phase = .gathering(gathering)
+                    askForValues(id, part, into: &out)
+                }
+            case .gatheringOffsets(var gathering) where !gathering.wanted.isEmpty:
+                guard lastSeen - min(lastSeen, gathering.at) > ExcerptDesk.patience else { continue }
+                if let node = gathering.asked { gathering.missed.insert(node) } else { gathering.missed = [] }
+                desk.reads[id]!.phase = .gatheringOffsets(gathering)
+                askForOffsets(id, into: &out)
+            default: continue
+            }
+        }
+    }
+
+    mutating func refuseCleaned(_ id: UInt32, _ topic: TopicID, _ cut: Offset, into out: inout [Directive]) {
+        guard let read = desk.reads[id], case .values(let values) = read.question else { return }
+        let name = live?.groups[values.group.index].state.topics.name(of: topic) ?? ""
+        let why = "what topic \"\(name)\" was before offset \(cut.raw) is cleaned: retention, compact or history"
+            + " of topics.yaml have let it go; ask for a later time"
+        send(read.session, .refused, Refusal(.notAllowed, request: values.request, group: values.group, reason: why).encode(), into: &out)
+        desk.remove(id)
+    }
+
+    // MARK: others' questions
+
+    /// Whether this node has all of a topic's past, by the number of replicas that the asking node knows.
+    private func has(_ topic: TopicID, _ replicas: Int, _ rules: UInt64) -> Bool {
+        let missing = holders.holdings.missing
+        let bucket = BucketSet.bucket(of: topic)
+        return rules == holders.rules ? !missing.contains(replicas, bucket) : missing.merged >> UInt64(bucket) & 1 == 0
+    }
+
+    mutating func take(_ request: ValuesRequest, from node: NodeID, into out: inout [Directive]) {
+        let lacked = zip(request.topics, request.replicas).filter { !has($0, $1, request.rules) }.map(\.0)
+        guard live != nil, lacked.count < request.topics.count, desk.servedOrder.count < Limits.excerpts else {
+            let answer = ValuesAnswer(id: request.id, taken: 0, cut: Offset(0), cleaned: nil, lacked: request.topics, topics: [], rows: .empty)
+            return out.append(.peer(node, .valuesFound, answer.encode()))
+        }
+        desk.serve(StoreDesk.Served(node: node, question: .values(request, lacked: lacked)))
+    }
+    mutating func take(_ request: OffsetsRequest, from node: NodeID, into out: inout [Directive]) {
+        var missing = holders.holdings.missing
+        if request.rules != holders.rules, missing.merged & request.buckets.merged != 0 { missing = request.buckets }
+        let given = request.buckets.subtracting(missing)
+        let interest = try? Interest(patterns: request.patterns.map { try TopicPattern($0) }, exclusions: request.exclusions.map { try TopicPattern($0) })
+        guard live != nil, !given.isEmpty, let interest, desk.servedOrder.count < Limits.excerpts else {
+            return out.append(.peer(node, .offsetsFound, OffsetsAnswer(id: request.id, buckets: BucketSet(), offsets: []).encode()))
+        }
+        desk.serve(StoreDesk.Served(node: node, question: .offsets(request, given, interest)))
+    }
+
+    /// Others' questions go to the disk as soon as what they ask for is settled here too.
+    mutating func stepServed(into out: inout [Directive]) {
+        guard !desk.servedOrder.isEmpty, let group = live?.groups[GroupID.durable.index], group.carried == nil else { return }
+        for id in desk.servedOrder {
+            guard let served = desk.served[id], !served.isReading else { continue }
+            let end = group.deliveredEnd
+            switch served.question {
+            case .values(let request, let lacked):
+                switch request.cut {
+                case .time(let time) where end.key.timestamp <= time: continue
+                case .offset(let offset) where end.offset < offset: continue
+                default: break
+                }
+                let gone = Set(lacked)
+                out.append(.disk(.values(ValueQuery(
+                    id: id, group: .durable, cut: request.cut, below: end, topics: request.topics.filter { !gone.contains($0) },
+                    showsRemoved: request.showsRemoved, maximumBytes: request.maximumBytes))))
+            case .offsets(let request, let buckets, let interest):
+                guard end.offset >= request.before else { continue }
+                learnQuality(of: .durable)
+                let isSame = request.rules == holders.rules
+                var wanted = [UInt64](repeating: 0, count: group.deliveredTopics / 64 + 1)
+                group.state.topics.forEach { (topic, name) in
+                    let bucket = BucketSet.bucket(of: topic)
+                    let isIn = isSame ? buckets.contains(quality.replicas(of: topic), bucket) : buckets.merged >> UInt64(bucket) & 1 == 1
+                    if isIn, topic.index < group.deliveredTopics, interest.matches(name) { wanted[topic.index >> 6] |= 1 << UInt64(topic.index & 63) }
+                }
+                out.append(.disk(.tail(TailQuery(
+                    id: id, group: .durable, wanted: wanted, left: request.count, before: request.before, below: end, found: []))))
+            }
+            desk.served[id]!.isReading = true
+        }
+    }
+
+    /// The disk has answered; true: it was another node's question.
+    mutating func answerServed(_ page: ValuePage, into out: inout [Directive]) -> Bool {
+        guard let served = desk.served[page.id], case .values(let request, let lacked) = served.question else { return false }
+        guard page.taken > 0 || page.cleaned != nil else {
+            desk.served[page.id]!.isReading = false
+            return true
+        }
+        desk.endServing(page.id)
+        let answer = ValuesAnswer(
+            id: request.id, taken: page.taken, cut: page.cut, cleaned: page.cleaned, lacked: lacked, topics: page.topics, rows: page.rows.view)
+        out.append(.peer(served.node, .valuesFound, answer.encode()))
+        return true
+    }
+    mutating func answerServed(_ query: TailQuery, into out: inout [Directive]) -> Bool {
+        guard let served = desk.served[query.id], case .offsets(let request, let buckets, _) = served.question else { return false }
+        guard query.left == 0 || query.before == Offset(0) else {
+            out.append(.disk(.tail(query)))
+            return true
+        }
+        desk.endServing(query.id)
+        out.append(.peer(served.node, .offsetsFound, OffsetsAnswer(id: request.id, buckets: buckets, offsets: query.found ?? []).encode()))
+        return true
+    }
+
+    mutating func elsewherePeerDown(_ node: NodeID, into out: inout [Directive]) {
+        for id in desk.servedOrder where desk.served[id]?.node == node { desk.endServing(id) }
+        for id in desk.order {
+            switch desk.reads[id]?.phase {
+            case .gathering(var gathering):
+                for part in gathering.parts.indices where gathering.parts[part].place == .asked(node) && gathering.parts[part].rows == nil {
+                    gathering.parts[part].missed.insert(node)
+                    desk.reads[id]!.phase = .gathering(gathering)
+                    askForValues(id, part, into: &out)
+                }
+            case .gatheringOffsets(var gathering) where gathering.asked == node:
+                gathering.missed.insert(node)
+                desk.reads[id]!.phase = .gatheringOffsets(gathering)
+                askForOffsets(id, into: &out)
+            default: continue
+            }
+        }
+    }
+}
