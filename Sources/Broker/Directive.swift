@@ -72,6 +72,8 @@ package enum DiskJob: Sendable {
     case values(ValueQuery)
     /// Where the last records of some topics begin; answered by `tail`.
     case tail(TailQuery)
+    /// Where the first entry of the durable log stamped after a time begins, or the hole that holds it; answered by `cut`.
+    case cut(UInt32, after: Timestamp, below: LogEnd)
 }
 
 /// Entries of one closed segment of the durable log.
@@ -158,6 +160,8 @@ package enum DiskResult: Sendable {
     case values(ValuePage)
     /// How far the search has come.
     case tail(TailQuery)
+    /// `isExact`: no hole holds it.
+    case cut(UInt32, Offset, isExact: Bool)
     /// Damage where entries are appended: nothing more is done in this life.
     case spoilt(String)
     /// The disk failed; the node cannot keep its promises and stops.

@@ -126,7 +126,7 @@ extension Node {
     mutating func sayHolding(into out: inout [Directive]) {
         guard !holders.replicas.isEmpty, let live, live.groups[GroupID.durable.index].carried == nil else { return }
         let end = holders.reach(live.groups[GroupID.durable.index].deliveredEnd)
-        let word = HoldingWord(view: live.view.number, end: end, rules: holders.rules, buckets: holders.held.subtracting(holders.holdings.missing))
+        let word = HoldingWord(view: live.view.number, end: end, rules: holders.rules, buckets: planted(.wordOfAll) ? holders.held : holders.held.subtracting(holders.holdings.missing))
         if let told = holders.told {
             let isLate = lastSeen - min(lastSeen, holders.toldAt) >= settings.sayHoldingEvery
             guard told.buckets != word.buckets || told.end != word.end && isLate else { return }
@@ -192,6 +192,7 @@ extension Node {
 
     private mutating func continueFill(into out: inout [Directive]) {
         guard let fill = holders.fill, case .looking = fill.step, !cleaning.isBusy else { return }
+        if planted(.fillForgotten) { return endFill(into: &out) }
         if fill.stretch != nil { return readForFill(into: &out) }
         // Between two segments cleaning has its turn.
         guard cleaning.isResting || settings.cleanRate == 0 || fill.bytes == 0 else { return }

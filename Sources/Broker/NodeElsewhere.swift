@@ -12,9 +12,8 @@ extension Node {
 
     /// True: others are asked for some of the topics.
     mutating func gather(_ id: UInt32, _ query: ValueQuery, next: TopicID, into out: inout [Directive]) -> Bool {
-        guard query.group == .durable, !holders.holdings.isEmpty else { return false }
         // The last record of each topic is everywhere.
-        if case .latest = query.cut { return false }
+        guard query.group == .durable, !holders.holdings.isEmpty, case .offset = query.cut else { return false }
         learnQuality(of: .durable)
         let others = query.topics.filter(isElsewhere)
         guard !others.isEmpty else { return false }
@@ -30,7 +29,7 @@ extension Node {
     }
 
     private mutating func askForValues(_ id: UInt32, _ part: Int, into out: inout [Directive]) {
-        guard case .gathering(var gathering) = desk.reads[id]?.phase else { return }
+        guard case .gathering(var gathering) = desk.reads[id]?.phase, case .offset(let cut) = gathering.query.cut else { return }
         let topics = gathering.parts[part].topics
         let node = holder(missed: gathering.parts[part].missed) { set in
             topics.count { set.contains(quality.replicas(of: $0), BucketSet.bucket(of: $0)) }
@@ -40,7 +39,7 @@ extension Node {
         desk.reads[id]!.phase = .gathering(gathering)
         guard let node else { return }
         let request = ValuesRequest(
-            id: id, cut: gathering.query.cut, showsRemoved: gathering.query.showsRemoved, maximumBytes: gathering.query.maximumBytes, rules: holders.rules,
+            id: id, cut: cut, showsRemoved: gathering.query.showsRemoved, maximumBytes: gathering.query.maximumBytes, rules: holders.rules,
             topics: topics, replicas: topics.map { quality.replicas(of: $0) })
         out.append(.peer(node, .values, request.encode()))
     }
@@ -161,7 +160,7 @@ extension Node {
             if wanted.contains(quality.replicas(of: id), BucketSet.bucket(of: id)) { own[topic >> 6] &= ~(1 << UInt64(topic & 63)) }
         }
         desk.reads[id]!.phase = .gatheringOffsets(
-            StoreDesk.OffsetGathering(count: query.left, before: query.before, wanted: wanted, at: lastSeen))
+            StoreDesk.OffsetGathering(asks: .last(query.left, before: query.before), wanted: wanted, at: lastSeen))
         out.append(.disk(.tail(TailQuery(
             id: id, group: query.group, wanted: own, left: query.left, before: query.before, below: query.below, found: []))))
         askForOffsets(id, into: &out)
@@ -169,15 +168,13 @@ extension Node {
     }
 
     private mutating func askForOffsets(_ id: UInt32, into out: inout [Directive]) {
-        guard let read = desk.reads[id], case .gatheringOffsets(var gathering) = read.phase, case .tail(let tail) = read.question, !gathering.wanted.isEmpty
-        else { return }
+        guard let read = desk.reads[id], case .gatheringOffsets(var gathering) = read.phase, !gathering.wanted.isEmpty else { return }
         gathering.asked = holder(missed: gathering.missed) { $0.intersection(gathering.wanted).count }
         gathering.at = lastSeen
         desk.reads[id]!.phase = .gatheringOffsets(gathering)
         guard let node = gathering.asked else { return }
-        let request = OffsetsRequest(
-            id: id, count: gathering.count, before: gathering.before, rules: holders.rules, buckets: gathering.wanted, patterns: tail.patterns,
-            exclusions: tail.exclusions)
+        var request = OffsetsRequest(id: id, wanted: gathering.asks, rules: holders.rules, buckets: gathering.wanted)
+        if case .tail(let tail) = read.question { (request.patterns, request.exclusions) = (tail.patterns, tail.exclusions) }
         out.append(.peer(node, .offsets, request.encode()))
     }
 
@@ -191,7 +188,7 @@ extension Node {
         gathering.offsets += query.found ?? []
         gathering.isOwnThere = true
         desk.reads[query.id]!.phase = .gatheringOffsets(gathering)
-        endOffsets(query.id)
+        endOffsets(query.id, into: &out)
         return true
     }
     mutating func offsetsFound(_ answer: OffsetsAnswer, from node: NodeID, into out: inout [Directive]) {
@@ -202,12 +199,39 @@ extension Node {
         if !given.isEmpty { gathering.offsets += answer.offsets }
         gathering.wanted = gathering.wanted.subtracting(given)
         desk.reads[answer.id]!.phase = .gatheringOffsets(gathering)
-        if gathering.wanted.isEmpty { endOffsets(answer.id) } else { askForOffsets(answer.id, into: &out) }
+        if gathering.wanted.isEmpty { endOffsets(answer.id, into: &out) } else { askForOffsets(answer.id, into: &out) }
     }
-    private mutating func endOffsets(_ id: UInt32) {
-        guard case .gatheringOffsets(let gathering) = desk.reads[id]?.phase, gathering.isOwnThere, gathering.wanted.isEmpty else { return }
+    private mutating func endOffsets(_ id: UInt32, into out: inout [Directive]) {
+        guard let read = desk.reads[id], case .gatheringOffsets(let gathering) = read.phase, gathering.isOwnThere, gathering.wanted.isEmpty else { return }
         let offsets = Set(gathering.offsets).sorted(by: >)
-        place(id, offsets.isEmpty ? gathering.before : offsets[min(gathering.count, offsets.count) - 1])
+        switch (gathering.asks, read.question) {
+        case (.last(let count, let before), _): place(id, offsets.isEmpty ? before : offsets[min(count, offsets.count) - 1])
+        // Each of them has all records of some buckets: before the highest lies all that was stamped by then and is there.
+        case (.after, .values(let values)): start(id, read, values, at: .offset(offsets.first ?? Offset(0)), into: &out)
+        case (.after, .tail): return
+        }
+    }
+
+    // MARK: times
+
+    /// Where others hold records, a time may lie in a hole of this node's log. True: that is looked into first.
+    mutating func findCut(_ id: UInt32, _ values: StoreRead, into out: inout [Directive]) -> Bool {
+        guard values.group == .durable, !holders.holdings.isEmpty, case .time(let time) = values.cut, let live, !planted(.pastTakenForOwn) else { return false }
+        desk.reads[id]!.phase = .cutting
+        out.append(.disk(.cut(id, after: time, below: live.groups[GroupID.durable.index].deliveredEnd)))
+        return true
+    }
+    mutating func cutFound(_ id: UInt32, _ offset: Offset, isExact: Bool, into out: inout [Directive]) {
+        if let served = desk.served[id], case .offsets(let request, let buckets, _) = served.question {
+            desk.endServing(id)
+            return out.append(.peer(served.node, .offsetsFound, OffsetsAnswer(id: request.id, buckets: buckets, offsets: [offset]).encode()))
+        }
+        guard let read = desk.reads[id], case .cutting = read.phase, case .values(let values) = read.question, case .time(let time) = values.cut else { return }
+        let missing = holders.holdings.missing(from: offset, to: Offset(.max))
+        guard !isExact, !missing.isEmpty else { return start(id, read, values, at: .offset(offset), into: &out) }
+        desk.reads[id]!.phase = .gatheringOffsets(
+            StoreDesk.OffsetGathering(asks: .after(time), offsets: [offset], isOwnThere: true, wanted: missing, at: lastSeen))
+        askForOffsets(id, into: &out)
     }
 
     // MARK: silence
@@ -277,17 +301,18 @@ extension Node {
             let end = group.deliveredEnd
             switch served.question {
             case .values(let request, let lacked):
-                switch request.cut {
-                case .time(let time) where end.key.timestamp <= time: continue
-                case .offset(let offset) where end.offset < offset: continue
-                default: break
-                }
+                guard end.offset >= request.cut else { continue }
                 let gone = Set(lacked)
                 out.append(.disk(.values(ValueQuery(
-                    id: id, group: .durable, cut: request.cut, below: end, topics: request.topics.filter { !gone.contains($0) },
+                    id: id, group: .durable, cut: .offset(request.cut), below: end, topics: request.topics.filter { !gone.contains($0) },
                     showsRemoved: request.showsRemoved, maximumBytes: request.maximumBytes))))
             case .offsets(let request, let buckets, let interest):
-                guard end.offset >= request.before else { continue }
+                guard case .last(let count, let before) = request.wanted else {
+                    guard case .after(let time) = request.wanted, end.key.timestamp > time else { continue }
+                    out.append(.disk(.cut(id, after: time, below: end)))
+                    break
+                }
+                guard end.offset >= before else { continue }
                 learnQuality(of: .durable)
                 let isSame = request.rules == holders.rules
                 var wanted = [UInt64](repeating: 0, count: group.deliveredTopics / 64 + 1)
@@ -297,7 +322,7 @@ extension Node {
                     if isIn, topic.index < group.deliveredTopics, interest.matches(name) { wanted[topic.index >> 6] |= 1 << UInt64(topic.index & 63) }
                 }
                 out.append(.disk(.tail(TailQuery(
-                    id: id, group: .durable, wanted: wanted, left: request.count, before: request.before, below: end, found: []))))
+                    id: id, group: .durable, wanted: wanted, left: count, before: before, below: end, found: []))))
             }
             desk.served[id]!.isReading = true
         }

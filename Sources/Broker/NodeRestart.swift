@@ -77,6 +77,7 @@ extension Node {
         case .filled(let first, let isDone): filled(first, isDone: isDone)
         case .values(let page): valuesRead(page, into: &out)
         case .tail(let query): tailRead(query, into: &out)
+        case .cut(let id, let offset, let isExact): cutFound(id, offset, isExact: isExact, into: &out)
         case .spoilt(let why):
             mustVerify = true
             over("its log is damaged: \(why)", into: &out)

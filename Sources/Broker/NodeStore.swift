@@ -111,7 +111,8 @@ extension Node {
             guard let read = desk.reads[id] else { continue }
             if case .settling(let since) = read.phase, isSettled(read, since) {
                 switch read.question {
-                case .values(let values): start(id, read, values, into: &out)
+                case .values(let values):
+                    if !findCut(id, values, into: &out) { start(id, read, values, at: values.cut, into: &out) }
                 case .tail(let tail): search(id, read, tail, into: &out)
                 }
             }
@@ -125,7 +126,7 @@ extension Node {
 
     // MARK: what
 
-    private mutating func start(_ id: UInt32, _ read: StoreDesk.Read, _ values: StoreRead, into out: inout [Directive]) {
+    mutating func start(_ id: UInt32, _ read: StoreDesk.Read, _ values: StoreRead, at cut: StoreCut, into out: inout [Directive]) {
         let group = live!.groups[values.group.index]
         // Half of what the client's ring can take now, names and rows alike.
         let room = min(Limits.storePage, max(sessions[read.session]?.space ?? 0, 4096) / 2)
@@ -157,7 +158,7 @@ extension Node {
             }
         }
         let query = ValueQuery(
-            id: id, group: values.group, cut: values.cut, below: group.deliveredEnd, topics: found.topics, showsRemoved: values.showsRemoved,
+            id: id, group: values.group, cut: cut, below: group.deliveredEnd, topics: found.topics, showsRemoved: values.showsRemoved,
             maximumBytes: max(room / 2, 1))
         if gather(id, query, next: found.next, into: &out) { return }
         desk.reads[id]!.phase = .reading(query, next: found.next)

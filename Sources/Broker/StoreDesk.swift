@@ -17,6 +17,8 @@ struct StoreDesk: Sendable {
         /// At the disk; `next`: the topic to go on from.
         case reading(ValueQuery, next: TopicID)
         case searching(TailQuery)
+        /// The disk, and then others, say where a time lies.
+        case cutting
         /// Some of the topics are held by others, who are asked.
         case gathering(Gathering)
         case gatheringOffsets(OffsetGathering)
@@ -61,10 +63,9 @@ struct StoreDesk: Sendable {
         var parts: [Part]
         var cut: Offset?
     }
-    /// The last records' places, of topics of which others hold some.
+    /// Places that this node's log alone does not show.
     struct OffsetGathering: Sendable {
-        let count: Int
-        let before: Offset
+        let asks: OffsetsRequest.Wanted
         var offsets: [Offset] = []
         var isOwnThere = false
         var wanted: BucketSet

@@ -126,7 +126,7 @@ struct Cleaner<D: Disk> {
     ) throws(StorageError) -> Bool {
         report.disk = log.bytes
         // What may go by the word of an older view may be this node's own by now.
-        if drop.view != self.drop.view { try cancel(log) }
+        if drop.view != self.drop.view, !planted(.dropOfOldView) { try cancel(log) }
         self.drop = drop
         guard isActive else {
             report.kept = log.bytes

@@ -206,7 +206,7 @@ package struct Journal<D: Disk> {
         case .recover:
             try settle(into: &results)
             try attempt(job, into: &results)
-        case .read, .locate, .samples, .compare, .values, .tail:
+        case .read, .locate, .samples, .compare, .values, .tail, .cut:
             try flush()
             try attempt(job, into: &results)
         case .repair(let hole, let source, let bytes):
@@ -264,6 +264,10 @@ package struct Journal<D: Disk> {
                     ? try durableValues.values(query, durable) { marks.isExact($0, at: $1, isRuled: cleaner.isRuled($0)) } : try orderedValues.values(query, ordered, kept: orderedLeft)))
         case .tail(let query):
             results.append(.tail(query.group == .durable ? try durableValues.tail(query, durable) : try orderedValues.tail(query, ordered)))
+        case .cut(let id, let time, let below):
+            let entry = time < Timestamp(.max) ? try durable.entry(atOrAfter: Timestamp(time.raw + 1)) : nil
+            let offset = min(entry?.baseOffset ?? below.offset, below.offset)
+            results.append(.cut(id, offset, isExact: entry.map { $0.span == 1 || $0.baseOffset >= below.offset } ?? true))
         case .samples(let group, let gap): results.append(.samples(group, try samples(in: gap)))
         case .compare(let node, let group, let samples): results.append(.matched(node, group, try match(samples)))
         default: return

@@ -89,6 +89,7 @@ private enum Waiter: Equatable {
         case .compare(let node, _, _): self = .node(node)
         case .values(let query): self = .question(query.id)
         case .tail(let query): self = .question(query.id)
+        case .cut(let id, _, _): self = .question(id)
         case .samples, .recover: self = .own
         case .read(.fill, _, _, _, _): self = .fill
         default: return nil

@@ -49,6 +49,9 @@ package struct Report: Sendable, Equatable {
         /// Records that were gone from some log at the end.
         package var gone = 0
         package var refused = 0
+        /// Questions of one node to another for records, or values, that it does not hold; times that a node has got back what it is to hold.
+        package var asked = 0
+        package var filled = 0
         /// Bits that turned over on a disk.
         package var rots = 0
         /// Nanoseconds of virtual time.

@@ -6,6 +6,31 @@ internal import Wire
 /// Linearizable, topic by topic: an answer is the last version at some place of the order, and that place lies behind all that was
 /// answered, to anyone, before the question was asked.
 struct StoreChecker {
+    /// A search for the last records of some topics: where they begin, asked when the log had been delivered up to `from` at least, and to `to` at most.
+    struct Tail {
+        let client: UInt32
+        let topics: [String]
+        let count: Int
+        let place: UInt64
+        let from: UInt64
+        let to: UInt64
+    }
+    var tails: [Tail] = []
+
+    /// Each search found as many records as were asked for, where there are as many, and no more. `topics`: by offset.
+    func finishTails(topics: [String?], gone: Set<UInt64>) -> String? {
+        for tail in tails {
+            let all = topics.indices.filter { topics[$0].map(tail.topics.contains) ?? false }.map { UInt64($0) }
+            let found = all.count { $0 >= tail.place && $0 < tail.to }
+            let there = all.count { $0 < tail.from && !gone.contains($0) }
+            let name = "the last \(tail.count) records of \(tail.topics), of which client \(tail.client) hears that they begin at \(tail.place)"
+            if found < min(tail.count, there) { return "\(name), are \(found) only" }
+            let behind = all.count { $0 > tail.place && $0 < tail.from && !gone.contains($0) }
+            if behind >= tail.count { return "\(name), are \(behind + 1)" }
+        }
+        return nil
+    }
+
     enum Condition: Equatable { case always, absent, version(UInt64) }
     struct Entry: Equatable {
         let topic: String

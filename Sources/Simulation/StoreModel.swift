@@ -1,3 +1,4 @@
+internal import Broker
 internal import Wire
 
 /// A client of the store, small: gets, lists, as-of reads, puts with and without condition, removes; one at a time, at any node, asked
@@ -9,8 +10,11 @@ final class StoreModel: ClientModel {
     private enum Operation {
         case put(topic: Int, condition: StoreChecker.Condition, isRemove: Bool, known: UInt64?)
         case read(time: UInt64?, topics: [Int], known: [String: UInt64])
+        case tail(count: Int, topics: [Int], end: UInt64)
     }
     private var random: SplitMix64
+    /// Of its own, so that worlds without searches from the end stay as they were.
+    private var tails: SplitMix64
     private var ids: [TopicID] = []
     private var state = State.idle
     private var epoch: UInt32 = 0
@@ -29,20 +33,27 @@ final class StoreModel: ClientModel {
 
     init(client: Int, seed: UInt64) {
         random = SplitMix64(seed: seed ^ UInt64(client) << 32, .store)
+        tails = SplitMix64(seed: seed ^ UInt64(client) << 32, .parting)
         super.init(client: client, kind: "store client")
     }
-    var isSettled: Bool { operation == nil }
+    func isSettled(_ world: World) -> Bool { operation == nil && !isCurious(world) }
+    /// Where some nodes keep some topics only it goes on asking when nothing fails any more.
+    private func isCurious(_ world: World) -> Bool { world.isHealing && world.temper.isParted && asked < 12 }
+    private var asked = 0
     var description: String { "\(state), \(operation.map { "\($0)" } ?? "idle")" }
     private var publisher: PublisherID { PublisherID(UInt64(client) + 1000) }
 
     override func work(_ world: World) {
         guard state == .open else { return leave(world, after: 2 * Span.second) }
-        if operation == nil, !world.isHealing { draw(world) }
+        if operation == nil, !world.isHealing || isCurious(world) {
+            if world.isHealing { asked += 1 }
+            draw(world)
+        }
         if operation != nil, isAsked, world.now - since > 3 * Span.second || random.chance(1) && !world.isHealing { leave(world) }
         pump(world)
     }
     override func pause(_ world: World) -> UInt64 {
-        let gap = state == .open ? world.temper.publishGap : 20 * Span.millisecond
+        let gap = state != .open ? 20 * Span.millisecond : world.isHealing && world.temper.isParted ? 60 * Span.millisecond : world.temper.publishGap
         return gap / 2 + random.next() % max(gap, 1)
     }
 
@@ -50,7 +61,7 @@ final class StoreModel: ClientModel {
         number += 1
         let topic = random.below(Self.topics.count)
         let known = world.store.known
-        if random.chance(55) {
+        if random.chance(55), !world.isHealing {
             var condition = StoreChecker.Condition.always
             switch random.below(4) {
             case 0: condition = .absent
@@ -62,11 +73,12 @@ final class StoreModel: ClientModel {
             var time: UInt64?
             // Now, lately, or soon by some node's clock.
             if random.chance(50) { time = UInt64(Int64(World.epoch + world.now) + Int64(random.below(2_400)) * 1_000_000 - 2_000_000_000) }
-            if time != nil, random.chance(60), let recent = world.checker.history.suffix(64).compactMap({ $0?.time }).randomElement(using: &random) {
+            if time != nil, random.chance(60), let recent = world.checker.history.suffix(world.temper.isParted ? 1024 : 64).compactMap({ $0?.time }).randomElement(using: &random) {
                 time = recent + UInt64(random.below(3)) - 1
             }
             let topics = random.chance(50) ? [topic] : Array(Self.topics.indices)
             operation = .read(time: time, topics: topics, known: known)
+            if world.temper.isParted, tails.chance(40) { operation = .tail(count: 1 + tails.below(12), topics: topics, end: 0) }
         }
         (found, cut, next) = ([:], nil, TopicID(0))
         isAsked = false
@@ -98,11 +110,15 @@ final class StoreModel: ClientModel {
             world.toNode(link, .storePut, StorePut.head(request: request) + batch)
         case .read(let time, let topics, _):
             let wanted: StoreCut = cut.map { .offset(Offset($0)) } ?? time.map { .time(Timestamp($0)) } ?? .latest
-            let patterns = topics.count == 1 ? [Self.topics[topics[0]]] : ["s/#"]
-            let read = StoreRead(request: request, group: .durable, cut: wanted, showsRemoved: true, from: next, patterns: patterns)
+            let read = StoreRead(request: request, group: .durable, cut: wanted, showsRemoved: true, from: next, patterns: patterns(topics))
             world.toNode(link, .storeRead, read.encode())
+        case .tail(let count, let topics, _):
+            self.operation = .tail(count: count, topics: topics, end: world.hosts[link.host].node?.delivered(in: .durable)?.offset.raw ?? 0)
+            let tail = StoreTail(request: request, group: .durable, count: UInt64(count), patterns: patterns(topics), exclusions: [])
+            world.toNode(link, .storeTail, tail.encode())
         }
     }
+    private func patterns(_ topics: [Int]) -> [String] { topics.count == 1 ? [Self.topics[topics[0]]] : ["s/#"] }
 
     override func lost(_ world: World) { (state, isAsked) = (.idle, false) }
     override func begin(_ link: ClientLink, _ world: World) {
@@ -129,6 +145,7 @@ final class StoreModel: ClientModel {
             pump(world)
         case .storeDone: try done(StoreDone(view), world)
         case .storePage: try page(StorePage(view), world)
+        case .storePlace: place(try StorePlace(view), world)
         default: try super.take(message, view, link, world)
         }
     }
@@ -158,6 +175,14 @@ final class StoreModel: ClientModel {
             StoreChecker.Put(
                 client: UInt32(client), operation: number, topic: Self.topics[topic], condition: condition, version: isDone ? answer.offset.raw : nil,
                 time: isDone ? answer.timestamp.raw : nil, found: isDone ? nil : offset, known: known))
+        operation = nil
+    }
+
+    private func place(_ place: StorePlace, _ world: World) {
+        guard place.request == request, case .tail(let count, let topics, let end) = operation else { return }
+        let last = world.hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? end
+        world.store.tails.append(
+            StoreChecker.Tail(client: UInt32(client), topics: topics.map { Self.topics[$0] }, count: count, place: place.offset.raw, from: end, to: max(end, last)))
         operation = nil
     }
 

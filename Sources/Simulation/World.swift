@@ -66,6 +66,7 @@ final class World {
         hosts = (0..<count).map { Host(index: $0, count: count) }
         for host in hosts {
             host.files.tear = temper.tear
+            host.isSlow = temper.slowDisk == host.index
             host.wallOffset = Int64(clocks.below(20_000)) * 1_000_000 - 10_000_000_000
             queue.add(.boot(host: host.index), at: now + network.scale(1, (temper.isDuel ? 5 : 100) * Span.millisecond))
         }
@@ -87,8 +88,14 @@ final class World {
             let client = publishers.count + subscribers.count + stores.count + consumers.count + index
             newsClients.append(index < temper.news.publishers ? NewsPublisher(client: client, seed: seed, news: news) : NewsSubscriber(client: client, seed: seed))
         }
-        for client in 0..<temper.publishers + temper.subscribers + temper.stores + temper.consumers.count + newsClients.count { queue.add(.client(client), at: now + 50 * Span.millisecond) }
+        for client in 0..<temper.publishers + temper.subscribers + temper.stores + temper.consumers.count + newsClients.count { queue.add(.client(client), at: now + beginning(of: client)) }
         if temper.faultGap > 0 { queue.add(.fault, at: now + (temper.isDuel ? 80 : 300) * Span.millisecond) }
+    }
+
+    /// Where some nodes keep some topics only, most subscribers come late, for what was.
+    private func beginning(of client: Int) -> UInt64 {
+        let isLate = temper.isParted && client > temper.publishers && client < temper.publishers + temper.subscribers
+        return isLate ? UInt64(workload.below(1_500)) * Span.millisecond : 50 * Span.millisecond
     }
 
     private static func topics(_ rules: [CleanChecker.Rule], deadline: UInt64?) -> TopicsConfiguration {
@@ -116,7 +123,7 @@ final class World {
     // MARK: running
 
     func run() -> Report {
-        var left = temper.isDuel ? plan.steps * 2 : temper.isNewsroom ? plan.steps / 4 : plan.steps
+        var left = temper.isDuel || temper.isParted ? plan.steps * 2 : temper.isNewsroom ? plan.steps / 4 : plan.steps
         say("\(hosts.count) nodes, faults \(temper.faults)\(temper.isDuel ? ", leaders in duels" : "")\(temper.isNewsroom ? ", a newsroom" : "")")
         // What was set on a view change is seen through, for as many events again at most.
         while left > 0 || now < ambushedUntil && left > -plan.steps, checker.violation == nil, let (time, event) = queue.next() {
@@ -164,6 +171,7 @@ final class World {
         for subscriber in subscribers where checker.violation == nil { subscriber.finish(&checker, gone: gone) }
         guard checker.violation == nil else { return }
         let times = checker.history.map { $0?.time ?? 0 }
+        if let wrong = store.finishTails(topics: checker.history.map { $0?.topic }, gone: gone) { return checker.fail(wrong) }
         if let wrong = store.finish(end: UInt64(checker.history.count), gone: gone) ?? store.finishCuts(times: times, gone: gone) { checker.fail(wrong) }
     }
 
@@ -234,7 +242,7 @@ final class World {
             missing.append("\(host.id)'s log ends elsewhere than \(hosts[0].id)'s")
         }
         for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
-        for store in stores where !store.isSettled { missing.append("store client \(store.client) waits: \(store.description)") }
+        for store in stores where !store.isSettled(self) { missing.append("store client \(store.client) waits: \(store.description)") }
         guard missing.isEmpty else { return missing }
         let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
         for subscriber in subscribers where !subscriber.isLevel(with: end, self) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }

@@ -62,7 +62,7 @@ extension World {
             if temper.cleans {
                 settings.cleanRate = 4 << 20
                 settings.cleanBytes = temper.cleanBytes
-                settings.cleanRest = 50 * Span.millisecond
+                settings.cleanRest = (temper.isParted ? 5 : 50) * Span.millisecond
             }
             settings.fillAfter = temper.fillAfter
             settings.sayHoldingEvery = temper.sayHoldingEvery
@@ -379,6 +379,7 @@ extension World {
         switch directive {
         case .peer(let id, let kind, let bytes):
             if kind == .promise { checkPromise(host, bytes) }
+            if kind == .excerpt || kind == .values || kind == .offsets { counts.asked += 1 }
             if let link = host.links[Int(id.raw) - 1] { send(link, from: host, .message(kind, bytes)) }
         case .session(let id, let kind, let head, let body, _):
             var bytes = head
@@ -400,6 +401,7 @@ extension World {
             for member in host.node!.view.members { if let link = host.links[Int(member.raw) - 1] { giveRow(host, link, at) } }
         case .disk(let job):
             note(job, of: host)
+            if case .held = job { counts.filled += 1 }
             host.jobs.append(job)
         case .closeSession(let id, _): if let link = host.sessions[id] { closeAtNode(link) }
         case .log(let line):

@@ -41,6 +41,8 @@ package struct NodeConfiguration: Hashable, Sendable {
     package var copyRate = 32 << 20
     /// Bytes a second that the cleaning of the log reads and writes.
     package var cleanRate = 32 << 20
+    /// How long a node that has come to hold topics waits before it copies their past.
+    package var refillAfter = Duration.seconds(300)
     package var heartbeat = Duration.milliseconds(250)
     /// Silence after which a member is suspected: at least `heartbeatsToSuspect` heartbeats.
     package var suspectAfter = Duration.seconds(1)
@@ -76,6 +78,7 @@ extension NodeConfiguration {
     static let suspectRange = 3_000_000...300_000_000_000
     static let restartRange = 0...3_600_000_000_000
     static let copyRateRange = (64 << 10)...(64 << 30)
+    static let refillRange = 0...7 * 86_400_000_000_000
     static let cleanRateRange = (64 << 10)...(64 << 30)
     /// A member is suspected after no fewer lost heartbeats than this.
     static let heartbeatsToSuspect = 3
@@ -104,6 +107,7 @@ extension NodeConfiguration {
         Fields.Key("restart_wait", example: "1s"),
         Fields.Key("copy_rate", example: "32MiB"),
         Fields.Key("clean_rate", example: "32MiB"),
+        Fields.Key("refill_after", example: "5m"),
     ]
     private static let memberKeys = [
         Fields.Key("node", required: true, example: "1"), Fields.Key("address", required: true, example: "127.0.0.1:7420"),
@@ -154,6 +158,7 @@ extension NodeConfiguration {
         copyRate = fields.quantity("copy_rate", .size, in: Self.copyRateRange, &problems) ?? copyRate
         cleanRate = fields.quantity("clean_rate", .size, in: Self.cleanRateRange, &problems) ?? cleanRate
         poll = fields.choice("poll", Poll.allCases.map { ($0.rawValue, $0) }, &problems) ?? poll
+        if let wait = fields.quantity("refill_after", .span, in: Self.refillRange, &problems) { refillAfter = .nanoseconds(wait) }
         if let wait = fields.quantity("restart_wait", .time, in: Self.restartRange, &problems) { restartWait = .nanoseconds(wait) }
         let beat = fields.quantity("heartbeat", .time, in: Self.heartbeatRange, &problems)
         let suspect = fields.quantity("suspect_after", .time, in: Self.suspectRange, &problems)

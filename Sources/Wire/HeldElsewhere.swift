@@ -1,32 +1,24 @@
-/// A node asks another for values of topics that it does not hold: as of a cut, never of the latest, which every node has.
+/// A node asks another for values of topics that it does not hold, before a cut; the latest ones every node has.
 ///
-///      | id u32 | cut u8 | flags u8 | 0 u16 | value u64 | bytes u32 | rules u64 | topics u32 × { topic u32, replicas u8 } |
+///      | id u32 | cut u64 | flags u8 | bytes u32 | rules u64 | topics u32 × { topic u32, replicas u8 } |
 package struct ValuesRequest: Equatable, Sendable {
     package var id: UInt32
-    package var cut: StoreCut
+    package var cut: Offset
     package var showsRemoved: Bool
     package var maximumBytes: Int
     package var rules: UInt64
     /// Rising.
     package var topics: [TopicID]
     package var replicas: [Int]
-    package init(id: UInt32, cut: StoreCut, showsRemoved: Bool, maximumBytes: Int, rules: UInt64, topics: [TopicID], replicas: [Int]) {
+    package init(id: UInt32, cut: Offset, showsRemoved: Bool, maximumBytes: Int, rules: UInt64, topics: [TopicID], replicas: [Int]) {
         (self.id, self.cut, self.showsRemoved, self.maximumBytes) = (id, cut, showsRemoved, maximumBytes)
         (self.rules, self.topics, self.replicas) = (rules, topics, replicas)
     }
     package func encode() -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(int: id)
-        let (kind, value): (UInt8, UInt64) =
-            switch cut {
-            case .latest: preconditionFailure("the latest values are everywhere")
-            case .time(let time): (1, time.raw)
-            case .offset(let offset): (2, offset.raw)
-            }
-        bytes.append(kind)
+        bytes.append(int: cut.raw)
         bytes.append(showsRemoved ? 1 : 0)
-        bytes.append(int: UInt16(0))
-        bytes.append(int: value)
         bytes.append(int: UInt32(maximumBytes))
         bytes.append(int: rules)
         bytes.append(int: UInt32(topics.count))
@@ -39,15 +31,8 @@ package struct ValuesRequest: Equatable, Sendable {
     package init(_ view: ByteView) throws(DecodeError) {
         var decoder = Decoder(view, "values request")
         id = try decoder.int()
-        let kind = try decoder.int(UInt8.self)
+        cut = Offset(try decoder.int())
         showsRemoved = try decoder.int(UInt8.self) == 1
-        _ = try decoder.int(UInt16.self)
-        let value = try decoder.int(UInt64.self)
-        switch kind {
-        case 1: cut = .time(Timestamp(value))
-        case 2: cut = .offset(Offset(value))
-        default: throw .value(what: "values cut", value: UInt64(kind))
-        }
         maximumBytes = min(Int(try decoder.int(UInt32.self)), Limits.storePage)
         rules = try decoder.int()
         (topics, replicas) = ([], [])
@@ -108,26 +93,37 @@ package struct ValuesAnswer: Sendable {
     }
 }
 
-/// A node asks another where the last records of some topics lie that it does not hold itself: of these buckets, before an offset.
+/// A node asks another for a place in the log that its own does not show, since records of these buckets are missing there.
 ///
-///      | id u32 | count u32 | before u64 | rules u64 | buckets | patterns u32 × text | exclusions u32 × text |
+///      | id u32 | kind u8 | count u32 | value u64 | rules u64 | buckets | patterns u32 × text | exclusions u32 × text |
 package struct OffsetsRequest: Equatable, Sendable {
+    package enum Wanted: Equatable, Sendable {
+        /// Where the last so many records before an offset lie, of topics that a pattern matches and no exclusion does.
+        case last(Int, before: Offset)
+        /// Where the first entry stamped after a time begins, or the hole that holds it.
+        case after(Timestamp)
+    }
     package var id: UInt32
-    package var count: Int
-    package var before: Offset
+    package var wanted: Wanted
     package var rules: UInt64
     package var buckets: BucketSet
     package var patterns: [String]
     package var exclusions: [String]
-    package init(id: UInt32, count: Int, before: Offset, rules: UInt64, buckets: BucketSet, patterns: [String], exclusions: [String]) {
-        (self.id, self.count, self.before, self.rules) = (id, count, before, rules)
+    package init(id: UInt32, wanted: Wanted, rules: UInt64, buckets: BucketSet, patterns: [String] = [], exclusions: [String] = []) {
+        (self.id, self.wanted, self.rules) = (id, wanted, rules)
         (self.buckets, self.patterns, self.exclusions) = (buckets, patterns, exclusions)
     }
     package func encode() -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(int: id)
+        let (kind, count, value): (UInt8, Int, UInt64) =
+            switch wanted {
+            case .last(let count, let before): (0, count, before.raw)
+            case .after(let time): (1, 0, time.raw)
+            }
+        bytes.append(kind)
         bytes.append(int: UInt32(count))
-        bytes.append(int: before.raw)
+        bytes.append(int: value)
         bytes.append(int: rules)
         buckets.encode(into: &bytes)
         for list in [patterns, exclusions] {
@@ -139,9 +135,15 @@ package struct OffsetsRequest: Equatable, Sendable {
     package init(_ view: ByteView) throws(DecodeError) {
         var decoder = Decoder(view, "offsets request")
         id = try decoder.int()
-        count = Int(try decoder.int(UInt32.self))
+        let kind = try decoder.int(UInt8.self)
+        let count = Int(try decoder.int(UInt32.self))
         guard count <= Limits.storeTail else { throw .limit(what: "offsets", value: UInt64(count), limit: UInt64(Limits.storeTail)) }
-        before = Offset(try decoder.int())
+        let value = try decoder.int(UInt64.self)
+        switch kind {
+        case 0: wanted = .last(count, before: Offset(value))
+        case 1: wanted = .after(Timestamp(value))
+        default: throw .value(what: "offsets kind", value: UInt64(kind))
+        }
         rules = try decoder.int()
         buckets = try BucketSet(&decoder)
         patterns = try StoreRead.texts(&decoder)
@@ -150,7 +152,7 @@ package struct OffsetsRequest: Equatable, Sendable {
     }
 }
 
-/// The answer: of these buckets, of those asked for, the last records' offsets, falling: `| id u32 | buckets | offsets u32 × u64 |`.
+/// The answer: of these buckets, of those asked for, the places, falling: `| id u32 | buckets | offsets u32 × u64 |`.
 package struct OffsetsAnswer: Equatable, Sendable {
     package var id: UInt32
     package var buckets: BucketSet

@@ -97,6 +97,8 @@
     case dropBeforeTold = "drop-before-told"
     case fillForgotten = "fill-forgotten"
     case pastTakenForOwn = "past-taken-for-own"
+    case wordOfAll = "word-of-all"
+    case dropOfOldView = "drop-of-old-view"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

@@ -29,6 +29,7 @@ struct Run: ParsableCommand {
     @OptionGroup var size: Size
     @Option(help: "Leave these faults of the world out, by number: 3,5,8.") var skip = ""
     @Flag(help: "Print what happens.") var trace = false
+    @Option(help: "Plant this fault in the world of --seed (a build with the faults in it).") var mutant: String?
     @Option(help: "Worlds at a time.") var jobs = processors
 
     mutating func validate() throws {
@@ -44,6 +45,7 @@ struct Run: ParsableCommand {
     }
 
     mutating func run() throws {
+        if let mutant, !plant(mutant) { throw ValidationError("--mutant: no fault \(mutant) in this build") }
         if let seed { return try one(Plan(seed: seed, steps: size.steps, skip: numbers(skip) ?? [])) }
         let first = range?.lowerBound ?? 1
         let last = minutes == nil ? range?.upperBound ?? first : .max

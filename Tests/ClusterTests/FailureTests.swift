@@ -69,19 +69,19 @@ struct Failure: Sendable {
         Failure(
             "a wrong key in a node's file", "dbroker run -c key.yaml", 78,
             "dbroker: key.yaml:4:1: unknown key \"dat\"; did you mean \"data\"? known keys here: node, cluster, listen, data, members, topics, "
-                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate"),
+                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after"),
         Failure(
             "the same for check", "dbroker check key.yaml", 78,
             "dbroker: key.yaml:4:1: unknown key \"dat\"; did you mean \"data\"? known keys here: node, cluster, listen, data, members, topics, "
-                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate"),
+                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after"),
         Failure(
             "a wrong key in topics.yaml", "dbroker check topics-bad.yaml", 78,
             "dbroker: topics-bad.yaml:3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record, retention, compact, "
-                + "history, lifespan, max_rate, deadline, schema"),
+                + "history, lifespan, max_rate, deadline, replicas, schema"),
         Failure(
             "a node with wrong topics", "dbroker run -c topics-of-node.yaml", 78,
             "dbroker: topics-bad.yaml:3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record, retention, compact, "
-                + "history, lifespan, max_rate, deadline, schema"),
+                + "history, lifespan, max_rate, deadline, replicas, schema"),
         Failure(
             "a data directory in use", "dbroker run -c n1.yaml", 73,
             "dbroker: data/1: in use by another node, process {pid}; stop the other node or give this one a data directory of its own"),

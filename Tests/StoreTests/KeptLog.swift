@@ -36,12 +36,15 @@ struct KeptLog {
     private var sequences: [UInt64: UInt64] = [:]
     var chains: [UInt64] = []
 
-    init(_ rules: [Keeping], segmentBytes: Int, removesStay: UInt64 = .max) throws {
+    /// - replicas: by rule, 0: all.
+    init(_ rules: [Keeping], segmentBytes: Int, removesStay: UInt64 = .max, replicas: [Int] = []) throws {
         self.rules = rules
         self.segmentBytes = segmentBytes
         self.removesStay = removesStay
         topics = TopicsConfiguration(
-            rules: try rules.indices.map { TopicRule(pattern: try TopicPattern("t/\($0)"), level: .durable, keeping: rules[$0]) },
+            rules: try rules.indices.map {
+                TopicRule(pattern: try TopicPattern("t/\($0)"), level: .durable, keeping: rules[$0], replicas: $0 < replicas.count ? replicas[$0] : 0)
+            },
             defaultLevel: .durable, admit: .all)
         journal = try Self.open(disk, topics, segmentBytes, removesStay)
         var builder = BatchBuilder()
@@ -114,9 +117,9 @@ struct KeptLog {
 
     /// Cleans until nothing more is to be done; the last report.
     @discardableResult
-    mutating func clean(slice: Int = 3000) throws(StorageError) -> CleanReport {
+    mutating func clean(slice: Int = 3000, drop: Droppable = Droppable(view: ViewNumber(1), lines: [])) throws(StorageError) -> CleanReport {
         for _ in 0..<1_000_000 {
-            for case .cleaned(let report, let isDone, _) in try work([.clean(.durable, below: state.end.number, bytes: slice, drop: Droppable(view: ViewNumber(1), lines: []))]) where isDone { return report }
+            for case .cleaned(let report, let isDone, _) in try work([.clean(.durable, below: state.end.number, bytes: slice, drop: drop)]) where isDone { return report }
         }
         preconditionFailure("cleaning never ends")
     }

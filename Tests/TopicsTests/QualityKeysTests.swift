@@ -14,7 +14,7 @@ import Wire
         init(file: String, _ messages: String...) { (text, self.messages) = (file, messages) }
         var testDescription: String { text.debugDescription }
     }
-    private static let known = "known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, schema"
+    private static let known = "known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, replicas, schema"
     private static let times = "units are ms, s, min, h, d"
     private static let notKept = "are not kept on disk; write level: durable, or remove this key"
     private static let keptWhole = "a signed history is kept whole; write level: durable, or remove this key"
@@ -84,7 +84,7 @@ import Wire
         // Defaults.
         Wrong(file: "defaults:\n  level: ordered\n  retention: 7d\n", "3:14: retention: topics of the level ordered \(notKept)"),
         Wrong(file: "defaults:\n  histori: 7\n",
-            "2:3: unknown key \"histori\"; did you mean \"history\"? known keys here: level, admit, retention, compact, history, lifespan, max_rate, deadline, schema"),
+            "2:3: unknown key \"histori\"; did you mean \"history\"? known keys here: level, admit, retention, compact, history, lifespan, max_rate, deadline, replicas, schema"),
         // All at once.
         Wrong("compact: 1, history: none, max_rate: 3",
             "2:43: compact: \"1\"; expected true, false", "2:55: history: \"none\"; expected a whole number, 1 to 1000000000 (or all)",

@@ -26,7 +26,7 @@ import Wire
         Wrong("~\n",
             "1:1: the file says nothing; write topics: and defaults:, or leave the file out to admit every topic as durable"),
         Wrong("topics:\n  - pattern: sensors/#\n    levle: durable\n",
-            "3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, schema"),
+            "3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, replicas, schema"),
         Wrong("topics:\n  - pattern: sensors/#\n    level: durably\n",
             "3:12: level: \"durably\"; expected unordered, ordered, durable, signed (or 0 to 3); did you mean \"durable\"?"),
         Wrong("topics:\n  - pattern: a\n    level: 4\n", "3:12: level: \"4\"; expected unordered, ordered, durable, signed (or 0 to 3)"),
@@ -73,7 +73,7 @@ import Wire
         Wrong("topics:\n  - {pattern: a, level: ordered, max_record: 64 elephants}\n",
             "2:46: max_record: \"64 elephants\" has the unknown unit \"elephants\"; expected 24B to 1MiB; units are B, KiB, MiB, GiB"),
         Wrong("topics:\n  - {pattern: a, level: ordered, priority: 7}\n",
-            "2:34: unknown key \"priority\"; known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, schema"),
+            "2:34: unknown key \"priority\"; known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, replicas, schema"),
         Wrong("topics:\n  - &x {pattern: a, level: ordered}\n  - *x\n",
             "2:5: anchor \"&x\"; anchors are not used here: remove it, or put the value in quotes",
             "3:5: alias \"*x\"; aliases are not used here: write the value out, or put it in quotes"),
@@ -153,11 +153,11 @@ import Wire
             """
         #expect(refusedLines(text) == [
             "topics.yaml:1:19: level: \"durble\"; expected unordered, ordered, durable, signed (or 0 to 3); did you mean \"durable\"?",
-            "topics.yaml:1:39: unknown key \"qos\"; known keys here: level, admit, retention, compact, history, lifespan, max_rate, deadline, schema",
+            "topics.yaml:1:39: unknown key \"qos\"; known keys here: level, admit, retention, compact, history, lifespan, max_rate, deadline, replicas, schema",
             "topics.yaml:3:14: pattern: \"a/#/b\": pattern has \"#\" at byte 2 before the last level; end the pattern with it, or use \"+\" for one level",
             "topics.yaml:4:12: level: \"7\"; expected unordered, ordered, durable, signed (or 0 to 3)",
-            "topics.yaml:5:5: unknown key \"retain\"; known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, schema",
-            "topics.yaml:6:5: unknown key \"patern\"; did you mean \"pattern\"? known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, schema",
+            "topics.yaml:5:5: unknown key \"retain\"; known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, replicas, schema",
+            "topics.yaml:6:5: unknown key \"patern\"; did you mean \"pattern\"? known keys here: pattern, level, max_record, retention, compact, history, lifespan, max_rate, deadline, replicas, schema",
             "topics.yaml:10:17: max_record: \"64kb\" has the unknown unit \"kb\"; expected 24B to 1MiB; did you mean 64KiB? units are B, KiB, MiB, GiB",
             "topics.yaml:11:1: unknown key \"qos\"; known keys here: topics, defaults",
         ])
