@@ -27,6 +27,8 @@ struct Holders: Sendable {
     /// A place that was delivered and was not on this disk yet.
     private var mark: LogEnd?
     var fill: Fill?
+    /// Of buckets of this node, those of which nobody had all records when all members were asked last; nil: not asked yet in this view.
+    var lost: BucketSet?
     /// When the next fill may begin.
     var fillAt: UInt64 = 0
 
@@ -48,6 +50,7 @@ struct Holders: Sendable {
         onDisk = Offset(0)
         mark = nil
         fill = nil
+        lost = nil
     }
 
     /// Records below this are delivered and on this disk.
@@ -104,12 +107,19 @@ struct Holders: Sendable {
         /// Where the next piece of the segment begins.
         var place: (number: EntryNumber, offset: Offset) = (.zero, Offset(0))
         var bytes: UInt64 = 0
+        /// Buckets of which nobody who is there has some records.
+        private(set) var unfound = BucketSet()
+
+        init(lines: [Holdings.Line], from: Offset) { (self.lines, self.from) = (lines, from) }
 
         var buckets: BucketSet {
             var set = BucketSet()
             for line in lines { set.insert(line.replicas, line.bucket) }
-            return set
+            return set.subtracting(unfound)
         }
+        /// Lines of which all is here at the end.
+        var found: [Holdings.Line] { lines.filter { !unfound.contains($0.replicas, $0.bucket) } }
+        mutating func notFound(_ buckets: BucketSet) { unfound = unfound.union(buckets) }
     }
 }
 
@@ -256,9 +266,42 @@ extension Node {
     private mutating func endFill(into out: inout [Directive]) {
         guard let fill = holders.fill else { return }
         holders.fill = nil
+        holders.lost = fill.unfound
         let before = holders.holdings.lines.count
-        holders.holdings.fill(fill.lines)
-        out.append(.disk(.held(fill.lines)))
-        out.append(.log("has the records of \(before - holders.holdings.lines.count) buckets that it is to hold: \(fill.bytes) bytes were written"))
+        holders.holdings.fill(fill.found)
+        if !fill.found.isEmpty {
+            out.append(.disk(.held(fill.found)))
+            out.append(.log("has the records of \(before - holders.holdings.lines.count) buckets that it is to hold: \(fill.bytes) bytes were written"))
+        }
+        if !fill.unfound.isEmpty {
+            out.append(.log("no node that is here has all records of \(fill.unfound.count) buckets that this node is to hold; it will ask again"))
+            holders.fillAt = lastSeen + max(settings.fillAfter, ExcerptDesk.patience)
+        }
+    }
+
+    // MARK: what is lost
+
+    /// An operator says that what no node has will not come back: this node takes what it has of its buckets for all there is.
+    mutating func giveUp(_ id: SessionID, _ request: GiveUpRequest, into out: inout [Directive]) {
+        if notLive(id, request.request, into: &out) { return }
+        let away = settings.members.map(\.node).filter { $0 != me && !(live!.view.contains($0) && linked.contains($0)) }
+        guard away.isEmpty || request.isForced else {
+            let names = away.map { "\($0)" }.joined(separator: ", ")
+            let why = "\(names) may have the records, and is not here: bring it back, or say that it will not come (--force)"
+            return send(id, .refused, Refusal(.notAllowed, request: request.request, reason: why).encode(), into: &out)
+        }
+        guard let lost = holders.lost ?? (holders.lacking.isEmpty ? BucketSet() : nil) else {
+            let why = "this node has not asked the others yet for what it lacks: ask again in a while"
+            return send(id, .refused, Refusal(.unavailable, request: request.request, reason: why).encode(), into: &out)
+        }
+        let lines = holders.lacking.filter { lost.contains($0.replicas, $0.bucket) }
+        holders.fill = nil
+        excerpts.forgetFill()
+        holders.holdings.fill(lines)
+        if !lines.isEmpty {
+            out.append(.disk(.held(lines)))
+            out.append(.log("an operator has given up the records of \(lines.count) buckets that no node has"))
+        }
+        send(id, .gaveUp, GiveUpAnswer(request: request.request, buckets: lines.count).encode(), into: &out)
     }
 }

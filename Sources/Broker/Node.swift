@@ -177,6 +177,8 @@ package struct Node: Sendable {
         package var views: UInt64 = 0
         package var entriesRepaired: UInt64 = 0
         package var cleaningPasses: UInt64 = 0
+        /// Of records that others hold, sent here by them.
+        package var bytesFetched: UInt64 = 0
     }
 
     enum AfterRecovery { case nothing, apply, copy, restart, install(Proposal, live: Bool) }

@@ -46,6 +46,9 @@ extension Node {
         case .consume: return consume(id, try ConsumeRequest(body), now: now, into: &out)
         case .confirm: return confirm(id, try ConsumerConfirm(body), now: now, into: &out)
         case .consumerOrder: return order(id, try ConsumerOrder(body), now: now, into: &out)
+        case .giveUp:
+            giveUp(id, try GiveUpRequest(body), into: &out)
+            return true
         case .release:
             release(id, try ReleaseRequest(body), into: &out)
             return true

@@ -120,7 +120,14 @@ extension Node {
         }
         excerpts.jobs[id]!.at = lastSeen
         excerpts.jobs[id]!.asked = best?.node
-        guard let best else { return }
+        guard let best else {
+            // A fill goes on with what is to be had.
+            if job.purpose == .fill {
+                holders.fill?.notFound(job.wanted)
+                finish(id, into: &out)
+            }
+            return
+        }
         let request = ExcerptRequest(
             id: id, from: job.from.number, below: job.to.number, fromOffset: job.from.offset, toOffset: job.to.offset, rules: holders.rules,
             buckets: job.wanted)
@@ -143,6 +150,7 @@ extension Node {
         guard !job.wanted.intersection(answer.buckets).isEmpty,
             let end = Excerpt.merge(job.bytes.view, answer.entries, from: job.from, into: &merged), end.number > job.from.number
         else { return missed(answer.id, into: &out) }
+        counters.bytesFetched += UInt64(answer.entries.count)
         excerpts.jobs[answer.id]!.bytes = OwnedBytes(merged)
         excerpts.jobs[answer.id]!.to = end
         excerpts.jobs[answer.id]!.wanted = job.wanted.subtracting(answer.buckets)

@@ -33,6 +33,7 @@ extension Node {
             + "\"waiting\":\(waitingFor.map { "\"\(Self.escape($0))\"" } ?? "null"),"
             + "\"nodes\":[\(nodes)],\"groups\":[\(groups)],"
             + "\"signing_key\":\(settings.signingKey.map { "\"\($0)\"" } ?? "null"),"
+            + "\"holdings\":\(holdingsLine),"
             + "\"damage\":[\(damageLines)],\"entries_repaired\":\(counters.entriesRepaired),"
             + "\"ring\":{\"tail\":\(ring.tail),\"let_go\":[\(ringLetGo)]},"
             + "\"sessions\":\(sessions.count),\"watches\":\(watches.index.count + watches.everything.count),\"records_taken\":\(counters.recordsTaken),\"records_delivered\":\(counters.recordsDelivered),"
@@ -77,6 +78,14 @@ extension Node {
         let report = cleaning.report
         return ",\"kept_bytes\":\(report.kept),\"disk_bytes\":\(report.disk),\"cleaned_bytes\":\(report.cleaned),"
             + "\"oldest\":\(report.oldest.map { "\($0.raw)" } ?? "null")"
+    }
+
+    /// Of topics with fewer replicas than all nodes: buckets of which others hold records that are not here; of these, such as this node is to
+    /// hold; questions for them that nobody answers.
+    private var holdingsLine: String {
+        let waiting = excerpts.waiting + desk.waiting
+        return "{\"replicas\":[\(holders.replicas.map(String.init).joined(separator: ","))],\"elsewhere\":\(holders.holdings.lines.count),"
+            + "\"lacking\":\(holders.lacking.count),\"fetched_bytes\":\(counters.bytesFetched),\"waiting\":\(waiting)}"
     }
 
     private var damageLines: String {

@@ -97,6 +97,17 @@ struct StoreDesk: Sendable {
     var isMarkerOut = false
     private var next: UInt32 = 0
 
+    /// Questions to other nodes that nobody answers for now.
+    var waiting: Int {
+        reads.values.count { read in
+            switch read.phase {
+            case .gathering(let gathering): gathering.parts.contains { $0.place == .nobody && $0.rows == nil }
+            case .gatheringOffsets(let gathering): gathering.asked == nil && !gathering.wanted.isEmpty
+            default: false
+            }
+        }
+    }
+
     func hasRoom(for session: SessionID) -> Bool {
         order.count < Limits.storeReads && order.count(where: { reads[$0]?.session == session }) < Limits.storeReadsOfSession
     }

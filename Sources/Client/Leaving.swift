@@ -15,3 +15,12 @@ public func release(_ options: ClientOptions, node: UInt16) throws(ClientError) 
     }
     return RemainingView(number: answer.view.number.raw, members: answer.view.members.map(\.raw))
 }
+
+/// Asks a node to take what it has of the topics that it holds for all there is, where no node has more; how many buckets of topics that were.
+/// - force: nodes that are away are taken for lost.
+public func giveUp(_ options: ClientOptions, force: Bool) throws(ClientError) -> Int {
+    let request = GiveUpRequest(request: 1, isForced: force).encode()
+    return try carryOut(options, name: "give-up", .giveUp, request, late: "the node does not answer; whether it is done is not known") {
+        (kind, body) throws(DecodeError) in kind == .gaveUp ? try GiveUpAnswer(body).buckets : nil
+    }
+}

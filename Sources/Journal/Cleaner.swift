@@ -64,9 +64,9 @@ struct Cleaner<D: Disk> {
     /// Whether some rule lets something go, here or for good.
     private let isActive: Bool
     private let removesStay: UInt64
-    /// What may go from here as others hold it; and the buckets of which some went in the last pass.
+    /// What may go from here as others hold it; and by bucket below which offset it went in the last pass.
     private var drop = Droppable(view: ViewNumber(0), lines: [])
-    private var dropped: Set<Int> = []
+    private var dropped: [Int: UInt64] = [:]
     /// By topic: how many nodes hold its records, 0: all.
     private var replicasOf: [UInt8] = []
     private var phase = Phase.idle
@@ -172,9 +172,11 @@ struct Cleaner<D: Disk> {
 
     private mutating func begin(_ log: Log<D>, below limit: EntryNumber) throws(StorageError) -> Bool {
         let spans = log.closedSpans(below: limit)
-        let buckets = Set(drop.lines.map { $0.replicas << 6 | $0.bucket })
-        let hasNews = !buckets.isSubset(of: dropped)
-        guard let newest = spans.last, newest.end > last || hasNews else { return false }
+        guard let newest = spans.last, let end = log.firstOffset(ofSegmentAt: newest.end)?.raw else { return false }
+        let ends = Dictionary(uniqueKeysWithValues: drop.lines.map { ($0.replicas << 6 | $0.bucket, min($0.to.raw, end)) })
+        // A sixteenth of the log may go since others hold it, or the log has grown by that.
+        let hasNews = ends.contains { ($0.value - min($0.value, dropped[$0.key] ?? 0)) * UInt64(Self.growth) >= max(end, 1) }
+        guard newest.end > last || hasNews else { return false }
         func size(_ spans: [LogSpan]) -> Int { spans.reduce(0) { $0 + (log.segmentBytes(from: $1.first) ?? 0) } }
         guard hasNews || size(spans.filter { $0.first >= last }) * Self.growth >= size(spans) else { return false }
         guard let (place, bytes) = try log.checkpoint(atOrBelow: newest.end), place.number > last || hasNews && place.number > .zero else { return false }
@@ -186,7 +188,7 @@ struct Cleaner<D: Disk> {
         guard state.end.number == place.number, !state.hasHoles else { return false }
         learn(state.topics)
         last = place.number
-        dropped = buckets
+        dropped.merge(ends) { $1 }
         let plan = KeepPlan(
             end: state.end, heads: state.heads, ruleOf: ruleOf, rules: rules, removesStay: removesStay, replicasOf: replicasOf, drop: drop.lines)
         phase = .surveying(

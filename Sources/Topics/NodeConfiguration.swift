@@ -107,7 +107,7 @@ extension NodeConfiguration {
         Fields.Key("restart_wait", example: "1s"),
         Fields.Key("copy_rate", example: "32MiB"),
         Fields.Key("clean_rate", example: "32MiB"),
-        Fields.Key("refill_after", example: "5m"),
+        Fields.Key("refill_after", example: "5min"),
     ]
     private static let memberKeys = [
         Fields.Key("node", required: true, example: "1"), Fields.Key("address", required: true, example: "127.0.0.1:7420"),

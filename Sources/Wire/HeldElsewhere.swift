@@ -175,3 +175,42 @@ package struct OffsetsAnswer: Equatable, Sendable {
         try decoder.end()
     }
 }
+
+/// An operator asks a node to take what it has of its buckets for all there is, where no node has more: `| request u32 | force u8 |`.
+package struct GiveUpRequest: Equatable, Sendable {
+    package var request: UInt32
+    /// Nodes that are away will not come back.
+    package var isForced: Bool
+    package init(request: UInt32, isForced: Bool) { (self.request, self.isForced) = (request, isForced) }
+    package func encode() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(int: request)
+        bytes.append(isForced ? 1 : 0)
+        return bytes
+    }
+    package init(_ view: ByteView) throws(DecodeError) {
+        var decoder = Decoder(view, "give up")
+        request = try decoder.int()
+        isForced = try decoder.int(UInt8.self) == 1
+        try decoder.end()
+    }
+}
+
+/// Of so many buckets: `| request u32 | buckets u32 |`.
+package struct GiveUpAnswer: Equatable, Sendable {
+    package var request: UInt32
+    package var buckets: Int
+    package init(request: UInt32, buckets: Int) { (self.request, self.buckets) = (request, buckets) }
+    package func encode() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(int: request)
+        bytes.append(int: UInt32(buckets))
+        return bytes
+    }
+    package init(_ view: ByteView) throws(DecodeError) {
+        var decoder = Decoder(view, "gave up")
+        request = try decoder.int()
+        buckets = Int(try decoder.int(UInt32.self))
+        try decoder.end()
+    }
+}

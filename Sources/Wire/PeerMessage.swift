@@ -40,6 +40,7 @@ package enum MessageKind: UInt32, Sendable {
     case consume = 41
     case confirm = 42
     case consumerOrder = 43
+    case giveUp = 44
     // To a client.
     case cluster = 64
     case declared = 65
@@ -59,6 +60,7 @@ package enum MessageKind: UInt32, Sendable {
     case storePlace = 79
     case assigned = 80
     case consumerDone = 81
+    case gaveUp = 82
 }
 
 /// A member's row of the agreement on the next view; pushed whole when it changes, last value wins (PROTOCOL.md R6–R8).

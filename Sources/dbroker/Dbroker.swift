@@ -28,7 +28,7 @@ struct Dbroker: ParsableCommand, Tool {
             """,
         version: toolVersion,
         subcommands: [
-            Run.self, Check.self, Status.self, Topics.self, Consumers.self, Leave.self, Groups.self, Fold.self, Doctor.self,
+            Run.self, Check.self, Status.self, Topics.self, Consumers.self, Leave.self, GiveUp.self, Groups.self, Fold.self, Doctor.self,
             Get.self, Put.self, List.self, Remove.self, LogTools.self,
         ])
 

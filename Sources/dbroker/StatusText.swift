@@ -32,6 +32,13 @@ struct StatusAnswer: Decodable {
         /// Nanoseconds since 1970.
         let oldest: UInt64?
     }
+    struct Holdings: Decodable {
+        let replicas: [Int]
+        let elsewhere: Int
+        let lacking: Int
+        let fetched_bytes: UInt64
+        let waiting: Int
+    }
     struct Hole: Decodable {
         let place: String
         let entries: UInt64
@@ -44,6 +51,7 @@ struct StatusAnswer: Decodable {
     let waiting: String?
     let nodes: [Node]
     let groups: [Group]
+    let holdings: Holdings?
     let damage: [Hole]
     let entries_repaired: UInt64
     let sessions: Int
@@ -86,12 +94,23 @@ enum StatusText {
             let oldest = group.oldest.map { ", the oldest record of \(TimeText.text(Int64(clamping: $0)))" } ?? ""
             parts.append("\(group.level): \(size(kept)) kept, \(size(disk)) on disk, \(size(cleaned)) cleaned\(oldest)")
         }
+        if let holdings = status.holdings, !holdings.replicas.isEmpty || holdings.elsewhere > 0 { parts.append(text(of: holdings)) }
         if let key = status.signing_key { parts.append("node \(status.node) signs its log with the key \(key)") }
         if !status.damage.isEmpty {
             parts.append(status.damage.map { "damaged, being repaired: \($0.place)" }.joined(separator: "\n"))
         }
         if status.entries_repaired > 0 { parts.append("repaired since the start: \(status.entries_repaired) entries") }
         return parts.joined(separator: "\n\n")
+    }
+
+    /// `replicas 2 and 3: others hold 43 of 128 buckets of topics, 12.5 MiB were fetched from them; 3 are still to be fetched`
+    private static func text(of holdings: StatusAnswer.Holdings) -> String {
+        let numbers = holdings.replicas.isEmpty ? "no replicas any more" : "replicas " + holdings.replicas.map(String.init).joined(separator: " and ")
+        let all = holdings.replicas.isEmpty ? "" : " of \(64 * holdings.replicas.count)"
+        var text = "\(numbers): others hold \(holdings.elsewhere)\(all) buckets of topics, \(size(holdings.fetched_bytes)) were fetched from them"
+        if holdings.lacking > 0 { text += "; \(holdings.lacking) are still to be fetched for good" }
+        if holdings.waiting > 0 { text += "; \(holdings.waiting) readers wait: no node that holds what they want is here" }
+        return text
     }
 
     /// `learning, 1204 entries behind, 12.5 MiB copied` or `suspected: closed by the peer`

@@ -23,19 +23,17 @@ import Wire
                 let holders = layout.holders(of: bucket, replicas: replicas)
                 #expect(Set(holders).count == min(replicas, members) && holders.count == min(replicas, members))
                 // Who holds it where fewer do holds it where more do: rules that differ from node to node lose nothing.
-                if replicas > 1 { #expect(Array(holders.prefix(replicas - 1)) == layout.holders(of: bucket, replicas: replicas - 1).prefix(replicas)) }
+                if replicas > 1 { #expect(layout.holders(of: bucket, replicas: replicas - 1).allSatisfy(holders.contains)) }
             }
         }
-        #expect(layout.holders(of: 7, replicas: 0) == layout.members.sorted { a, b in
-            layout.holders(of: 7, replicas: 16).firstIndex(of: a)! < layout.holders(of: 7, replicas: 16).firstIndex(of: b)!
-        })
+        #expect(Set(layout.holders(of: 7, replicas: 0)) == Set(layout.members))
     }
 
     @Test(arguments: [3, 4, 5, 7, 9, 12, 16]) func loadIsEven(members: Int) {
         for replicas in 2...3 where replicas < members {
             let loads = loads(layout(1...members), replicas)
-            #expect(loads.max()! * members * 4 <= 64 * replicas * 5 + members * 4, "\(members) members, \(replicas) replicas: \(loads)")
-            #expect(loads.min()! * members * 2 >= 64 * replicas / 2, "\(members) members, \(replicas) replicas: \(loads)")
+            #expect(loads.max()! <= (64 * replicas + members - 1) / members + 3, "\(members) members, \(replicas) replicas: \(loads)")
+            #expect(loads.min()! >= 64 * replicas * 3 / (members * 4), "\(members) members, \(replicas) replicas: \(loads)")
         }
     }
 
@@ -48,7 +46,7 @@ import Wire
             made += copies(before, after, 2)
             needed += (0..<64).count { before.holds(NodeID(UInt16(gone)), $0, replicas: 2) }
         }
-        #expect(made * 2 <= needed * 3, "\(made) copies where \(needed) are needed")
+        #expect(made * 10 <= needed * 17, "\(made) copies where \(needed) are needed")
     }
 
     @Test func itHangsOnTheMembersAlone() {

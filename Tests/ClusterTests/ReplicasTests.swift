@@ -1,0 +1,81 @@
+import Foundation
+import Testing
+
+/// Topics that two of three nodes keep.
+extension ClusterTests {
+    private static let replicas = """
+        topics:
+          - {pattern: parted/#, level: durable, replicas: 2}
+          - {pattern: lone/#, level: durable, replicas: 1}
+        """
+
+    private struct Holding: Decodable {
+        let lacking: Int
+        let elsewhere: Int
+    }
+    private struct Report: Decodable { let holdings: Holding }
+    private func holding(_ cluster: Cluster, _ node: Int) async throws -> Holding? {
+        let ask = try Program("dbroker", ["status", "--json", "-b", cluster.addresses([node])], in: cluster.url, label: "holding-\(UUID())")
+        guard try await ask.status(within: 20) == 0 else { return nil }
+        return try JSONDecoder().decode(Report.self, from: ask.output).holdings
+    }
+
+    @Test func whatSomeNodesKeepIsReadAtAll() async throws {
+        let cluster = try Cluster(topics: Self.replicas) { _ in "segment: 1MiB\nrefill_after: 500ms\n" }
+        try await cluster.untilLive()
+        let count = 60_000
+        for topic in ["parted/a", "parted/b", "parted/c", "lone/a", "lone/b", "all/a"] {
+            let file = try numbers(count, in: cluster)
+            try await cluster.program("dpub", [topic, "-f", file, "-l"], at: [1 + topic.utf8.count % 3]).succeeds(within: 60)
+        }
+        // What fills the last segment is more than what is asked for below.
+        try await cluster.program("dpub", ["all/b", "-f", numbers(count, in: cluster), "-l"], at: [1]).succeeds(within: 60)
+        // A record is 32 bytes, header and padding.
+        let whole = 7 * count * 32
+        try await until("each node has let go of what it does not hold", within: 60) {
+            var bytes = 0
+            for node in 1...3 {
+                guard let group = try await cluster.status(node)?.groups.first, let disk = group.disk_bytes else { return false }
+                bytes += disk
+            }
+            // Of seven topics two are kept by all, three by two, two by one: 14 of 21.
+            return bytes < whole * 3 * 4 / 5
+        }
+        func expectAll(_ nodes: [Int] = [1, 2, 3]) async throws {
+            for node in nodes {
+                let held = String(decoding: try await cluster.contents("#", format: "%t %s\n", at: node), as: UTF8.self).split(separator: "\n")
+                for topic in ["parted/a", "parted/b", "parted/c", "lone/a", "lone/b", "all/a"] {
+                    let lines = held.lazy.filter { $0.hasPrefix(topic + " ") }.map { $0.dropFirst(topic.utf8.count + 1) }
+                    #expect(flaw(Array(lines), upTo: count) == nil, "node \(node), \(topic)")
+                }
+                // The last records, and what was, are found wherever one asks.
+                let last = try cluster.program("dsub", ["parted/#", "-o", "-10", "-e", "-f", "%s\n", "-W", "20"], at: [node])
+                try await last.succeeds(within: 30)
+                #expect(last.outputText == (count - 9...count).map { "\($0)\n" }.joined(), "node \(node)")
+            }
+        }
+        try await expectAll()
+
+        // A node that was away holds again what it held; one whose disk was lost gets it back from the others.
+        try await cluster.kill(3)
+        try FileManager.default.removeItem(at: cluster.data(3))
+        try cluster.start(3)
+        try await cluster.untilLive(settled: true)
+        try await until("no node lacks what another has", within: 60) {
+            // Topics that node 3 alone had are gone with its disk.
+            let lacking = try await holding(cluster, 3)?.lacking
+            return lacking == 0 || cluster.log(3).contains("no node that is here has all records")
+        }
+        for node in 1...3 {
+            let done = try Program("dbroker", ["give-up", "-b", cluster.addresses([node])], in: cluster.url, label: "give-up-\(node)")
+            try await done.succeeds(within: 20)
+            #expect(try await holding(cluster, node)?.lacking == 0)
+        }
+        // Every other topic is whole at every node, and nobody waits for what is gone.
+        for node in 1...3 { _ = try await cluster.contents("#", format: "%t %s\n", at: node) }
+        let lone = String(decoding: try await cluster.contents("parted/#", format: "%t %s\n", at: 3), as: UTF8.self).split(separator: "\n")
+        for topic in ["parted/a", "parted/b", "parted/c"] {
+            #expect(flaw(lone.filter { $0.hasPrefix(topic + " ") }.map { $0.dropFirst(topic.utf8.count + 1) }, upTo: count) == nil, "\(topic)")
+        }
+    }
+}
