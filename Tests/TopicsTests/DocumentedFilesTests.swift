@@ -25,6 +25,7 @@ import Wire
         #expect(topics.rule(for: "sensors/7/t")?.keeping == Keeping(time: 7 * 86_400_000_000_000, bytes: 1 << 30))
         #expect(topics.rule(for: "settings/x")?.keeping == Keeping(compact: true))
         #expect(topics.rule(for: "events/x")?.keeping == Keeping(records: 1000))
+        #expect(topics.rule(for: "archive/x")?.replicas == 2 && topics.rule(for: "events/x")?.replicas == 0)
         #expect(topics.rule(for: "presence/x")?.lifespan == 10_000_000_000 && topics.rule(for: "presence/x")?.maxRate == 6000)
         #expect(topics.rule(for: "anything")?.level == .durable)
     }

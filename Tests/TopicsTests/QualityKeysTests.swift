@@ -70,6 +70,13 @@ import Wire
         Wrong("max_rate: 0/s", "2:44: max_rate: \"0/s\" is out of range; expected 1/min to 1000000/s"),
         Wrong("max_rate: 0.5/s", "2:44: max_rate: \"0.5/s\" is not a whole number; expected 1/min to 1000000/s; use a smaller unit, as in 90/min for 1.5/s"),
         Wrong("max_rate: fast", "2:44: max_rate: \"fast\" is not a rate; expected 1/min to 1000000/s; write for example 100/s"),
+        // Replicas.
+        Wrong("replicas: 0", "2:44: replicas: \"0\"; expected a whole number, 1 to 16 (or all)"),
+        Wrong("replicas: 17", "2:44: replicas: \"17\"; expected a whole number, 1 to 16 (or all)"),
+        Wrong("replicas: most", "2:44: replicas: \"most\"; expected a whole number, 1 to 16 (or all)"),
+        Wrong("replicsa: 2", "2:34: unknown key \"replicsa\"; did you mean \"replicas\"? \(known)"),
+        Wrong("replicas: 2", level: "ordered", "2:44: replicas: topics of the level ordered \(notKept)"),
+        Wrong("replicas: 2", level: "signed", "2:43: replicas: a signed history is kept whole, at every node; write level: durable, or remove this key"),
         // Levels that do not have it.
         Wrong("retention: 7d", level: "ordered", "2:45: retention: topics of the level ordered \(notKept)"),
         Wrong("compact: true", level: "ordered", "2:43: compact: topics of the level ordered \(notKept)"),
@@ -117,5 +124,20 @@ import Wire
         #expect(try rule("f").keeping.keepsAll)
         #expect(try rule("z").keeping == Keeping(bytes: 1024, records: 9))
         #expect(topics.cleans && !TopicsConfiguration.standard.cleans)
+    }
+
+    @Test func rulesThatSayTheSameOfReplicasAreKnownByIt() throws {
+        func topics(_ text: String) throws -> TopicsConfiguration { try TopicsConfiguration.parse(text, file: "t") }
+        let some = try topics("topics: [{pattern: a, level: durable, replicas: 3}, {pattern: b, level: durable, replicas: 2}, {pattern: c, level: durable, replicas: all}]")
+        #expect(some.replicas == [2, 3] && !some.cleans && some.rule(for: "a")?.replicas == 3 && some.rule(for: "c")?.replicas == 0)
+        let other = try topics("topics: [{pattern: a, level: durable, replicas: 3, history: 9}, {pattern: b, level: durable, replicas: 2}, {pattern: c, level: durable}]")
+        #expect(other.replicaRules == some.replicaRules && some.replicaRules != 0)
+        for text in [
+            "topics: [{pattern: a, level: durable, replicas: 2}, {pattern: b, level: durable, replicas: 3}]", "defaults: {replicas: 3}",
+            "topics: [{pattern: ab, level: durable, replicas: 3}, {pattern: b, level: durable, replicas: 2}, {pattern: c, level: durable}]",
+        ] { #expect(try topics(text).replicaRules != some.replicaRules, "\(text)") }
+        // A log that is signed is kept whole, at every node.
+        let signed = try topics("topics: [{pattern: a, level: durable, replicas: 3}, {pattern: b, level: signed}]")
+        #expect(signed.replicas.isEmpty && signed.replicaRules == 0 && TopicsConfiguration.standard.replicaRules == 0)
     }
 }
