@@ -42,8 +42,8 @@ struct Holders: Sendable {
 
     /// A view begins, with a log that is on this disk up to `end`.
     mutating func begin(members: [NodeID], me: NodeID, end: EntryNumber) {
-        layout = isActive ? HolderLayout(members: members) : nil
-        held = layout?.held(by: me, replicas: replicas) ?? BucketSet()
+        (layout, held) = (nil, BucketSet())
+        if isActive { share(among: members, me: me) }
         if !planted(.dropOnOldWord) { words = [:] }
         told = nil
         synced = end
@@ -51,6 +51,11 @@ struct Holders: Sendable {
         mark = nil
         fill = nil
         lost = nil
+    }
+
+    mutating func share(among members: [NodeID], me: NodeID) {
+        layout = HolderLayout(members: members)
+        held = layout!.held(by: me, replicas: replicas)
     }
 
     /// Records below this are delivered and on this disk.
@@ -180,6 +185,8 @@ extension Node {
         }
         guard !news.isEmpty, !planted(.copyTakenForWhole) else { return }
         holders.holdings = holdings
+        // Nobody here had fewer replicas than all until now.
+        if holders.layout == nil, let live { holders.share(among: live.view.members, me: me) }
         out.append(.disk(.withhold(news)))
     }
 
@@ -198,6 +205,12 @@ extension Node {
         out.append(.log("fetching records of \(lines.count) buckets that this node is to hold from others"))
         holders.fill = Holders.Fill(lines: lines, from: from)
         continueFill(into: &out)
+    }
+
+    /// When a fill under way can go on though nothing happens; monotonic nanoseconds.
+    func fillDue() -> UInt64 {
+        guard let fill = holders.fill, case .looking = fill.step, !cleaning.isBusy, repair == nil else { return .max }
+        return fill.stretch != nil || cleaning.isResting || settings.cleanRate == 0 || fill.bytes == 0 ? holders.fillAt : .max
     }
 
     private mutating func continueFill(into out: inout [Directive]) {

@@ -36,10 +36,11 @@ extension Node {
         }
         gathering.parts[part].at = lastSeen
         gathering.parts[part].place = node.map { .asked($0) } ?? .nobody
+        gathering.parts[part].asked = desk.number()
         desk.reads[id]!.phase = .gathering(gathering)
         guard let node else { return }
         let request = ValuesRequest(
-            id: id, cut: cut, showsRemoved: gathering.query.showsRemoved, maximumBytes: gathering.query.maximumBytes, rules: holders.rules,
+            id: gathering.parts[part].asked, cut: cut, showsRemoved: gathering.query.showsRemoved, maximumBytes: gathering.query.maximumBytes, rules: holders.rules,
             topics: topics, replicas: topics.map { quality.replicas(of: $0) })
         out.append(.peer(node, .values, request.encode()))
     }
@@ -62,6 +63,8 @@ extension Node {
             refuseCleaned(page.id, topic, page.cut, into: &out)
             return true
         }
+        // What was this node's own when it asked its disk may have come to be others'.
+        if topics.contains(where: isElsewhere) { return gather(page.id, gathering.query, next: gathering.next, into: &out) }
         guard page.taken > 0 else {
             out.append(.disk(.values(gathering.query.of(topics))))
             return true
@@ -87,30 +90,33 @@ extension Node {
 
     /// Another node's part.
     mutating func valuesFound(_ answer: ValuesAnswer, from node: NodeID, into out: inout [Directive]) {
-        guard case .gathering(var gathering) = desk.reads[answer.id]?.phase,
-            let part = gathering.parts.firstIndex(where: { $0.place == .asked(node) && $0.rows == nil })
-        else { return }
-        if let topic = answer.cleaned { return refuseCleaned(answer.id, topic, answer.cut, into: &out) }
+        var found: (id: UInt32, part: Int)?
+        for id in desk.order {
+            guard case .gathering(let gathering) = desk.reads[id]?.phase else { continue }
+            if let part = gathering.parts.firstIndex(where: { $0.asked == answer.id && $0.place == .asked(node) && $0.rows == nil }) { found = (id, part) }
+        }
+        guard let (id, part) = found, case .gathering(var gathering) = desk.reads[id]?.phase else { return }
+        if let topic = answer.cleaned { return refuseCleaned(id, topic, answer.cut, into: &out) }
         let lacked = Set(answer.lacked)
         var missed = gathering.parts[part].missed
         missed.insert(node)
         let (given, left) = (gathering.parts[part].topics.filter { !lacked.contains($0) }, gathering.parts[part].topics.filter { lacked.contains($0) })
         guard !given.isEmpty else {
             gathering.parts[part].missed = missed
-            desk.reads[answer.id]!.phase = .gathering(gathering)
-            return askForValues(answer.id, part, into: &out)
+            desk.reads[id]!.phase = .gathering(gathering)
+            return askForValues(id, part, into: &out)
         }
         guard answer.taken > 0, answer.topics.allSatisfy({ given.contains($0) }) else {
             // It knows no more yet: it is asked again.
-            return askForValues(answer.id, part, into: &out)
+            return askForValues(id, part, into: &out)
         }
         gathering.parts[part] = StoreDesk.Gathering.Part(topics: given, place: .asked(node), at: lastSeen)
         gathering.parts[part].rows = Self.rows(answer.topics, answer.rows)
         gathering.parts[part].next = answer.taken < given.count ? given[answer.taken] : nil
         gathering.cut = answer.cut
         if !left.isEmpty { gathering.parts.append(StoreDesk.Gathering.Part(topics: left, place: .nobody, at: lastSeen, missed: missed)) }
-        desk.reads[answer.id]!.phase = .gathering(gathering)
-        if left.isEmpty { endGathering(answer.id) } else { askForValues(answer.id, gathering.parts.count - 1, into: &out) }
+        desk.reads[id]!.phase = .gathering(gathering)
+        if left.isEmpty { endGathering(id) } else { askForValues(id, gathering.parts.count - 1, into: &out) }
     }
 
     /// All parts are there: as many rows as fit, in the order of topics.
@@ -136,6 +142,14 @@ extension Node {
     }
 
     // MARK: the last records
+
+    /// Some of what is searched for has come to be others' alone: it is begun anew.
+    mutating func restarts(_ query: TailQuery, into out: inout [Directive]) -> Bool {
+        guard !holders.holdings.isEmpty, query.group == .durable, let read = desk.reads[query.id], case .tail(let tail) = read.question else { return false }
+        let count = Int(min(tail.count, query.below.offset.raw))
+        return gatherOffsets(
+            query.id, TailQuery(id: query.id, group: query.group, wanted: query.wanted, left: count, before: query.below.offset, below: query.below), into: &out)
+    }
 
     /// True: others are asked where some of the records lie.
     mutating func gatherOffsets(_ id: UInt32, _ query: TailQuery, into out: inout [Directive]) -> Bool {
@@ -224,7 +238,9 @@ extension Node {
     mutating func cutFound(_ id: UInt32, _ offset: Offset, isExact: Bool, into out: inout [Directive]) {
         if let served = desk.served[id], case .offsets(let request, let buckets, _) = served.question {
             desk.endServing(id)
-            return out.append(.peer(served.node, .offsetsFound, OffsetsAnswer(id: request.id, buckets: buckets, offsets: [offset]).encode()))
+            let isKnown = given(buckets, request.rules) == buckets
+            let answer = OffsetsAnswer(id: request.id, buckets: isKnown ? buckets : BucketSet(), offsets: isKnown ? [offset] : [])
+            return out.append(.peer(served.node, .offsetsFound, answer.encode()))
         }
         guard let read = desk.reads[id], case .cutting = read.phase, case .values(let values) = read.question, case .time(let time) = values.cut else { return }
         let missing = holders.holdings.missing(from: offset, to: Offset(.max))
@@ -283,9 +299,7 @@ extension Node {
         desk.serve(StoreDesk.Served(node: node, question: .values(request, lacked: lacked)))
     }
     mutating func take(_ request: OffsetsRequest, from node: NodeID, into out: inout [Directive]) {
-        var missing = holders.holdings.missing
-        if request.rules != holders.rules, missing.merged & request.buckets.merged != 0 { missing = request.buckets }
-        let given = request.buckets.subtracting(missing)
+        let given = given(request.buckets, request.rules)
         let interest = try? Interest(patterns: request.patterns.map { try TopicPattern($0) }, exclusions: request.exclusions.map { try TopicPattern($0) })
         guard live != nil, !given.isEmpty, let interest, desk.servedOrder.count < Limits.excerpts else {
             return out.append(.peer(node, .offsetsFound, OffsetsAnswer(id: request.id, buckets: BucketSet(), offsets: []).encode()))
@@ -331,6 +345,14 @@ extension Node {
     /// The disk has answered; true: it was another node's question.
     mutating func answerServed(_ page: ValuePage, into out: inout [Directive]) -> Bool {
         guard let served = desk.served[page.id], case .values(let request, let lacked) = served.question else { return false }
+        // What may have gone since the question came is not answered.
+        let isKnown = zip(request.topics, request.replicas).allSatisfy { has($0, $1, request.rules) || lacked.contains($0) }
+        guard isKnown else {
+            desk.endServing(page.id)
+            let answer = ValuesAnswer(id: request.id, taken: 0, cut: Offset(0), cleaned: nil, lacked: request.topics, topics: [], rows: .empty)
+            out.append(.peer(served.node, .valuesFound, answer.encode()))
+            return true
+        }
         guard page.taken > 0 || page.cleaned != nil else {
             desk.served[page.id]!.isReading = false
             return true
@@ -348,7 +370,9 @@ extension Node {
             return true
         }
         desk.endServing(query.id)
-        out.append(.peer(served.node, .offsetsFound, OffsetsAnswer(id: request.id, buckets: buckets, offsets: query.found ?? []).encode()))
+        let isKnown = given(buckets, request.rules) == buckets
+        let answer = OffsetsAnswer(id: request.id, buckets: isKnown ? buckets : BucketSet(), offsets: isKnown ? query.found ?? [] : [])
+        out.append(.peer(served.node, .offsetsFound, answer.encode()))
         return true
     }
 

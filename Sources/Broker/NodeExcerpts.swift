@@ -35,8 +35,7 @@ struct ExcerptDesk: Sendable {
 
     struct Serving: Sendable {
         let node: NodeID
-        let id: UInt32
-        let buckets: BucketSet
+        let request: ExcerptRequest
     }
 
     /// How long a node may take to answer, and the pause before all are asked again, nanoseconds.
@@ -202,21 +201,29 @@ extension Node {
     /// Another node asks: only a member of a running view knows that its log is everybody's, and only of what is delivered.
     mutating func give(_ request: ExcerptRequest, to node: NodeID, into out: inout [Directive]) {
         let delivered = live?.groups[GroupID.durable.index].deliveredEnd.number ?? .zero
-        var missing = holders.holdings.missing(from: request.fromOffset, to: request.toOffset)
-        // Where the topics files differ, a bucket of one number of replicas may be any other's.
-        if request.rules != holders.rules, missing.merged & request.buckets.merged != 0 { missing = request.buckets }
-        let given = planted(.gapGiven) ? request.buckets : request.buckets.subtracting(missing)
+        let given = given(request.buckets, request.rules, from: request.fromOffset, to: request.toOffset)
         guard delivered > request.from, !given.isEmpty, excerpts.serving.count < Limits.excerpts else {
             return out.append(.peer(node, .excerpted, ExcerptAnswer.head(request.id, BucketSet())))
         }
-        excerpts.serving.append(ExcerptDesk.Serving(node: node, id: request.id, buckets: given))
+        excerpts.serving.append(ExcerptDesk.Serving(node: node, request: request))
         let below = min(request.below, delivered)
         out.append(.disk(.read(.excerpt(node, id: request.id), .durable, from: request.from, below: below, maximumBytes: Limits.excerpt)))
     }
 
+    /// Of some buckets of another node's rules those of which nothing is missing here, from one place to another.
+    func given(_ buckets: BucketSet, _ rules: UInt64, from: Offset = Offset(0), to: Offset = Offset(.max)) -> BucketSet {
+        if planted(.gapGiven) { return buckets }
+        let missing = holders.holdings.missing(from: from, to: to)
+        // Where the topics files differ, a bucket of one number of replicas may be any other's.
+        if rules != holders.rules, missing.merged & buckets.merged != 0 { return BucketSet() }
+        return buckets.subtracting(missing)
+    }
+
     mutating func readToGive(_ node: NodeID, _ id: UInt32, _ bytes: OwnedBytes, into out: inout [Directive]) {
-        guard let i = excerpts.serving.firstIndex(where: { $0.node == node && $0.id == id }) else { return }
-        let buckets = excerpts.serving.remove(at: i).buckets
+        guard let i = excerpts.serving.firstIndex(where: { $0.node == node && $0.request.id == id }) else { return }
+        let request = excerpts.serving.remove(at: i).request
+        // What may have gone since the question came is not given.
+        let buckets = given(request.buckets, request.rules, from: request.fromOffset, to: request.toOffset)
         let mask = buckets.merged
         var answer = ExcerptAnswer.head(id, buckets)
         Excerpt.make(of: bytes.view, into: &answer) { mask >> UInt64(BucketSet.bucket(of: $0)) & 1 == 1 }

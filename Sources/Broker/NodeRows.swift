@@ -131,8 +131,9 @@ extension Node {
         serveLagging(into: &out)
         stepReads(into: &out)
         sendAcknowledgements(into: &out)
+        if holders.fill != nil { stepFill(into: &out) }
         clean(into: &out)
-        dueAt = min(consumersDue(), deadlinesDue(), cleaningDue())
+        dueAt = min(consumersDue(), deadlinesDue(), cleaningDue(), fillDue())
     }
 
     /// R1: stamped above everything sent, promised or seen.

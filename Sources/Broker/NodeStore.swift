@@ -171,7 +171,12 @@ extension Node {
         else { return }
         let topics = live.groups[values.group.index].state.topics
         if let topic = page.cleaned { return refuseCleaned(page.id, topic, page.cut, into: &out) }
-        guard page.taken > 0 || query.topics.isEmpty else { return out.append(.disk(.values(query))) }
+        // What was this node's own when it asked its disk may have come to be others'.
+        if gather(page.id, query, next: next, into: &out) { return }
+        guard page.taken > 0 || query.topics.isEmpty else {
+            if case .time = query.cut, findCut(page.id, values, into: &out) { return }
+            return out.append(.disk(.values(query)))
+        }
         let head = StorePage.head(
             request: values.request, group: values.group, cut: page.cut, next: page.taken < query.topics.count ? query.topics[page.taken] : next,
             names: page.topics.map { topics.name(of: $0) ?? "" })
@@ -200,6 +205,7 @@ extension Node {
     mutating func tailRead(_ query: TailQuery, into out: inout [Directive]) {
         if answerServed(query, into: &out) || gathered(query, into: &out) { return }
         guard case .searching = desk.reads[query.id]?.phase else { return }
+        if restarts(query, into: &out) { return }
         if query.left > 0 { out.append(.disk(.tail(query))) } else { place(query.id, query.before) }
     }
     mutating func place(_ id: UInt32, _ offset: Offset) {

@@ -52,6 +52,8 @@ struct StoreDesk: Sendable {
             var place: Place
             var at: UInt64
             var missed: Set<NodeID> = []
+            /// The number of the question: an answer to an older one counts for nothing.
+            var asked: UInt32 = 0
             /// Rows of topics; nil: not there yet. Of those before `next`, nil: of all.
             var rows: [TopicID: [UInt8]]?
             var next: TopicID?
@@ -115,6 +117,11 @@ struct StoreDesk: Sendable {
         reads[next] = read
         order.append(next)
         next &+= 1
+    }
+    /// A number for a question to another node.
+    mutating func number() -> UInt32 {
+        next &+= 1
+        return next &- 1
     }
     mutating func serve(_ question: Served) {
         served[next] = question

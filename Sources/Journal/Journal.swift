@@ -220,6 +220,8 @@ package struct Journal<D: Disk> {
             try scrub(bytes: bytes, into: &results)
         case .clean(_, let limit, let bytes, let drop):
             try flush()
+            // One that was under way in an older view is not finished any more.
+            try cancelFill()
             try clean(below: limit, bytes: bytes, drop: drop, into: &results)
         case .withhold(let lines): try withhold(lines)
         case .held(let lines): try hold(lines)
