@@ -58,12 +58,17 @@ extension Journal {
                 let span = durable.closedSpans(below: stretch.end).first { $0.first == stretch.first && $0.end == stretch.end }
                 if let span { filling = try durable.beginDraft(of: span) }
             }
-            guard let draft = filling, (try? EntryHeader(bytes))?.number == draft.place.number else {
+            // They come from another node, and are looked at once more before they take the place of this one's own.
+            guard let draft = filling, durable.fits(bytes, draft) else {
                 try cancelFill()
                 return results.append(.filled(first: stretch.first, isDone: false))
             }
             try durable.append(bytes.array, to: draft)
             guard isLast else { return }
+            guard durable.isWhole(draft) else {
+                try cancelFill()
+                return results.append(.filled(first: stretch.first, isDone: false))
+            }
             // What others have cleaned is gone here too.
             try noteCopied(bytes, upTo: stretch.endOffset)
             filling = nil

@@ -83,6 +83,24 @@ extension Log {
         draft.position += entries.count
     }
 
+    /// Whether entries may be written behind those of a draft, as `append` asks for.
+    package func fits(_ entries: ByteView, _ draft: SegmentDraft<D>) -> Bool {
+        var place = draft.place
+        var at = 0
+        while at < entries.count {
+            guard let entry = try? checkEntry(entries.from(at)), place.admits(entry, group: group), entry.endNumber <= draft.span.end else { return false }
+            place = LogEnd(after: entry)
+            at += entry.length
+        }
+        return true
+    }
+    /// Whether a draft ends where its segment does.
+    package func isWhole(_ draft: SegmentDraft<D>) -> Bool {
+        guard let i = indexOfClosed(draft.span) else { return false }
+        let next = segments[i + 1].start
+        return draft.place.number == next.number && draft.place.offset == next.offset && (draft.place.chain == next.chain || next.key == .zero)
+    }
+
     /// Puts the draft in its segment's place; durable when it returns. False: the segment is no longer there as it was.
     package func finish(_ draft: SegmentDraft<D>) throws(StorageError) -> Bool {
         guard let i = indexOfClosed(draft.span) else {

@@ -58,31 +58,41 @@ package enum Excerpt {
         var mine = EntryWalk(local)
         var theirs = EntryWalk(other)
         while let here = mine.entry(at: place.number), let there = theirs.entry(at: place.number) {
+            // The other's entries are whole, and may be anything all the same.
+            guard here.isHole || here.header.span == 1, there.isHole || there.header.span == 1, fits(there, here) else { return nil }
+            let isAtEnd = !here.isHole || here.header.endNumber <= there.header.endNumber
+            let end = isAtEnd ? here.header : there.header
+            guard end.endNumber > place.number, end.endOffset >= place.offset, end.endNumber.raw - place.number.raw <= UInt64(EntryHeader.longestSpan),
+                end.endOffset.raw - place.offset.raw <= UInt64(UInt32.max)
+            else { return nil }
             switch (here.isHole, there.isHole) {
             case (false, true): out.append(view: here.whole)
-            case (false, false):
-                guard here.header.chain == there.header.chain, here.header.baseOffset == there.header.baseOffset else { return nil }
-                join(here, there, into: &out)
+            case (false, false): guard join(here, there, into: &out) else { return nil }
             case (true, false):
-                guard here.header.endNumber > there.header.endNumber || here.header.chain == there.header.chain else { return nil }
                 // What the hole says of publishers and removes stands at its end.
-                let state = here.header.endNumber == there.header.endNumber ? here.body : .empty
+                let state = isAtEnd ? here.body : .empty
                 var entry = there.header
                 entry.synced = min(entry.synced, here.header.synced)
+                entry.batches += state.isEmpty ? 0 : here.header.batches
+                entry.length = EntryHeader.size + there.body.count + state.count
+                guard entry.length <= Limits.entry, entry.baseOffset == place.offset || here.header.number < place.number else { return nil }
                 var body = there.body.array
                 body.append(view: state)
-                entry.batches += state.isEmpty ? 0 : here.header.batches
-                entry.length = EntryHeader.size + body.count
                 out += body.withView { entry.entry($0) }
-            case (true, true):
-                let isAtEnd = here.header.endNumber <= there.header.endNumber
-                if here.header.endNumber == there.header.endNumber, here.header.chain != there.header.chain { return nil }
-                out += hole(from: place, to: isAtEnd ? here.header : there.header, of: here.header, isAtEnd ? here.body : .empty)
+            case (true, true): out += hole(from: place, to: end, of: here.header, isAtEnd ? here.body : .empty)
             }
-            let end = here.isHole && there.header.endNumber < here.header.endNumber ? there.header : here.header
             place = (end.endNumber, end.endOffset)
         }
         return place
+    }
+
+    /// Whether two entries, or holes, that have a number in common may be of one log.
+    private static func fits(_ there: EntryWalk.Entry, _ here: EntryWalk.Entry) -> Bool {
+        if here.header.endNumber == there.header.endNumber {
+            return here.header.chain == there.header.chain && here.header.endOffset == there.header.endOffset && here.header.key == there.header.key
+        }
+        guard here.isHole, there.header.endNumber < here.header.endNumber else { return true }
+        return there.header.endOffset <= here.header.endOffset && there.header.key < here.header.key
     }
 
     /// The part of a hole of this log that begins at `place` and ends where `end` does; `body`: what it says.
@@ -100,14 +110,24 @@ package enum Excerpt {
         return header.entry(body)
     }
 
-    /// One entry, as two logs have it: batch by batch what either has.
-    private static func join(_ here: EntryWalk.Entry, _ there: EntryWalk.Entry, into out: inout [UInt8]) {
-        guard here.header.isCleaned else { return out.append(view: here.whole) }
+    /// One entry, as two logs have it: batch by batch what either has. False: it is not the same.
+    private static func join(_ here: EntryWalk.Entry, _ there: EntryWalk.Entry, into out: inout [UInt8]) -> Bool {
+        guard here.header.isCleaned else {
+            out.append(view: here.whole)
+            return true
+        }
         var body: [UInt8] = []
         var batches = BatchCursor(here.body)
         var others = BatchCursor(there.body)
         while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
-            guard batch.kind.hasRecords, let other = nextOfRecords(&others), batch.kind == .sparse else {
+            guard batch.kind.hasRecords else {
+                body.append(view: whole)
+                continue
+            }
+            guard let other = nextOfRecords(&others), other.header.count == batch.count, other.header.publisher == batch.publisher,
+                other.header.sequence == batch.sequence
+            else { return false }
+            guard batch.kind == .sparse else {
                 body.append(view: whole)
                 continue
             }
@@ -125,7 +145,9 @@ package enum Excerpt {
         }
         var entry = here.header
         entry.length = EntryHeader.size + body.count
+        guard entry.length <= Limits.entry else { return false }
         out += body.withView { entry.entry($0) }
+        return true
     }
     private static func nextOfRecords(_ cursor: inout BatchCursor) -> (header: BatchHeader, whole: ByteView)? {
         while let batch = (try? cursor.next(verify: false)) ?? nil { if batch.header.kind.hasRecords { return batch } }
