@@ -153,8 +153,8 @@ package enum DiskResult: Sendable {
     case scrubbed(isDone: Bool)
     /// `isDone`: there is nothing more to be done for now. Of `withheld` records may be missing once the next slice has begun.
     case cleaned(CleanReport, isDone: Bool, withheld: [Holdings.Line])
-    /// Nil: there is none.
-    case stretch(LogStretch?)
+    /// Of the question from an offset on; nil: there is none.
+    case stretch(from: Offset, LogStretch?)
     /// Of the segment from `first` on; `isDone`: all of it is as given; else nothing has changed.
     case filled(first: EntryNumber, isDone: Bool)
     case values(ValuePage)

@@ -27,8 +27,8 @@ struct Holders: Sendable {
     /// A place that was delivered and was not on this disk yet.
     private var mark: LogEnd?
     var fill: Fill?
-    /// Of buckets of this node, those of which nobody had all records when all members were asked last; nil: not asked yet in this view.
-    var lost: BucketSet?
+    /// Of what this node lacks, that of which every member has said, when it was asked last, that it does not have all; nil: not asked yet in this view.
+    var lost: [Holdings.Line]?
     /// When the next fill may begin.
     var fillAt: UInt64 = 0
 
@@ -41,10 +41,11 @@ struct Holders: Sendable {
     var isActive: Bool { !replicas.isEmpty || !holdings.isEmpty }
 
     /// A view begins, with a log that is on this disk up to `end`.
-    mutating func begin(members: [NodeID], me: NodeID, end: EntryNumber) {
+    mutating func begin(_ view: ViewNumber, members: [NodeID], me: NodeID, end: EntryNumber) {
         (layout, held) = (nil, BucketSet())
         if isActive { share(among: members, me: me) }
-        if !planted(.dropOnOldWord) { words = [:] }
+        // Who began it sooner may have said its word.
+        if !planted(.dropOnOldWord) { words = words.filter { $0.value.view == view } }
         told = nil
         synced = end
         onDisk = Offset(0)
@@ -78,13 +79,18 @@ struct Holders: Sendable {
     /// What all holders have said to have, of buckets that are not this node's.
     var droppable: [Holdings.Line] {
         guard let layout else { return [] }
+        // A hole must end within every member's disk: one that comes back finds by chains what its log shares with another's, and inside a hole
+        // there is none.
+        let all = layout.members.compactMap { words[$0]?.end }
+        let least = all.count == layout.members.count ? all.min() : nil
         var lines: [Holdings.Line] = []
         for number in replicas {
             for bucket in 0..<BucketSet.buckets where !held.contains(number, bucket) {
+                guard let least else { return [] }
                 var holders = layout.holders(of: bucket, replicas: number)[...]
                 if planted(.dropOnOne) { holders = holders.prefix(1) }
                 let ends = holders.compactMap { words[$0].flatMap { $0.buckets.contains(number, bucket) ? $0.end : nil } }
-                guard ends.count == holders.count, let end = ends.min(), end > Offset(0) else { continue }
+                guard ends.count == holders.count, let end = ends.min().map({ min($0, least) }), end > Offset(0) else { continue }
                 lines.append(Holdings.Line(replicas: number, bucket: bucket, from: Offset(0), to: end))
             }
         }
@@ -114,6 +120,8 @@ struct Holders: Sendable {
         var bytes: UInt64 = 0
         /// Buckets of which nobody who is there has some records.
         private(set) var unfound = BucketSet()
+        /// Of these, those of which some member could not say for sure.
+        private var unsure = BucketSet()
 
         init(lines: [Holdings.Line], from: Offset) { (self.lines, self.from) = (lines, from) }
 
@@ -124,7 +132,11 @@ struct Holders: Sendable {
         }
         /// Lines of which all is here at the end.
         var found: [Holdings.Line] { lines.filter { !unfound.contains($0.replicas, $0.bucket) } }
-        mutating func notFound(_ buckets: BucketSet) { unfound = unfound.union(buckets) }
+        var lost: [Holdings.Line] { lines.filter { unfound.contains($0.replicas, $0.bucket) && !unsure.contains($0.replicas, $0.bucket) } }
+        mutating func notFound(_ buckets: BucketSet, isSure: Bool) {
+            unfound = unfound.union(buckets)
+            if !isSure { unsure = unsure.union(buckets) }
+        }
     }
 }
 
@@ -132,7 +144,8 @@ struct Holders: Sendable {
 extension Node {
     /// The view has begun.
     mutating func beginHolding() {
-        holders.begin(members: live!.view.members, me: me, end: states[GroupID.durable.index].end.number)
+        for group in live!.groups.indices { quality.cut(GroupID(UInt16(group)), to: live!.groups[group].deliveredTopics) }
+        holders.begin(live!.view.number, members: live!.view.members, me: me, end: states[GroupID.durable.index].end.number)
         holders.fillAt = lastSeen + settings.fillAfter
         excerpts.forgetFill()
     }
@@ -140,6 +153,8 @@ extension Node {
     /// Tells the others what is here, where that has changed: at most once in a while, but for buckets.
     mutating func sayHolding(into out: inout [Directive]) {
         guard !holders.replicas.isEmpty, let live, live.groups[GroupID.durable.index].carried == nil else { return }
+        // What a slice that was begun in an older view withholds is not known yet.
+        guard !cleaning.isBusy || cleaning.view == live.view.number else { return }
         let end = holders.reach(live.groups[GroupID.durable.index].deliveredEnd)
         let word = HoldingWord(view: live.view.number, end: end, rules: holders.rules, buckets: planted(.wordOfAll) ? holders.held : holders.held.subtracting(holders.holdings.missing))
         if let told = holders.told {
@@ -154,8 +169,8 @@ extension Node {
     }
 
     mutating func take(_ word: HoldingWord, from node: NodeID) {
-        guard let live, live.view.contains(node), word.view == live.view.number || planted(.dropOnOldWord), word.rules == holders.rules else { return }
-        holders.words[node] = word
+        guard let live, live.view.contains(node), word.view >= live.view.number || planted(.dropOnOldWord), word.rules == holders.rules else { return }
+        if word.view == live.view.number || holders.words[node]?.view != live.view.number || planted(.dropOnOldWord) { holders.words[node] = word }
     }
 
     /// What the disk may let go of.
@@ -225,8 +240,8 @@ extension Node {
         out.append(.disk(.stretch(from: fill.from, below: live!.groups[GroupID.durable.index].deliveredEnd.number)))
     }
 
-    mutating func found(_ stretch: LogStretch?, into out: inout [Directive]) {
-        guard let fill = holders.fill, case .finding = fill.step else { return }
+    mutating func found(_ stretch: LogStretch?, from: Offset, into out: inout [Directive]) {
+        guard let fill = holders.fill, case .finding = fill.step, fill.from == from else { return }
         holders.fill!.step = .looking
         guard let stretch else {
             // What is missing lies in the open segment: it is closed, and what follows is whole.
@@ -246,8 +261,8 @@ extension Node {
         out.append(.disk(.read(.fill, .durable, from: fill.place.number, below: fill.stretch!.end, maximumBytes: Limits.excerpt)))
     }
 
-    mutating func readToFill(_ next: EntryNumber, _ bytes: OwnedBytes, into out: inout [Directive]) {
-        guard let fill = holders.fill, case .reading = fill.step, next > fill.place.number else { return }
+    mutating func readToFill(_ first: EntryNumber, _ next: EntryNumber, _ bytes: OwnedBytes, into out: inout [Directive]) {
+        guard let fill = holders.fill, case .reading = fill.step, first == fill.place.number, next > first, next <= fill.stretch?.end ?? .zero else { return }
         holders.fill!.step = .asking
         ask(for: .fill, bytes, from: fill.place, to: next, fill.buckets, into: &out)
     }
@@ -279,7 +294,7 @@ extension Node {
     private mutating func endFill(into out: inout [Directive]) {
         guard let fill = holders.fill else { return }
         holders.fill = nil
-        holders.lost = fill.unfound
+        holders.lost = fill.lost
         let before = holders.holdings.lines.count
         holders.holdings.fill(fill.found)
         if !fill.found.isEmpty {
@@ -303,11 +318,11 @@ extension Node {
             let why = "\(names) may have the records, and is not here: bring it back, or say that it will not come (--force)"
             return send(id, .refused, Refusal(.notAllowed, request: request.request, reason: why).encode(), into: &out)
         }
-        guard let lost = holders.lost ?? (holders.lacking.isEmpty ? BucketSet() : nil) else {
+        guard let lost = holders.lost ?? (holders.lacking.isEmpty ? [] : nil) else {
             let why = "this node has not asked the others yet for what it lacks: ask again in a while"
             return send(id, .refused, Refusal(.unavailable, request: request.request, reason: why).encode(), into: &out)
         }
-        let lines = holders.lacking.filter { lost.contains($0.replicas, $0.bucket) }
+        let lines = holders.lacking.filter { lost.contains($0) }
         holders.fill = nil
         excerpts.forgetFill()
         holders.holdings.fill(lines)

@@ -46,6 +46,8 @@ package struct LogRepair: Sendable {
     var piece: [UInt8] = []
     /// Some of the piece was cleaned where it comes from.
     var isPieceCleaned = false
+    /// Nodes that hold less than this one are asked as well: nobody else has helped.
+    var takesLess = false
     /// Who was asked for the first hole, and why it did not help.
     var missed: [NodeID: String] = [:]
     /// How often all have been asked in vain, and what the operator was told last.

@@ -33,7 +33,7 @@ extension Node {
             if group == .durable, waits(bytes, from: first, to: next, for: id, into: &out) { return }
             takePage(bytes, from: first, to: next, group, id)
         case .excerpt(let node, let id): readToGive(node, id, bytes, into: &out)
-        case .fill: readToFill(next, bytes, into: &out)
+        case .fill: readToFill(first, next, bytes, into: &out)
         }
     }
 

@@ -5,6 +5,8 @@ struct CleaningPace: Sendable {
     var isBusy = false
     var nextAt: UInt64 = 0
     var asked: UInt64 = 0
+    /// The view in which the slice under way was begun.
+    var view = ViewNumber(0)
     var bytes = 0
     var report = CleanReport()
     /// There was nothing to do; a segment that ends at `closed` may give something to do as soon as it is delivered.
@@ -30,6 +32,7 @@ extension Node {
         cleaning.bytes = min(settings.cleanBytes, max(earned, settings.cleanBytes / 8))
         cleaning.isBusy = true
         cleaning.asked = lastSeen
+        cleaning.view = live.view.number
         out.append(.disk(.clean(.durable, below: delivered, bytes: cleaning.bytes, drop: droppable)))
     }
 

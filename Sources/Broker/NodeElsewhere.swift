@@ -1,3 +1,4 @@
+internal import Store
 internal import Topics
 internal import Wire
 
@@ -10,14 +11,20 @@ extension Node {
 
     // MARK: values
 
+    /// Topics of a query of which others have to be asked: of one whose last record lies before the cut that record is the value, and is here.
+    private func othersOf(_ query: ValueQuery) -> [TopicID] {
+        guard case .offset(let cut) = query.cut, let heads = live?.groups[GroupID.durable.index].state.heads else { return [] }
+        return query.topics.filter { topic in isElsewhere(topic) && !(heads.head(of: topic).map { $0.offset < cut } ?? true) }
+    }
+
     /// True: others are asked for some of the topics.
     mutating func gather(_ id: UInt32, _ query: ValueQuery, next: TopicID, into out: inout [Directive]) -> Bool {
         // The last record of each topic is everywhere.
         guard query.group == .durable, !holders.holdings.isEmpty, case .offset = query.cut else { return false }
         learnQuality(of: .durable)
-        let others = query.topics.filter(isElsewhere)
+        let others = othersOf(query)
         guard !others.isEmpty else { return false }
-        let own = query.topics.filter { !isElsewhere($0) }
+        let own = query.topics.filter { !others.contains($0) }
         var parts = [StoreDesk.Gathering.Part(topics: others, place: .nobody, at: lastSeen)]
         if !own.isEmpty {
             parts.append(StoreDesk.Gathering.Part(topics: own, place: .here, at: lastSeen))
@@ -64,7 +71,7 @@ extension Node {
             return true
         }
         // What was this node's own when it asked its disk may have come to be others'.
-        if topics.contains(where: isElsewhere) { return gather(page.id, gathering.query, next: gathering.next, into: &out) }
+        if !othersOf(gathering.query.of(topics)).isEmpty { return gather(page.id, gathering.query, next: gathering.next, into: &out) }
         guard page.taken > 0 else {
             out.append(.disk(.values(gathering.query.of(topics))))
             return true
@@ -167,6 +174,14 @@ extension Node {
             desk.remove(id)
             return true
         }
+        // The question to others is somewhat longer than the client's.
+        let length = (tail.patterns + tail.exclusions).reduce(0) { $0 + $1.utf8.count + 2 }
+        guard length <= Limits.message / 2 else {
+            let why = "\(length) bytes of patterns are too many where other nodes are to be asked: at most \(Limits.message / 2)"
+            send(desk.reads[id]!.session, .refused, Refusal(.notAllowed, request: tail.request, group: tail.group, reason: why).encode(), into: &out)
+            desk.remove(id)
+            return true
+        }
         // What this node has of others' topics counts as theirs.
         var own = query.wanted
         for topic in 0..<own.count * 64 where own[topic >> 6] >> UInt64(topic & 63) & 1 == 1 {
@@ -194,7 +209,13 @@ extension Node {
 
     /// This node's own records have been looked for. True: it was for others' as well.
     mutating func gathered(_ query: TailQuery, into out: inout [Directive]) -> Bool {
-        guard case .gatheringOffsets(var gathering) = desk.reads[query.id]?.phase else { return false }
+        guard let read = desk.reads[query.id], case .gatheringOffsets(var gathering) = read.phase else { return false }
+        // What was this node's own when it began to search may have come to be others'.
+        let isOwn = (0..<query.wanted.count * 64).allSatisfy { !query.wants(TopicID(UInt32($0))) || !isElsewhere(TopicID(UInt32($0))) }
+        if !isOwn, case .tail(let tail) = read.question {
+            search(query.id, read, tail, into: &out)
+            return true
+        }
         guard query.left == 0 || query.before == Offset(0) else {
             out.append(.disk(.tail(query)))
             return true
@@ -257,13 +278,13 @@ extension Node {
             switch desk.reads[id]?.phase {
             case .gathering(var gathering):
                 for part in gathering.parts.indices where gathering.parts[part].rows == nil && gathering.parts[part].place != .here {
-                    guard lastSeen - min(lastSeen, gathering.parts[part].at) > ExcerptDesk.patience else { continue }
+                    guard lastSeen - min(lastSeen, gathering.parts[part].at) > (gathering.parts[part].place == .nobody ? ExcerptDesk.pause : ExcerptDesk.patience) else { continue }
                     if case .asked(let node) = gathering.parts[part].place { gathering.parts[part].missed.insert(node) } else { gathering.parts[part].missed = [] }
                     desk.reads[id]!.phase = .gathering(gathering)
                     askForValues(id, part, into: &out)
                 }
             case .gatheringOffsets(var gathering) where !gathering.wanted.isEmpty:
-                guard lastSeen - min(lastSeen, gathering.at) > ExcerptDesk.patience else { continue }
+                guard lastSeen - min(lastSeen, gathering.at) > (gathering.asked == nil ? ExcerptDesk.pause : ExcerptDesk.patience) else { continue }
                 if let node = gathering.asked { gathering.missed.insert(node) } else { gathering.missed = [] }
                 desk.reads[id]!.phase = .gatheringOffsets(gathering)
                 askForOffsets(id, into: &out)

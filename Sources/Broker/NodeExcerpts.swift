@@ -25,6 +25,10 @@ struct ExcerptDesk: Sendable {
         var asked: NodeID?
         var at: UInt64
         var missed: Set<NodeID> = []
+        /// Members that have said that they do not have what is still wanted.
+        var sure: Set<NodeID> = []
+        /// It waits for others' questions to be answered first.
+        var isQueued = false
     }
     var jobs: [UInt32: Job] = [:]
     /// In the order in which they came.
@@ -38,8 +42,12 @@ struct ExcerptDesk: Sendable {
         let request: ExcerptRequest
     }
 
-    /// How long a node may take to answer, and the pause before all are asked again, nanoseconds.
-    static let patience: UInt64 = 1_000_000_000
+    /// How long a node may take to answer (between linked nodes nothing is lost), and the pause before all are asked again, nanoseconds.
+    static let patience: UInt64 = 10_000_000_000
+    static let pause: UInt64 = 1_000_000_000
+    /// Questions that are out at a time: their answers fit into the links' queues.
+    static let most = 64
+    var isFull: Bool { jobs.values.count { $0.asked != nil } >= Self.most }
 
     mutating func add(_ job: Job) -> UInt32 {
         next &+= 1
@@ -56,7 +64,7 @@ struct ExcerptDesk: Sendable {
         order.removeAll { jobs[$0] == nil }
     }
     /// Jobs that nobody can help with for now.
-    var waiting: Int { jobs.values.count { $0.asked == nil } }
+    var waiting: Int { jobs.values.count { $0.asked == nil && !$0.isQueued } }
 }
 
 /// Records of other nodes: asked for, and given.
@@ -111,6 +119,8 @@ extension Node {
     private mutating func askNext(_ id: UInt32, into out: inout [Directive]) {
         guard let job = excerpts.jobs[id] else { return }
         guard !job.wanted.isEmpty else { return finish(id, into: &out) }
+        excerpts.jobs[id]!.isQueued = excerpts.isFull
+        if excerpts.jobs[id]!.isQueued { return }
         var best: (node: NodeID, count: Int)?
         for node in live?.view.members ?? [] where node != me && linked.contains(node) && !job.missed.contains(node) {
             // Who holds by its own word; one that should not may have them all the same.
@@ -122,7 +132,8 @@ extension Node {
         guard let best else {
             // A fill goes on with what is to be had.
             if job.purpose == .fill {
-                holders.fill?.notFound(job.wanted)
+                let others = live?.view.members.filter { $0 != me } ?? []
+                holders.fill?.notFound(job.wanted, isSure: others.allSatisfy(job.sure.contains))
                 finish(id, into: &out)
             }
             return
@@ -133,9 +144,11 @@ extension Node {
         out.append(.peer(best.node, .excerpt, request.encode()))
     }
 
-    private mutating func missed(_ id: UInt32, into out: inout [Directive]) {
+    private mutating func missed(_ id: UInt32, isSure: Bool = false, into out: inout [Directive]) {
         guard let node = excerpts.jobs[id]?.asked else { return }
         excerpts.jobs[id]!.missed.insert(node)
+        if isSure { excerpts.jobs[id]!.sure.insert(node) }
+        excerpts.jobs[id]!.asked = nil
         askNext(id, into: &out)
     }
 
@@ -148,18 +161,21 @@ extension Node {
         var merged: [UInt8] = []
         guard !job.wanted.intersection(answer.buckets).isEmpty,
             let end = Excerpt.merge(job.bytes.view, answer.entries, from: job.from, into: &merged), end.number > job.from.number
-        else { return missed(answer.id, into: &out) }
+        else { return missed(answer.id, isSure: answer.isSure && answer.buckets.isEmpty, into: &out) }
         counters.bytesFetched += UInt64(answer.entries.count)
         excerpts.jobs[answer.id]!.bytes = OwnedBytes(merged)
         excerpts.jobs[answer.id]!.to = end
         excerpts.jobs[answer.id]!.wanted = job.wanted.subtracting(answer.buckets)
         excerpts.jobs[answer.id]!.missed.insert(node)
+        if answer.isSure { excerpts.jobs[answer.id]!.sure.insert(node) }
+        excerpts.jobs[answer.id]!.asked = nil
         askNext(answer.id, into: &out)
     }
 
     private mutating func finish(_ id: UInt32, into out: inout [Directive]) {
         let job = excerpts.jobs[id]!
         excerpts.remove(id)
+        defer { if let next = excerpts.order.first(where: { excerpts.jobs[$0]!.isQueued }) { askNext(next, into: &out) } }
         switch job.purpose {
         case .session(let session, let generation):
             guard sessions[session]?.generation == generation, sessions[session]!.isSubscribed else { return }
@@ -176,7 +192,11 @@ extension Node {
                 excerpts.remove(id)
                 continue
             }
-            guard lastSeen - min(lastSeen, job.at) > ExcerptDesk.patience else { continue }
+            if job.isQueued {
+                askNext(id, into: &out)
+                continue
+            }
+            guard lastSeen - min(lastSeen, job.at) > (job.asked == nil ? ExcerptDesk.pause : ExcerptDesk.patience) else { continue }
             if job.asked == nil {
                 excerpts.jobs[id]!.missed = []
                 askNext(id, into: &out)
@@ -186,7 +206,7 @@ extension Node {
 
     mutating func excerptsPeerUp(_ node: NodeID, into out: inout [Directive]) {
         holders.told = nil
-        for id in excerpts.order where excerpts.jobs[id]?.asked == nil {
+        for id in excerpts.order where excerpts.jobs[id]?.asked == nil && excerpts.jobs[id]?.isQueued == false {
             excerpts.jobs[id]!.missed = []
             askNext(id, into: &out)
         }
@@ -203,7 +223,8 @@ extension Node {
         let delivered = live?.groups[GroupID.durable.index].deliveredEnd.number ?? .zero
         let given = given(request.buckets, request.rules, from: request.fromOffset, to: request.toOffset)
         guard delivered > request.from, !given.isEmpty, excerpts.serving.count < Limits.excerpts else {
-            return out.append(.peer(node, .excerpted, ExcerptAnswer.head(request.id, BucketSet())))
+            let isSure = delivered > request.from && request.rules == holders.rules && given.isEmpty
+            return out.append(.peer(node, .excerpted, ExcerptAnswer.head(request.id, BucketSet(), isSure: isSure)))
         }
         excerpts.serving.append(ExcerptDesk.Serving(node: node, request: request))
         let below = min(request.below, delivered)
@@ -223,9 +244,10 @@ extension Node {
         guard let i = excerpts.serving.firstIndex(where: { $0.node == node && $0.request.id == id }) else { return }
         let request = excerpts.serving.remove(at: i).request
         // What may have gone since the question came is not given.
-        let buckets = given(request.buckets, request.rules, from: request.fromOffset, to: request.toOffset)
+        let isWhole = !bytes.view.isEmpty
+        let buckets = isWhole ? given(request.buckets, request.rules, from: request.fromOffset, to: request.toOffset) : BucketSet()
         let mask = buckets.merged
-        var answer = ExcerptAnswer.head(id, buckets)
+        var answer = ExcerptAnswer.head(id, buckets, isSure: isWhole && request.rules == holders.rules)
         Excerpt.make(of: bytes.view, into: &answer) { mask >> UInt64(BucketSet.bucket(of: $0)) & 1 == 1 }
         out.append(.peer(node, .excerpted, answer))
     }

@@ -41,6 +41,8 @@ extension Node {
         next(into: &out)
     }
 
+    private static let hasOthers = "has others: "
+
     private mutating func missed(_ node: NodeID, _ why: String) {
         repair?.missed[node] = why
         repair?.step = .idle
@@ -53,6 +55,11 @@ extension Node {
         if hole.entries.isEmpty { return write(hole, from: me, into: &out) }
         if let node = linked.sorted().first(where: { repair.missed[$0] == nil && mayKnow($0, hole) }) {
             return ask(node, from: hole.entries.lowerBound, into: &out)
+        }
+        if holders.isActive, !repair.takesLess, repair.missed.values.contains(Self.holdsLess) {
+            self.repair!.takesLess = true
+            self.repair!.missed = [:]
+            return next(into: &out)
         }
         if copyInstead(into: &out) { return }
         tellWaiting(hole, into: &out)
@@ -70,6 +77,17 @@ extension Node {
         bytes.append(int: GroupID.durable.raw)
         bytes.append(int: from.raw)
         out.append(.peer(node, .fetch, bytes))
+    }
+
+    private static let holdsLess = "lets go of what this node holds"
+    /// An answer for a repair comes from a node that has let records go which this one is to hold: others are asked first. True: so it is.
+    mutating func repairElsewhere(_ theirs: Holdings, at number: EntryNumber, from node: NodeID, into out: inout [Directive]) -> Bool {
+        guard let repair, !repair.takesLess, case .asking(node, number, _) = repair.step else { return false }
+        let mine = holders.layout == nil ? theirs.missing : theirs.missing.intersection(holders.held)
+        guard !mine.subtracting(holders.holdings.missing).isEmpty else { return false }
+        missed(node, Self.holdsLess)
+        next(into: &out)
+        return true
     }
 
     private mutating func write(_ hole: LogHole, from node: NodeID, into out: inout [Directive]) {
@@ -121,7 +139,7 @@ extension Node {
                 repair!.holes = outcome.left.filter { $0 != hole } + outcome.left.filter { $0 == hole }
                 return rest()
             }
-            missed(outcome.source, "has others: \(why)")
+            missed(outcome.source, Self.hasOthers + why)
             if let first = outcome.left.first, first != hole {
                 // What is missing is asked for anew, as one.
                 repair!.holes = outcome.left
@@ -131,7 +149,7 @@ extension Node {
             counters.entriesRepaired += outcome.count
             let from = outcome.source == me ? "" : " from \(outcome.source)"
             out.append(.log(hole.entries.isEmpty ? "mended \(hole)" : "repaired \(outcome.count) entries of \(hole.file)\(from)"))
-            if repair!.holes.first != outcome.left.first { repair!.missed = [:] }
+            if repair!.holes.first != outcome.left.first { (repair!.missed, repair!.takesLess) = ([:], false) }
             repair!.holes = outcome.left
             repair!.step = .idle
         }
@@ -168,6 +186,11 @@ extension Node {
     /// A later view runs without this node: its log is what counts. What lies behind the damage here goes, and is copied.
     private mutating func copyInstead(into out: inout [Directive]) -> Bool {
         guard isMending, let hole = repair?.holes.first(where: { !$0.entries.isEmpty }) else { return false }
+        // What lies behind the damage may be what this node alone holds: all others have to have said that their entries are not these.
+        if holders.isActive, hole.isInside {
+            let said = settings.members.allSatisfy { member in member.node == me || repair?.missed[member.node].map { $0.hasPrefix(Self.hasOthers) } ?? false }
+            guard said else { return false }
+        }
         guard let running = peerViews.filter({ $0.value.isLive }).map(\.value.view.number).max(), running > memberState.installed.number
         else { return false }
         // A view that it accepted with its log in place it begins from its own log, which must be whole for that.

@@ -73,7 +73,7 @@ extension Node {
         case .cleaned(let report, let isDone, let lines):
             withheld(lines)
             cleaned(report, isDone: isDone, now: now)
-        case .stretch(let stretch): found(stretch, into: &out)
+        case .stretch(let from, let stretch): found(stretch, from: from, into: &out)
         case .filled(let first, let isDone): filled(first, isDone: isDone)
         case .values(let page): valuesRead(page, into: &out)
         case .tail(let query): tailRead(query, into: &out)
@@ -386,6 +386,7 @@ extension Node {
         let shown = EntryNumber(try decoder.int())
         let theirs = try Holdings(&decoder)
         let entries = body.from(decoder.position)
+        if !entries.isEmpty, !theirs.isEmpty, repairElsewhere(theirs, at: number, from: node, into: &out) { return }
         if !entries.isEmpty, !theirs.isEmpty, isAwaited(number, from: node) {
             absorb(theirs, from: try EntryHeader(entries).baseOffset, into: &out)
         }

@@ -173,17 +173,15 @@ extension Node {
         if let topic = page.cleaned { return refuseCleaned(page.id, topic, page.cut, into: &out) }
         // What was this node's own when it asked its disk may have come to be others'.
         if gather(page.id, query, next: next, into: &out) { return }
-        guard page.taken > 0 || query.topics.isEmpty else {
-            if case .time = query.cut, findCut(page.id, values, into: &out) { return }
-            return out.append(.disk(.values(query)))
-        }
+        if case .time = query.cut, findCut(page.id, values, into: &out) { return }
+        guard page.taken > 0 || query.topics.isEmpty else { return out.append(.disk(.values(query))) }
         let head = StorePage.head(
             request: values.request, group: values.group, cut: page.cut, next: page.taken < query.topics.count ? query.topics[page.taken] : next,
             names: page.topics.map { topics.name(of: $0) ?? "" })
         desk.reads[page.id]!.phase = .answering(.storePage, head: head, rows: page.rows)
     }
 
-    private mutating func search(_ id: UInt32, _ read: StoreDesk.Read, _ tail: StoreTail, into out: inout [Directive]) {
+    mutating func search(_ id: UInt32, _ read: StoreDesk.Read, _ tail: StoreTail, into out: inout [Directive]) {
         let group = live!.groups[tail.group.index]
         let end = group.deliveredEnd
         let count = min(tail.count, end.offset.raw)

@@ -71,6 +71,17 @@ struct TopicQuality: Sendable {
         }
     }
 
+    /// What is known of topics from a number on is forgotten: a cut may have taken them back, and given their numbers to others.
+    mutating func cut(_ group: GroupID, to count: Int) {
+        guard groups[group.index].records.count > count else { return }
+        groups[group.index].records.removeLast(groups[group.index].records.count - count)
+        func shorten<T>(_ list: inout [T]) { if list.count > count { list.removeLast(list.count - count) } }
+        shorten(&groups[group.index].lifespans)
+        shorten(&groups[group.index].purses)
+        shorten(&groups[group.index].schemas)
+        shorten(&groups[group.index].replicas)
+    }
+
     func recordLimits(of group: GroupID) -> [Int32] { groups[group.index].records }
 
     /// How many nodes keep the records of a topic of the durable group, 0: all.

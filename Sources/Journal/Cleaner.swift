@@ -115,6 +115,7 @@ struct Cleaner<D: Disk> {
     /// The log is changed by others: what was begun is given up.
     mutating func cancel(_ log: Log<D>) throws(StorageError) {
         if case .rewriting(let rewriting) = phase, let draft = rewriting.draft { try log.discard(draft) }
+        if case .idle = phase {} else { (last, dropped) = (.zero, [:]) }
         phase = .idle
     }
 
@@ -411,6 +412,7 @@ struct Cleaner<D: Disk> {
         else { return nil }
         // Two entries of one time, of two senders, may lie on either side of the segment's beginning.
         let lines = state.publishers.lines(touchedFrom: start.key.timestamp).filter { today.line(of: $0.publisher) != nil }
+        guard lines.count <= KeptState.most else { return nil }
         return EntryCleaner.hole(from: start, to: state.end, group: log.group, lines.map { KeptState.Line($0.publisher, $0.line) })
     }
 

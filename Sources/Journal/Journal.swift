@@ -225,7 +225,7 @@ package struct Journal<D: Disk> {
             try clean(below: limit, bytes: bytes, drop: drop, into: &results)
         case .withhold(let lines): try withhold(lines)
         case .held(let lines): try hold(lines)
-        case .stretch(let offset, let limit): results.append(.stretch(stretch(from: offset, below: limit)))
+        case .stretch(let offset, let limit): results.append(.stretch(from: offset, stretch(from: offset, below: limit)))
         case .fill(let stretch, let bytes, let isLast):
             try flush()
             try fill(stretch, bytes.view, isLast: isLast, into: &results)

@@ -63,14 +63,14 @@ extension Journal {
                 try cancelFill()
                 return results.append(.filled(first: stretch.first, isDone: false))
             }
+            // What others have cleaned is gone here too.
+            try noteCopied(bytes, upTo: stretch.endOffset)
             try durable.append(bytes.array, to: draft)
             guard isLast else { return }
             guard durable.isWhole(draft) else {
                 try cancelFill()
                 return results.append(.filled(first: stretch.first, isDone: false))
             }
-            // What others have cleaned is gone here too.
-            try noteCopied(bytes, upTo: stretch.endOffset)
             filling = nil
             let isDone = try durable.finish(draft)
             cleaner.changed(stretch.first)

@@ -22,6 +22,10 @@ extension Journal {
             guard try !durable.inspect(damage.entries.lowerBound).isEmpty else { throw error }
             park(job)
             results.append(.damaged(try holes()))
+            // Another node asks somebody else.
+            if case .read(let token, let group, let from, _, _) = job, case .excerpt = token {
+                results.append(.read(token, group, first: from, next: from, OwnedBytes(count: 0)))
+            }
         }
     }
 

@@ -64,7 +64,9 @@ struct KeepPlan {
     init(
         end: LogEnd, heads: HeadTable, ruleOf: [UInt16], rules: [Keeping], removesStay: UInt64, replicasOf: [UInt8] = [], drop: [Holdings.Line] = []
     ) {
-        dropped = drop.map { Holdings.Line(replicas: $0.replicas, bucket: $0.bucket, from: $0.from, to: min($0.to, end.offset)) }
+        // Where no topic is nothing goes, and nobody needs to be asked.
+        let places = Set(replicasOf.indices.map { Int(replicasOf[$0]) << 6 | BucketSet.bucket(of: TopicID(UInt32($0))) })
+        dropped = drop.filter { places.contains($0.replicas << 6 | $0.bucket) }.map { Holdings.Line(replicas: $0.replicas, bucket: $0.bucket, from: $0.from, to: min($0.to, end.offset)) }
             .filter { $0.from < $0.to }
         var ends: [Int: UInt64] = [:]
         for line in dropped { ends[line.replicas << 6 | line.bucket] = line.to.raw }

@@ -102,6 +102,8 @@ package struct SparseBuilder {
 
     package init() {}
     package var isEmpty: Bool { body.isEmpty }
+    /// Records so far.
+    package private(set) var count = 0
 
     /// - delta: how many of the batch's records lay before it; record: whole, header and padding.
     package mutating func append(_ delta: Int, _ record: ByteView) {
@@ -112,6 +114,7 @@ package struct SparseBuilder {
             body.append(int: UInt32(0))
         }
         run.count += 1
+        count += 1
         body.append(view: record)
     }
     private mutating func endRun() { if run.count > 0 { body.store(UInt32(run.count), at: run.at) } }

@@ -43,7 +43,8 @@ package enum Excerpt {
                 if wants(record.topic) { left.append(delta, whole[at..<at + record.length]) }
             }
             hasAny = hasAny || !left.isEmpty
-            kept.body += left.batch(of: batch)
+            // A batch of the largest size has no room for what a sparse one needs besides.
+            if batch.kind == .records, left.count == batch.count { kept.body.append(view: whole) } else { kept.body += left.batch(of: batch) }
             kept.batches += 1
         }
         return hasAny ? kept : nil
@@ -127,8 +128,8 @@ package enum Excerpt {
             guard let other = nextOfRecords(&others), other.header.count == batch.count, other.header.publisher == batch.publisher,
                 other.header.sequence == batch.sequence
             else { return false }
-            guard batch.kind == .sparse else {
-                body.append(view: whole)
+            guard batch.kind == .sparse, other.header.kind == .sparse else {
+                body.append(view: batch.kind == .sparse ? other.whole : whole)
                 continue
             }
             var left = SparseBuilder()

@@ -98,6 +98,8 @@ package struct Holdings: Equatable, Sendable {
         for line in before {
             for other in [0] + replicas { withhold(Line(replicas: other, bucket: line.bucket, from: line.from, to: line.to)) }
         }
+        // Nobody holds by a number that no rule has.
+        lines.removeAll { $0.replicas != 0 && !replicas.contains($0.replicas) }
     }
 
     /// `| rules u64 | lines u32 × { replicas u8, bucket u8, from u64, to u64 } |`
@@ -203,21 +205,24 @@ package struct ExcerptRequest: Equatable, Sendable {
     }
 }
 
-/// The answer: `| id u32 | buckets | entries… |`: of these buckets, of those asked for, all is in the entries, which follow one another and are an
-/// `Excerpt`; with no bucket there are none.
+/// The answer: `| id u32 | sure u8 | buckets | entries… |`: of these buckets, of those asked for, all is in the entries, which follow one another and are an
+/// `Excerpt`; with no bucket there are none. `sure`: of the others this node does not have all; 0: it cannot say for now.
 package struct ExcerptAnswer {
     package let id: UInt32
+    package let isSure: Bool
     package let buckets: BucketSet
     package let entries: ByteView
-    package static func head(_ id: UInt32, _ buckets: BucketSet) -> [UInt8] {
+    package static func head(_ id: UInt32, _ buckets: BucketSet, isSure: Bool) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(int: id)
+        bytes.append(isSure ? 1 : 0)
         buckets.encode(into: &bytes)
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {
         var decoder = Decoder(view, "excerpt")
         id = try decoder.int()
+        isSure = try decoder.int(UInt8.self) == 1
         buckets = try BucketSet(&decoder)
         entries = view.from(decoder.position)
     }

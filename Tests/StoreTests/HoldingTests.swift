@@ -163,7 +163,7 @@ import Wire
         var filled = 0
         while true {
             var next: LogStretch?
-            for case .stretch(let found) in try log.work([.stretch(from: from, below: log.state.end.number)]) { next = found }
+            for case .stretch(_, let found) in try log.work([.stretch(from: from, below: log.state.end.number)]) { next = found }
             guard let stretch = next else { break }
             var excerpt: [UInt8] = []
             var merged: [UInt8] = []
