@@ -207,7 +207,11 @@ extension Node {
 
     /// Whether records of this node's buckets are missing here.
     package var isLacking: Bool { !holders.lacking.isEmpty }
-    package var holdingsText: String { "\(holders.lacking.count) buckets, fill \(holders.fill.map { "\($0.step), \($0.from.raw)" } ?? "none"), \(excerpts.jobs.count) asked" }
+    package var holdingsText: String {
+        let missing = holders.holdings.lines.map { "\($0.replicas)/\($0.bucket) \($0.from.raw)..<\($0.to.raw)\(holders.held.contains($0.replicas, $0.bucket) ? "!" : "")" }
+        return "missing \(missing), \(fillText)"
+    }
+    private var fillText: String { "\(holders.lacking.count) buckets, fill \(holders.fill.map { "\($0.step), \($0.from.raw)" } ?? "none"), \(excerpts.jobs.count) asked" }
 
     // MARK: filling
 

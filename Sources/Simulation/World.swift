@@ -246,6 +246,7 @@ final class World {
         guard missing.isEmpty else { return missing }
         let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
         for subscriber in subscribers where !subscriber.isLevel(with: end, self) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
+        if temper.isParted, !missing.isEmpty { missing += hosts.map { "\($0.id): \($0.node?.holdingsText ?? "")" } }
         let history = checker.history.map { $0?.topic }
         for group in Set(temper.consumers).sorted() {
             let name = ConsumerPlan.all[group].name

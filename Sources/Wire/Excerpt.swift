@@ -76,7 +76,7 @@ package enum Excerpt {
                 entry.synced = min(entry.synced, here.header.synced)
                 entry.batches += state.isEmpty ? 0 : here.header.batches
                 entry.length = EntryHeader.size + there.body.count + state.count
-                guard entry.length <= Limits.entry, entry.baseOffset == place.offset || here.header.number < place.number else { return nil }
+                guard entry.length <= Limits.entry else { return nil }
                 var body = there.body.array
                 body.append(view: state)
                 out += body.withView { entry.entry($0) }
