@@ -234,7 +234,8 @@ extension Node {
 
     private mutating func continueFill(into out: inout [Directive]) {
         guard let fill = holders.fill, case .looking = fill.step, !cleaning.isBusy else { return }
-        if planted(.fillForgotten) { return endFill(into: &out) }
+        // Where nobody has any of it, nothing is rewritten.
+        if fill.buckets.isEmpty || planted(.fillForgotten) { return endFill(into: &out) }
         if fill.stretch != nil { return readForFill(into: &out) }
         // Between two segments cleaning has its turn.
         guard cleaning.isResting || settings.cleanRate == 0 || fill.bytes == 0 else { return }

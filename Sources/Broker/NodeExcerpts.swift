@@ -157,7 +157,17 @@ extension Node {
         let answer = try ExcerptAnswer(body)
         guard let job = excerpts.jobs[answer.id], job.asked == node else { return }
         var at = 0
-        while at < answer.entries.count { at += try checkEntry(answer.entries.from(at)).length }
+        let topics = live?.groups[GroupID.durable.index].state.topics.count ?? 0
+        while at < answer.entries.count {
+            let header = try checkEntry(answer.entries.from(at))
+            var batches = BatchCursor(answer.entries[at + EntryHeader.size..<at + header.length])
+            while let (batch, whole) = try batches.next(verify: false) {
+                var odd: TopicID?
+                walkRecords(batch, whole) { _, record in if record.topic.index >= topics { odd = record.topic } }
+                if let odd { throw .value(what: "topic id of an excerpt", value: UInt64(odd.raw)) }
+            }
+            at += header.length
+        }
         var merged: [UInt8] = []
         guard !job.wanted.intersection(answer.buckets).isEmpty,
             let end = Excerpt.merge(job.bytes.view, answer.entries, from: job.from, into: &merged), end.number > job.from.number

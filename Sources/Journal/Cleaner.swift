@@ -108,7 +108,12 @@ struct Cleaner<D: Disk> {
     /// The log ends at `number` now.
     mutating func cut(to number: EntryNumber) { tallies.cut(to: number) }
     /// The segment from `first` on has other contents.
-    mutating func changed(_ first: EntryNumber) { tallies.forget(first) }
+    mutating func changed(_ first: EntryNumber) {
+        tallies.forget(first)
+        dropped = [:]
+    }
+    /// A pass ended before it was over: the next one looks at everything.
+    mutating func beginAnew() { (last, dropped) = (.zero, [:]) }
     /// Entries were replaced by those of another node, of which some may be gone.
     mutating func repaired() { tallies = SegmentTallies() }
 

@@ -41,6 +41,7 @@ extension Journal {
             guard case .damage(let damage) = error.kind, durable.isClosed(damage.entries.lowerBound) else { throw error }
             guard try !durable.inspect(damage.entries.lowerBound).isEmpty else { throw error }
             try cleaner.cancel(durable)
+            cleaner.beginAnew()
             results.append(.damaged(try holes()))
         }
         self.marks = marks

@@ -102,9 +102,6 @@ package struct SparseBuilder {
 
     package init() {}
     package var isEmpty: Bool { body.isEmpty }
-    /// Records so far.
-    package private(set) var count = 0
-
     /// - delta: how many of the batch's records lay before it; record: whole, header and padding.
     package mutating func append(_ delta: Int, _ record: ByteView) {
         if run.count == 0 || run.delta + run.count != delta {
@@ -114,7 +111,6 @@ package struct SparseBuilder {
             body.append(int: UInt32(0))
         }
         run.count += 1
-        count += 1
         body.append(view: record)
     }
     private mutating func endRun() { if run.count > 0 { body.store(UInt32(run.count), at: run.at) } }
@@ -122,6 +118,12 @@ package struct SparseBuilder {
     /// The whole batch, of a publisher, numbers and count as the batch has them that the records come from.
     package mutating func batch(of header: BatchHeader) -> [UInt8] {
         endRun()
+        // All of them are here: a batch of the largest size has no room for what a sparse one needs besides.
+        if run.delta == 0, run.count == header.count, header.count > 0 {
+            return wholeBatch(
+                .records, Array(body.dropFirst(SparseCursor.prefix)), publisher: header.publisher, sequence: header.sequence, epoch: header.epoch,
+                count: header.count, group: header.group)
+        }
         return wholeBatch(
             .sparse, body, publisher: header.publisher, sequence: header.sequence, epoch: header.epoch, count: header.count, group: header.group)
     }

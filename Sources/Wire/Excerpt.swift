@@ -43,8 +43,7 @@ package enum Excerpt {
                 if wants(record.topic) { left.append(delta, whole[at..<at + record.length]) }
             }
             hasAny = hasAny || !left.isEmpty
-            // A batch of the largest size has no room for what a sparse one needs besides.
-            if batch.kind == .records, left.count == batch.count { kept.body.append(view: whole) } else { kept.body += left.batch(of: batch) }
+            kept.body += left.batch(of: batch)
             kept.batches += 1
         }
         return hasAny ? kept : nil
@@ -76,7 +75,7 @@ package enum Excerpt {
                 entry.synced = min(entry.synced, here.header.synced)
                 entry.batches += state.isEmpty ? 0 : here.header.batches
                 entry.length = EntryHeader.size + there.body.count + state.count
-                guard entry.length <= Limits.entry else { return nil }
+                guard entry.length <= Limits.entry, entry.baseOffset >= place.offset, entry.baseOffset <= entry.endOffset else { return nil }
                 var body = there.body.array
                 body.append(view: state)
                 out += body.withView { entry.entry($0) }
@@ -89,6 +88,13 @@ package enum Excerpt {
 
     /// Whether two entries, or holes, that have a number in common may be of one log.
     private static func fits(_ there: EntryWalk.Entry, _ here: EntryWalk.Entry) -> Bool {
+        // An excerpt has records, and nothing that changes a state.
+        if !there.isHole {
+            var batches = BatchCursor(there.body)
+            while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
+                guard batch.kind.hasRecords, batch.kind == .sparse || (try? checkRecords(whole.from(BatchHeader.size), count: batch.count)) != nil else { return false }
+            }
+        }
         if here.header.endNumber == there.header.endNumber {
             return here.header.chain == there.header.chain && here.header.endOffset == there.header.endOffset && here.header.key == there.header.key
         }
