@@ -38,6 +38,8 @@ struct Holders: Sendable {
         self.holdings = holdings
     }
 
+    /// A segment is being put back: nothing else may change it.
+    var isPlacing: Bool { fill != nil && fill!.stretch != nil }
     var isActive: Bool { !replicas.isEmpty || !holdings.isEmpty }
 
     /// A view begins, with a log that is on this disk up to `end`.
@@ -228,7 +230,7 @@ extension Node {
 
     /// When a fill under way can go on though nothing happens; monotonic nanoseconds.
     func fillDue() -> UInt64 {
-        guard let fill = holders.fill, case .looking = fill.step, !cleaning.isBusy, repair == nil else { return .max }
+        guard holders.fill != nil, let fill = holders.fill, case .looking = fill.step, !cleaning.isBusy, repair == nil else { return .max }
         return fill.stretch != nil || cleaning.isResting || settings.cleanRate == 0 || fill.bytes == 0 ? holders.fillAt : .max
     }
 

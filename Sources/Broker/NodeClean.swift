@@ -20,7 +20,7 @@ struct CleaningPace: Sendable {
 /// back. Each node cleans its own log.
 extension Node {
     mutating func clean(into out: inout [Directive]) {
-        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, holders.fill?.stretch == nil, let live, live.groups[GroupID.durable.index].carried == nil
+        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, !holders.isPlacing, let live, live.groups[GroupID.durable.index].carried == nil
         else { return }
         let delivered = live.groups[GroupID.durable.index].deliveredEnd.number
         let isDue = lastSeen >= cleaning.nextAt || cleaning.isResting && delivered >= cleaning.closed ?? EntryNumber(.max)
@@ -37,7 +37,7 @@ extension Node {
     }
 
     func cleaningDue() -> UInt64 {
-        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, holders.fill?.stretch == nil, let live else { return .max }
+        guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, !holders.isPlacing, let live else { return .max }
         return live.groups[GroupID.durable.index].carried == nil ? cleaning.nextAt : .max
     }
 

@@ -24,7 +24,8 @@ extension Node {
         learnQuality(of: .durable)
         let others = othersOf(query)
         guard !others.isEmpty else { return false }
-        let own = query.topics.filter { !others.contains($0) }
+        let isOther = Set(others)
+        let own = query.topics.filter { !isOther.contains($0) }
         var parts = [StoreDesk.Gathering.Part(topics: others, place: .nobody, at: lastSeen)]
         if !own.isEmpty {
             parts.append(StoreDesk.Gathering.Part(topics: own, place: .here, at: lastSeen))
@@ -53,7 +54,7 @@ extension Node {
     }
 
     /// The linked member that has most of what is wanted, by its own word; one that should not have it may all the same.
-    private func holder(missed: Set<NodeID>, _ count: (BucketSet) -> Int) -> NodeID? {
+    func holder(missed: Set<NodeID>, _ count: (BucketSet) -> Int) -> NodeID? {
         var best: (node: NodeID, count: Int)?
         for node in live?.view.members ?? [] where node != me && linked.contains(node) && !missed.contains(node) {
             let count = count(holders.words[node]?.buckets ?? BucketSet())
@@ -113,7 +114,7 @@ extension Node {
             desk.reads[id]!.phase = .gathering(gathering)
             return askForValues(id, part, into: &out)
         }
-        guard answer.taken > 0, answer.topics.allSatisfy({ given.contains($0) }) else {
+        guard answer.taken > 0, Set(answer.topics).isSubset(of: given) else {
             // It knows no more yet: it is asked again.
             return askForValues(id, part, into: &out)
         }

@@ -121,15 +121,10 @@ extension Node {
         guard !job.wanted.isEmpty else { return finish(id, into: &out) }
         excerpts.jobs[id]!.isQueued = excerpts.isFull
         if excerpts.jobs[id]!.isQueued { return }
-        var best: (node: NodeID, count: Int)?
-        for node in live?.view.members ?? [] where node != me && linked.contains(node) && !job.missed.contains(node) {
-            // Who holds by its own word; one that should not may have them all the same.
-            let count = job.wanted.intersection(holders.words[node]?.buckets ?? BucketSet()).count
-            if count > best?.count ?? -1 { best = (node, count) }
-        }
+        let node = holder(missed: job.missed) { $0.intersection(job.wanted).count }
         excerpts.jobs[id]!.at = lastSeen
-        excerpts.jobs[id]!.asked = best?.node
-        guard let best else {
+        excerpts.jobs[id]!.asked = node
+        guard let node else {
             // A fill goes on with what is to be had.
             if job.purpose == .fill {
                 let others = live?.view.members.filter { $0 != me } ?? []
@@ -141,7 +136,7 @@ extension Node {
         let request = ExcerptRequest(
             id: id, from: job.from.number, below: job.to.number, fromOffset: job.from.offset, toOffset: job.to.offset, rules: holders.rules,
             buckets: job.wanted)
-        out.append(.peer(best.node, .excerpt, request.encode()))
+        out.append(.peer(node, .excerpt, request.encode()))
     }
 
     private mutating func missed(_ id: UInt32, isSure: Bool = false, into out: inout [Directive]) {

@@ -42,6 +42,7 @@ extension Node {
     }
 
     private static let hasOthers = "has others: "
+    private static let hasNone = "does not have them"
 
     private mutating func missed(_ node: NodeID, _ why: String) {
         repair?.missed[node] = why
@@ -118,7 +119,7 @@ extension Node {
         if at == 0 {
             // What came before is put in: less is missing then.
             if !repair.piece.isEmpty, !isWhole { write(hole, from: node, into: &out) } else {
-                missed(node, "does not have them")
+                missed(node, Self.hasNone)
                 next(into: &out)
             }
         } else if wanted < hole.entries.upperBound, self.repair!.piece.count < (isWhole ? Int.max : LogRepair.pieceBytes) {
@@ -186,13 +187,16 @@ extension Node {
     /// A later view runs without this node: its log is what counts. What lies behind the damage here goes, and is copied.
     private mutating func copyInstead(into out: inout [Directive]) -> Bool {
         guard isMending, let hole = repair?.holes.first(where: { !$0.entries.isEmpty }) else { return false }
-        // What lies behind the damage may be what this node alone holds: all others have to have said that their entries are not these.
+        guard let view = peerViews.filter({ $0.value.isLive }).map(\.value.view).max(by: { $0.number < $1.number }), view.number > memberState.installed.number
+        else { return false }
+        let running = view.number
+        // What lies behind the damage may be what this node alone holds: all of that view have to have said that they have no such entries.
         if holders.isActive, hole.isInside {
-            let said = settings.members.allSatisfy { member in member.node == me || repair?.missed[member.node].map { $0.hasPrefix(Self.hasOthers) } ?? false }
+            let said = view.members.allSatisfy { member in
+                member == me || repair?.missed[member].map { $0 == Self.hasNone || $0.hasPrefix(Self.hasOthers) } ?? false
+            }
             guard said else { return false }
         }
-        guard let running = peerViews.filter({ $0.value.isLive }).map(\.value.view.number).max(), running > memberState.installed.number
-        else { return false }
         // A view that it accepted with its log in place it begins from its own log, which must be whole for that.
         if let accepted = memberState.accepted?.proposal, accepted.view.number >= running, case .ends = accepted.basis, accepted.view.contains(me) {
             return false

@@ -150,7 +150,7 @@ package struct Journal<D: Disk> {
         }
     }
 
-    private func flush() throws(StorageError) {
+    func flush() throws(StorageError) {
         if durable.stagedCount > 0 { try durable.write() }
         if ordered.stagedCount > 0 { try ordered.write() }
     }
@@ -172,16 +172,7 @@ package struct Journal<D: Disk> {
             durable.startWriting(at)
         case .truncate(let group, let number):
             try flush()
-            if group == .durable {
-                try cleaner.cancel(durable)
-                try cancelFill()
-            }
-            if group == .durable { try signatures?.cut(durable, to: number) }
-            if group == .durable { cleaner.cut(to: number) }
-            if group == .durable { try durable.truncate(to: number) } else { try ordered.truncate(to: number) }
-            if group == .durable { durableValues.cut(to: durable.end.number) } else { orderedValues.cut(to: number) }
-            durableTold = min(durableTold, durable.end.number)
-            orderedTold = min(orderedTold, ordered.end.number)
+            try truncate(group, to: number)
             try unpark(into: &results)
         case .begin(let group, let end):
             precondition(group == .ordered, "only a log in memory begins anew")
@@ -223,13 +214,24 @@ package struct Journal<D: Disk> {
             // One that was under way in an older view is not finished any more.
             try cancelFill()
             try clean(below: limit, bytes: bytes, drop: drop, into: &results)
-        case .withhold(let lines): try withhold(lines)
-        case .held(let lines): try hold(lines)
-        case .stretch(let offset, let limit): results.append(.stretch(from: offset, stretch(from: offset, below: limit)))
-        case .fill(let stretch, let bytes, let isLast):
-            try flush()
-            try fill(stretch, bytes.view, isLast: isLast, into: &results)
+        case .withhold, .held, .stretch, .fill: try workOnHoldings(job, into: &results)
         }
+    }
+
+    private mutating func truncate(_ group: GroupID, to number: EntryNumber) throws(StorageError) {
+        if group == .durable {
+            try cleaner.cancel(durable)
+            try cancelFill()
+            try signatures?.cut(durable, to: number)
+            cleaner.cut(to: number)
+            try durable.truncate(to: number)
+            durableValues.cut(to: durable.end.number)
+        } else {
+            try ordered.truncate(to: number)
+            orderedValues.cut(to: number)
+        }
+        durableTold = min(durableTold, durable.end.number)
+        orderedTold = min(orderedTold, ordered.end.number)
     }
 
     private mutating func append(_ entries: [PendingEntry], to group: GroupID) throws(StorageError) {

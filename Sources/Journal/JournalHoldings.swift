@@ -30,18 +30,25 @@ extension Journal {
         return holdings
     }
 
-    mutating func withhold(_ lines: [Holdings.Line]) throws(StorageError) {
-        for line in lines { holdings.withhold(line) }
-        try files.save(Self.holdingsName, holdings.encode())
-    }
-    mutating func hold(_ lines: [Holdings.Line]) throws(StorageError) {
-        holdings.fill(lines)
-        try files.save(Self.holdingsName, holdings.encode())
+    mutating func workOnHoldings(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
+        switch job {
+        case .withhold(let lines):
+            for line in lines { holdings.withhold(line) }
+            try files.save(Self.holdingsName, holdings.encode())
+        case .held(let lines):
+            holdings.fill(lines)
+            try files.save(Self.holdingsName, holdings.encode())
+        case .stretch(let offset, let limit): results.append(.stretch(from: offset, stretch(from: offset, below: limit)))
+        case .fill(let stretch, let bytes, let isLast):
+            try flush()
+            try fill(stretch, bytes.view, isLast: isLast, into: &results)
+        default: return
+        }
     }
 
     // MARK: filling
 
-    func stretch(from offset: Offset, below limit: EntryNumber) -> LogStretch? {
+    private func stretch(from offset: Offset, below limit: EntryNumber) -> LogStretch? {
         for span in durable.closedSpans(below: limit) {
             guard let end = durable.firstOffset(ofSegmentAt: span.end), end > offset else { continue }
             return LogStretch(first: span.first, end: span.end, offset: span.firstOffset, endOffset: end)
@@ -50,7 +57,7 @@ extension Journal {
     }
 
     /// Nothing is changed where the segment is not as it was, or the disk has no room.
-    mutating func fill(_ stretch: LogStretch, _ bytes: ByteView, isLast: Bool, into results: inout [DiskResult]) throws(StorageError) {
+    private mutating func fill(_ stretch: LogStretch, _ bytes: ByteView, isLast: Bool, into results: inout [DiskResult]) throws(StorageError) {
         do throws(StorageError) {
             if filling?.span.first != stretch.first || (try? EntryHeader(bytes))?.number == stretch.first {
                 try cancelFill()

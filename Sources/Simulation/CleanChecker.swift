@@ -183,8 +183,9 @@ struct CleanChecker {
     }
 
     /// How many records are missing from a log's bytes, all of its entries, and what is wrong with them: nil, or words. `gone`: what may be
-    /// missing; `delivered`: records from there on may be taken back yet; `elsewhere`: on how many other disks a record is.
-    func judge(_ log: [UInt8], gone: Set<UInt64>, delivered: UInt64, elsewhere: (UInt64) -> Int) -> (missing: Int, problem: String?) {
+    /// missing; `delivered`: records from there on may be taken back yet; `elsewhere`: on how many other disks a record is; `spoilt`: how many of
+    /// its copies may be lost by rot and not be put back yet.
+    func judge(_ log: [UInt8], gone: Set<UInt64>, delivered: UInt64, spoilt: Int, elsewhere: (UInt64) -> Int) -> (missing: Int, problem: String?) {
         let (present, end, problem) = Self.records(log)
         if let problem { return (0, problem) }
         var missing = 0
@@ -201,7 +202,7 @@ struct CleanChecker {
                 guard let replicas = rule(record.topic)?.replicas, replicas > 0 else { return (missing, "\(place), is gone; the rules keep it") }
                 if last[record.topic] == record.offset { return (missing, "\(place), is its topic's last and gone") }
                 let copies = elsewhere(record.offset)
-                if copies < replicas { return (missing, "\(place), is gone, and \(copies) other disks have it; \(replicas) should") }
+                if copies < replicas - spoilt { return (missing, "\(place), is gone, and \(copies) other disks have it; \(replicas) should") }
             }
         }
         return (missing, nil)

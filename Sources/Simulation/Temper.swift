@@ -42,13 +42,8 @@ struct Temper {
     let hasPowerCuts: Bool
     /// Bytes a second that a node copies, at most.
     let copyRate: Int
-    /// Nanoseconds that a node waits before it fetches the past of topics that it has come to hold, and between two words of what it has.
-    let fillAfter: UInt64
     /// Some topics are kept by some nodes only.
-    let isParted: Bool
-    /// A node whose disk is slow until all heals.
-    let slowDisk: Int?
-    let sayHoldingEvery: UInt64
+    let parting: Parting?
     /// What the rules keep, by the beginning of topics' names; empty: everything.
     let keeping: [CleanChecker.Rule]
     /// Nanoseconds for which removes stay in compacted topics.
@@ -71,6 +66,7 @@ struct Temper {
     /// Bytes that a node reads of its log for a subscriber that is behind, at a time, and keeps in memory for it.
     let pageBytes: Int
     let keptBytes: Int
+    var isParted: Bool { parting != nil }
     var cleans: Bool { !keeping.isEmpty }
 
     enum Fault {
@@ -101,23 +97,20 @@ struct Temper {
         ringBytes = random.pick([4, 16, 16, 64]) << 10
         var cleaning = SplitMix64(seed: seed, .cleaning)
         let rules = isPlain && cleaning.chance(35) ? Self.rules(&cleaning) : []
-        var parting = SplitMix64(seed: seed, .parting)
-        isParted = isPlain && parting.chance(12)
-        keeping = isParted ? Self.parted(rules, &parting) : rules
-        fillAfter = parting.pick([1, 10, 100]) * Span.millisecond
-        sayHoldingEvery = parting.pick([1, 5, 20]) * Span.millisecond
+        parting = isPlain ? Parting(seed: seed) : nil
+        keeping = parting?.rules(with: rules) ?? rules
         removesStay = cleaning.pick([50, 500, 5_000]) * Span.millisecond
         cleanBytes = cleaning.pick([1, 4, 64]) << 10
         let drawnSegment = random.pick([4, 16, 64]) << 10
         let smallSegment = cleaning.pick([1, 2, 4, 8]) << 10
-        segmentBytes = isParted ? parting.pick([512, 1024, 2048]) : keeping.isEmpty ? drawnSegment : smallSegment
+        segmentBytes = parting?.segmentBytes ?? (keeping.isEmpty ? drawnSegment : smallSegment)
         let clientRoom = random.pick([1, 4, 64]) << 10
         // In a newsroom nobody is without room.
         clientBytes = isNewsroom ? 1 << 20 : 2 * ringBytes + clientRoom
         let drawn = (publishers: 1 + random.below(3), subscribers: 2 + random.below(2))
         (publishers, subscribers) = isNewsroom ? (1, 1) : drawn
         let publishing = random.pick([500, 2_000, 10_000, 40_000]) * Span.microsecond
-        publishGap = !isPlain ? 20 * Span.millisecond : isParted ? parting.pick([200, 1_000, 5_000]) * Span.microsecond : publishing
+        publishGap = !isPlain ? 20 * Span.millisecond : parting?.publishGap ?? publishing
         // Three records fit into the largest batch that the ring takes.
         recordBytes = min(random.pick([16, 64, 400]), ringBytes / 14)
         let most = (network: random.pick([100, 1_000, 20_000] as [UInt64]), disk: random.pick([200, 2_000, 50_000] as [UInt64]))
@@ -143,12 +136,7 @@ struct Temper {
         copyRate = random.pick([64 << 10, 1 << 20, 64 << 20])
         if random.chance(40) { kinds += [.leave, .leave] }
         if random.chance(40) { kinds += [.rot, .rot] }
-        // What one disk alone keeps of its topics may not rot.
-        if isParted {
-            kinds.removeAll { $0 == .rot }
-            if parting.chance(40) { kinds += [.powerCut, .powerCut] }
-        }
-        slowDisk = isParted && parting.chance(40) ? parting.below(2) : nil
+        kinds = parting?.faults(of: kinds) ?? kinds
         faults = isDuel ? [.kill] : isNewsroom ? [] : kinds
         nodes = isDuel ? 5 : isNewsroom ? newsroom.pick([2, 3, 3, 4]) : random.chance(6) ? 6 + random.below(2) : few
         let members = nodes
@@ -174,18 +162,6 @@ struct Temper {
         var relay = SplitMix64(seed: seed, .relay)
         relayFrom = nodes > 2 && relay.chance(35) ? relay.pick([1, 200, 600]) : .max
         relayBlock = relay.pick([24, 100, 400, 4096])
-    }
-
-    /// Some topics are kept by some nodes only, whatever else the rules say of them.
-    private static func parted(_ rules: [CleanChecker.Rule], _ random: inout SplitMix64) -> [CleanChecker.Rule] {
-        var rules = rules
-        for prefix in ["t0/", "t1/", "t3/", "s/"] where random.chance(70) {
-            let replicas = random.pick([1, 2, 2, 3])
-            if let i = rules.firstIndex(where: { $0.prefix == prefix }) { rules[i].replicas = replicas } else {
-                rules.append(CleanChecker.Rule(prefix: prefix, replicas: replicas))
-            }
-        }
-        return rules
     }
 
     private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {

@@ -66,7 +66,7 @@ final class World {
         hosts = (0..<count).map { Host(index: $0, count: count) }
         for host in hosts {
             host.files.tear = temper.tear
-            host.isSlow = temper.slowDisk == host.index
+            host.isSlow = temper.parting?.slowDisk == host.index
             host.wallOffset = Int64(clocks.below(20_000)) * 1_000_000 - 10_000_000_000
             queue.add(.boot(host: host.index), at: now + network.scale(1, (temper.isDuel ? 5 : 100) * Span.millisecond))
         }
@@ -123,7 +123,7 @@ final class World {
     // MARK: running
 
     func run() -> Report {
-        var left = temper.isDuel || temper.isParted ? plan.steps * 2 : temper.isNewsroom ? plan.steps / 4 : plan.steps
+        var left = temper.isDuel ? plan.steps * 2 : temper.isParted ? plan.steps * 3 / 2 : temper.isNewsroom ? plan.steps / 4 : plan.steps
         say("\(hosts.count) nodes, faults \(temper.faults)\(temper.isDuel ? ", leaders in duels" : "")\(temper.isNewsroom ? ", a newsroom" : "")")
         // What was set on a view change is seen through, for as many events again at most.
         while left > 0 || now < ambushedUntil && left > -plan.steps, checker.violation == nil, let (time, event) = queue.next() {

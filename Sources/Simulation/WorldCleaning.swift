@@ -49,7 +49,7 @@ extension World {
             return
         }
         var others: [[UInt64: Int]]?
-        let (missing, problem) = clean.judge(bytes, gone: mayBeGone(), delivered: delivered.offset.raw) { offset in
+        let (missing, problem) = clean.judge(bytes, gone: mayBeGone(), delivered: delivered.offset.raw, spoilt: counts.rots > 0 ? 1 : 0) { offset in
             if others == nil { others = hosts.filter { $0 !== host }.map { CleanChecker.records(written(on: $0)).present } }
             return others!.count { $0[offset] != nil }
         }

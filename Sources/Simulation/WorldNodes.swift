@@ -64,8 +64,7 @@ extension World {
                 settings.cleanBytes = temper.cleanBytes
                 settings.cleanRest = (temper.isParted ? 5 : 50) * Span.millisecond
             }
-            settings.fillAfter = temper.fillAfter
-            settings.sayHoldingEvery = temper.sayHoldingEvery
+            if let parting = temper.parting { (settings.fillAfter, settings.sayHoldingEvery) = (parting.fillAfter, parting.sayHoldingEvery) }
             settings.announces = temper.announces
             settings.pageMost = temper.pageBytes
             settings.mostGroups = temper.mostGroups

@@ -48,7 +48,8 @@ extension World {
         turn(lone ?? faults.pick(places), on: host)
     }
 
-    private var isFree: Bool { rot.map(isMended) ?? true }
+    /// Where some nodes keep some topics only another copy is somewhere while all holders have theirs.
+    private var isFree: Bool { (rot.map(isMended) ?? true) && (!temper.isParted || hosts.allSatisfy { $0.node.map { $0.isLive && !$0.isLacking } ?? false }) }
 
     private func turn(_ place: Place, on host: Host) {
         counts.rots += 1

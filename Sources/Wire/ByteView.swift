@@ -77,6 +77,11 @@ extension [UInt8] {
     }
     package mutating func append(view: ByteView) { unsafe append(contentsOf: view.buffer) }
     /// Appends zeros up to the next multiple of eight.
+    /// A count, and each text.
+    package mutating func append(texts: [String]) {
+        append(int: UInt32(texts.count))
+        for text in texts { append(text: text) }
+    }
     @inlinable package mutating func pad8() { while count & 7 != 0 { append(0) } }
     /// Appends a 16-bit length and the UTF-8 bytes of `text`, cut at `limit` bytes or before the character that crosses it.
     package mutating func append(text: String, limit: Int = 65_535) {

@@ -126,10 +126,7 @@ package struct OffsetsRequest: Equatable, Sendable {
         bytes.append(int: value)
         bytes.append(int: rules)
         buckets.encode(into: &bytes)
-        for list in [patterns, exclusions] {
-            bytes.append(int: UInt32(list.count))
-            for pattern in list { bytes.append(text: pattern) }
-        }
+        for list in [patterns, exclusions] { bytes.append(texts: list) }
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {

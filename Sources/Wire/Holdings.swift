@@ -63,14 +63,20 @@ package struct Holdings: Equatable, Sendable {
         fileprivate var place: Int { replicas << 6 | bucket }
     }
     /// Each bucket at most once, in order; none is empty.
-    package private(set) var lines: [Line] = []
+    package private(set) var lines: [Line] = [] { didSet { note() } }
+    /// Buckets of which records may be missing somewhere: asked for topic by topic, so it is not made each time.
+    package private(set) var missing = BucketSet()
+    /// Nothing is missing from here on.
+    package private(set) var end = Offset(0)
     /// Stands for what the topics file said of replicas when they were made.
     package var rules: UInt64
 
     package init(rules: UInt64 = 0) { self.rules = rules }
     package var isEmpty: Bool { lines.isEmpty }
-    /// Nothing is missing from here on.
-    package var end: Offset { lines.map(\.to).max() ?? Offset(0) }
+    private mutating func note() {
+        missing = missing(from: Offset(0), to: Offset(.max))
+        end = lines.map(\.to).max() ?? Offset(0)
+    }
 
     /// Buckets of which records between two places may be missing.
     package func missing(from: Offset, to: Offset) -> BucketSet {
@@ -78,7 +84,6 @@ package struct Holdings: Equatable, Sendable {
         for line in lines where line.from < to && from < line.to { set.insert(line.replicas, line.bucket) }
         return set
     }
-    package var missing: BucketSet { missing(from: Offset(0), to: Offset(.max)) }
 
     /// Records of a bucket may be missing in this stretch as well.
     package mutating func withhold(_ line: Line) {
@@ -133,6 +138,7 @@ package struct Holdings: Equatable, Sendable {
             guard line.from < line.to, lines.last.map({ $0.place < line.place }) ?? true else { throw .value(what: "holdings line", value: line.from.raw) }
             lines.append(line)
         }
+        note()
     }
 }
 

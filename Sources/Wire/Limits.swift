@@ -21,8 +21,8 @@ package enum Limits {
     package static let relayStretches = largestRing / relayBlock
     /// One log entry: a frame, kept, and what a hole in its place said of others.
     package static let entry = frame + 128 + (1 << 19)
-    /// One message on a link's ring: a batch or an entry, and its own header.
-    package static let message = entry + 256
+    /// One message on a link's ring: a batch or an entry, what is said of where it comes from, and its own header.
+    package static let message = entry + (32 << 10)
     /// A topic's name, in UTF-8, and its levels between slashes.
     package static let topicName = 1024
     package static let topicLevels = 64

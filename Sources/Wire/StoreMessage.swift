@@ -78,10 +78,7 @@ package struct StoreRead: Equatable, Sendable {
         bytes.append(showsRemoved ? 1 : 0)
         bytes.append(int: value)
         bytes.append(int: from.raw)
-        for list in [patterns, exclusions] {
-            bytes.append(int: UInt32(list.count))
-            for pattern in list { bytes.append(text: pattern) }
-        }
+        for list in [patterns, exclusions] { bytes.append(texts: list) }
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {
@@ -287,10 +284,7 @@ package struct StoreTail: Equatable, Sendable {
         bytes.append(int: group.raw)
         bytes.append(int: UInt16(0))
         bytes.append(int: count)
-        for list in [patterns, exclusions] {
-            bytes.append(int: UInt32(list.count))
-            for pattern in list { bytes.append(text: pattern) }
-        }
+        for list in [patterns, exclusions] { bytes.append(texts: list) }
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {

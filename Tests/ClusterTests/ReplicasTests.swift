@@ -77,5 +77,12 @@ extension ClusterTests {
         for topic in ["parted/a", "parted/b", "parted/c"] {
             #expect(flaw(lone.filter { $0.hasPrefix(topic + " ") }.map { $0.dropFirst(topic.utf8.count + 1) }, upTo: count) == nil, "\(topic)")
         }
+
+        // Whoever is away may have what nobody else has: nothing is given up without a word for that.
+        try await cluster.kill(2)
+        try await cluster.untilLive([1, 3])
+        let refused = try Program("dbroker", ["give-up", "-b", cluster.addresses([1])], in: cluster.url, label: "refused")
+        #expect(try await refused.status(within: 20) == 77)
+        #expect(refused.errorText.contains("node 2 may have the records, and is not here"), "\(refused.errorText)")
     }
 }

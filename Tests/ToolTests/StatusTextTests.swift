@@ -35,6 +35,19 @@ import Testing
             """)
     }
 
+    @Test func whatOthersHoldIsSaidWhereThereIsAny() {
+        func text(_ holdings: String) -> String? {
+            StatusText.render(Self.live.replacing("\"damage\":", with: "\"holdings\":{\(holdings)},\"damage\":")).split(separator: "\n").first { $0.hasPrefix("replicas") || $0.hasPrefix("no replicas") }
+                .map(String.init)
+        }
+        #expect(text("\"replicas\":[],\"elsewhere\":0,\"lacking\":0,\"fetched_bytes\":0,\"waiting\":0") == nil)
+        #expect(text("\"replicas\":[2,3],\"elsewhere\":43,\"lacking\":0,\"fetched_bytes\":13107200,\"waiting\":0")
+            == "replicas 2 and 3: others hold 43 of 128 buckets of topics, 12.5 MiB were fetched from them")
+        #expect(text("\"replicas\":[],\"elsewhere\":2,\"lacking\":2,\"fetched_bytes\":0,\"waiting\":7")
+            == "no replicas any more: others hold 2 buckets of topics, 0 KiB were fetched from them; 2 are still to be fetched for good; "
+            + "7 readers wait: no node that holds what they want is here")
+    }
+
     @Test(arguments: ["", "{}", "{\"error\":\"unknown question\"}", "no JSON"]) func whatIsNoStatusIsShownAsItCame(text: String) {
         #expect(StatusText.render(text) == text)
     }

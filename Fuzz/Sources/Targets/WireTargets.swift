@@ -6,7 +6,7 @@ package enum WireTargets {
     /// In the order in which `scripts/fuzz` runs them. The folder of a target's corpus bears its name.
     package static let all: [(name: String, run: @Sendable (ByteView) -> Void)] = [
         ("batch", batch), ("entry", entry), ("frame", frame), ("headers", headers), ("state-row", stateRow),
-        ("member-row", memberRow), ("summary", summary), ("restart-step", restartStep), ("wants", wants), ("relay-block", relayBlock), ("member-state", memberState),
+        ("member-row", memberRow), ("summary", summary), ("restart-step", restartStep), ("wants", wants), ("elsewhere", elsewhere), ("relay-block", relayBlock), ("member-state", memberState),
         ("client", client), ("store", store), ("consumers", consumers),
     ]
 
@@ -146,6 +146,55 @@ package enum WireTargets {
     package static func wants(_ view: ByteView) {
         roundTrip(view, { v throws(DecodeError) in try WantsPage(v) }) { $0 += $1.encode() }
     }
+    /// What nodes ask of one another where some hold what others do not; the first byte chooses the message.
+    package static func elsewhere(_ view: ByteView) {
+        guard view.count >= 1 else { return }
+        let body = view.from(1)
+        switch view.u8(0) % 9 {
+        case 0: roundTrip(body, { v throws(DecodeError) in try Holdings(v) }) { $0 += $1.encode() }
+        case 1: roundTrip(body, { v throws(DecodeError) in try HoldingWord(v) }) { $0 += $1.encode() }
+        case 2: roundTrip(body, { v throws(DecodeError) in try ExcerptRequest(v) }) { $0 += $1.encode() }
+        case 3: roundTrip(body, { v throws(DecodeError) in try OffsetsRequest(v) }) { $0 += $1.encode() }
+        case 4: roundTrip(body, { v throws(DecodeError) in try OffsetsAnswer(v) }) { $0 += $1.encode() }
+        case 5: roundTrip(body, { v throws(DecodeError) in try GiveUpRequest(v) }) { $0 += $1.encode() }
+        case 6:
+            do throws(DecodeError) { _ = try ValuesRequest(body) } catch { touch(error) }
+            do throws(DecodeError) { _ = try ValuesAnswer(body) } catch { touch(error) }
+        case 7: do throws(DecodeError) { touch(try ExcerptAnswer(body).entries) } catch { touch(error) }
+        default: mergeOf(body)
+        }
+    }
+    /// Two stretches of a log, each entry made sound: the first is this node's, the second another's, and may be anything.
+    private static func mergeOf(_ view: ByteView) {
+        guard view.count >= 2 else { return }
+        let middle = min(2 + Int(view.u16(0)), view.count)
+        let own = sound(view[2..<middle])
+        let other = sound(view.from(middle))
+        guard let first = own.withView({ try? EntryHeader($0) }) else { return }
+        var merged: [UInt8] = []
+        let place = (number: first.number, offset: first.baseOffset)
+        guard own.withView({ own in other.withView { Excerpt.merge(own, $0, from: place, into: &merged) } }) != nil else { return }
+        merged.withView { merged in
+            var at = 0
+            while at < merged.count, let entry = try? EntryHeader(merged.from(at)) { at += entry.length }
+            precondition(at == merged.count, "what was merged does not read back")
+            var excerpt: [UInt8] = []
+            Excerpt.make(of: merged, into: &excerpt) { $0.raw & 1 == 1 }
+        }
+    }
+    private static func sound(_ view: ByteView) -> [UInt8] {
+        var whole: [UInt8] = []
+        var at = 0
+        while at < view.count, let header = try? EntryHeader(view.from(at)), header.length <= view.count - at {
+            var bytes = view[at..<at + header.length].array
+            mendEntry(&bytes)
+            guard bytes.withView({ (try? checkEntry($0)) != nil }) else { break }
+            whole += bytes
+            at += header.length
+        }
+        return whole
+    }
+
     package static func memberState(_ view: ByteView) {
         roundTrip(view, { v throws(DecodeError) in try MemberState(v) }) { $0 += $1.encode() }
     }

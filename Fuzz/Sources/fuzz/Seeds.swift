@@ -21,7 +21,7 @@ enum Seeds {
     private static func all() -> [(String, [[UInt8]])] {
         [
             ("batch", [batch(.records), batch(.declare), batch(.open)]), ("entry", [entry(), cleaned(), hole()]), ("frame", [frame()]),
-            ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]), ("wants", [wants()]), ("relay-block", relayBlocks()),
+            ("headers", [headers]), ("state-row", [stateRow()]), ("member-row", [memberRow()]), ("summary", [summary()]), ("wants", [wants()]), ("elsewhere", elsewhere()), ("relay-block", relayBlocks()),
             ("restart-step", [restartStep()]), ("member-state", [memberState()]), ("client", client()), ("store", store()), ("consumers", consumers()), ("ring", ring()),
             ("admit", [[0] + batch(.open) + batch(.declare) + batch(.records), [1] + batch(.declare), [2] + batch(.open), [0] + consumerBatches()]),
             ("checkpoint", checkpoint()), ("pattern", patterns), ("filter", filters), ("watches", watches), ("schema", schemas), ("topics-yaml", [Array(topics.utf8)]),
@@ -60,14 +60,14 @@ enum Seeds {
         return bytes + body
     }
     /// An entry of which a record is left, and one that stands for several.
-    private static func cleaned() -> [UInt8] {
+    private static func cleaned(time: UInt64 = 17) -> [UInt8] {
         let records = batch(.records)
         var body: [UInt8] = []
         body.append(int: UInt32(0))
         body.append(int: UInt32(1))
         body += records.withView { view in view[BatchHeader.size..<BatchHeader.size + RecordHeader(view.from(BatchHeader.size)).length].array }
         return cleaned(
-            wholeBatch(.sparse, body, publisher: PublisherID(0xABCD), sequence: 1, epoch: 1, count: 3, group: .durable), records: 3, span: 1)
+            wholeBatch(.sparse, body, publisher: PublisherID(0xABCD), sequence: 1, epoch: 1, count: 3, group: .durable), records: 3, span: 1, time: time)
     }
     private static func hole() -> [UInt8] {
         let line = KeptState.Line(
@@ -75,9 +75,9 @@ enum Seeds {
         let head = KeptState.Head(topic: TopicID(1), isRemoved: true, offset: Offset(91))
         return cleaned(KeptState.batch([line], [head], group: .durable), records: 40, span: 12)
     }
-    private static func cleaned(_ body: [UInt8], records: Int, span: Int) -> [UInt8] {
+    private static func cleaned(_ body: [UInt8], records: Int, span: Int, time: UInt64 = 17) -> [UInt8] {
         var header = EntryHeader(
-            length: EntryHeader.size + body.count, batches: 1, number: EntryNumber(5), baseOffset: Offset(90), timestamp: Timestamp(17),
+            length: EntryHeader.size + body.count, batches: 1, number: EntryNumber(5), baseOffset: Offset(90), timestamp: Timestamp(time),
             view: ViewNumber(2), sender: NodeID(3), group: .durable, records: records, synced: EntryNumber(4), chain: 99)
         (header.span, header.isCleaned) = (span, true)
         return body.withView { header.entry($0) }
@@ -148,6 +148,27 @@ enum Seeds {
     }
     private static func wants() -> [UInt8] {
         WantsPage(view: ViewNumber(3), number: 2, wantsEverything: false, isLast: true, first: TopicID(64), count: 20, bits: [1, 128, 15]).encode()
+    }
+    /// The first byte chooses the message; the last is a hole of one log, and an entry in it of another's.
+    private static func elsewhere() -> [[UInt8]] {
+        var holdings = Holdings(rules: 7)
+        holdings.withhold(.init(replicas: 2, bucket: 9, from: Offset(0), to: Offset(200)))
+        let buckets = holdings.missing
+        var length: [UInt8] = []
+        length.append(int: UInt16(hole().count))
+        var rows: [UInt8] = []
+        VersionHeader(offset: Offset(3), timestamp: Timestamp(17), sender: NodeID(3)).encode(into: &rows)
+        rows += batch(.records).withView { view in view[BatchHeader.size..<BatchHeader.size + RecordHeader(view.from(BatchHeader.size)).length].array }
+        let values = ValuesRequest(id: 1, cut: Offset(9), showsRemoved: false, maximumBytes: 999, rules: 7, topics: [TopicID(9)], replicas: [2])
+        let found = rows.withView { ValuesAnswer(id: 1, taken: 1, cut: Offset(9), cleaned: nil, lacked: [TopicID(4)], topics: [TopicID(9)], rows: $0).encode() }
+        let excerpt = ExcerptRequest(
+            id: 2, from: EntryNumber(5), below: EntryNumber(17), fromOffset: Offset(90), toOffset: Offset(130), rules: 7, buckets: buckets)
+        return [
+            [0] + holdings.encode(), [1] + HoldingWord(view: ViewNumber(3), end: Offset(99), rules: 7, buckets: buckets).encode(), [2] + excerpt.encode(),
+            [3] + OffsetsRequest(id: 3, wanted: .last(5, before: Offset(50)), rules: 7, buckets: buckets, patterns: ["a/#"]).encode(),
+            [4] + OffsetsAnswer(id: 3, buckets: buckets, offsets: [Offset(9), Offset(3)]).encode(), [5] + GiveUpRequest(request: 1, isForced: true).encode(),
+            [6] + values.encode(), [6] + found, [7] + ExcerptAnswer.head(2, buckets, isSure: true) + cleaned(), [8] + length + hole() + cleaned(time: 16),
+        ]
     }
     private static func memberState() -> [UInt8] {
         var state = MemberState(incarnation: Incarnation(7), installed: view)
