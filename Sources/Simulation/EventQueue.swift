@@ -8,7 +8,7 @@ struct EventQueue {
         case boot(host: Int)
         /// The head of a link's queue arrives at `end`.
         case arrive(link: Int, end: Int)
-        case linkDown(link: Int, end: Int, why: String)
+        case linkDown(link: Int, end: Int, isCut: Bool)
         /// `host` reaches (or does not reach) `peer`.
         case connect(host: Int, life: Int, peer: Int)
         /// Silence on a link has lasted too long, unless it is over by now.

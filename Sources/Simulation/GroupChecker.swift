@@ -69,8 +69,13 @@ struct GroupChecker {
     /// What some group has not done with, of the records that it wants; `history`: by offset, the topic.
     func open(_ group: Int, _ history: [String?]) -> [UInt64] {
         let plan = ConsumerPlan.all[group]
+        var wants: [String: Bool] = [:]
         return history.indices.map(UInt64.init).filter { offset in
-            offset >= plan.start && history[Int(offset)].map { plan.wanted.matches($0) } ?? false && finished[group][offset] == nil
+            guard offset >= plan.start, finished[group][offset] == nil, let topic = history[Int(offset)] else { return false }
+            if let known = wants[topic] { return known }
+            let isWanted = plan.wanted.matches(topic)
+            wants[topic] = isWanted
+            return isWanted
         }
     }
 }

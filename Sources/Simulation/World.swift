@@ -316,7 +316,7 @@ final class World {
             if hosts[index].isRunning, hosts[index].life == life { finishJobs(hosts[index]) }
         case .boot(let index): boot(hosts[index])
         case .arrive(let link, let end): if let link = peerLinks[link] { arrive(link, end) }
-        case .linkDown(let link, let end, let why): if let link = peerLinks[link] { linkDown(link, end, why) }
+        case .linkDown(let link, let end, let isCut): if let link = peerLinks[link] { linkDown(link, end, isCut ? "cut" : "the other end closed") }
         case .silence(let link, let end): if let link = peerLinks[link] { silence(link, end) }
         case .connect(let host, let life, let peer): connect(hosts[host], life, hosts[peer])
         case .clientArrive(let link, let toNode):

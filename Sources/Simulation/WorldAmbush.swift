@@ -100,8 +100,8 @@ extension World {
         let more = faults.pick(pauses)
         for id in peerLinks.keys.sorted() where peerLinks[id]!.hosts.sorted() == [host.index, second].sorted() {
             let end = peerLinks[id]!.end(of: second)
-            queue.add(.linkDown(link: id, end: end, why: "cut"), at: now + faults.scale(Span.microsecond, 5 * Span.millisecond))
-            queue.add(.linkDown(link: id, end: 1 - end, why: "cut"), at: now + faults.scale(Span.millisecond, 40 * Span.millisecond))
+            queue.add(.linkDown(link: id, end: end, isCut: true), at: now + faults.scale(Span.microsecond, 5 * Span.millisecond))
+            queue.add(.linkDown(link: id, end: 1 - end, isCut: true), at: now + faults.scale(Span.millisecond, 40 * Span.millisecond))
         }
         return more
     }

@@ -39,7 +39,7 @@ extension World {
         case .cutLink:
             guard let id = peerLinks.keys.sorted().randomElement(using: &faults) else { return }
             say("link \(id) is cut")
-            for end in 0...1 { queue.add(.linkDown(link: id, end: end, why: "cut"), at: now + faults.scale(1, 5 * Span.millisecond)) }
+            for end in 0...1 { queue.add(.linkDown(link: id, end: end, isCut: true), at: now + faults.scale(1, 5 * Span.millisecond)) }
         case .partition, .oneWay: partition(isOneWay: kind == .oneWay)
         case .leave: letLeave()
         case .rot: letRot()

@@ -103,7 +103,7 @@ extension World {
         if link.isUp[1 - end] {
             let isCut = blocked[link.hosts[end]][link.hosts[1 - end]]
             let pause = isCut ? temper.suspectAfter + delay() : network.chance(20) ? temper.suspectAfter : delay()
-            queue.add(.linkDown(link: link.id, end: 1 - end, why: "the other end closed"), at: now + pause)
+            queue.add(.linkDown(link: link.id, end: 1 - end, isCut: false), at: now + pause)
         } else {
             peerLinks[link.id] = nil
         }
