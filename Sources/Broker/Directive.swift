@@ -64,6 +64,8 @@ package enum DiskJob: Sendable {
     /// Records of these buckets may be missing in what comes next, or are here by now: on disk before anything that follows.
     case withhold([Holdings.Line])
     case held([Holdings.Line])
+    /// What lies below is not given up for another node's log in any later life, whatever others have made of theirs. Answered by `agreed`.
+    case agree(AgreedPlace)
     /// The first closed segment below an entry that has records from an offset on; answered by `stretch`.
     case stretch(from: Offset, below: EntryNumber)
     /// New contents of a closed segment, piece by piece; the last puts them in its place. Answered by `filled`.
@@ -153,6 +155,8 @@ package enum DiskResult: Sendable {
     case scrubbed(isDone: Bool)
     /// `isDone`: there is nothing more to be done for now. Of `withheld` records may be missing once the next slice has begun.
     case cleaned(CleanReport, isDone: Bool, withheld: [Holdings.Line])
+    /// Nil: the disk has no room for it.
+    case agreed(AgreedPlace?)
     /// Of the question from an offset on; nil: there is none.
     case stretch(from: Offset, LogStretch?)
     /// Of the segment from `first` on; `isDone`: all of it is as given; else nothing has changed.

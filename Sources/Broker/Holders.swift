@@ -21,9 +21,12 @@ struct Holders: Sendable {
     /// What this node has said, and when; nil: somebody has not heard.
     var told: HoldingWord?
     var toldAt: UInt64 = 0
-    /// Entries below are on this disk; records below are, and are delivered.
+    /// Entries below are on this disk; what lies below `onDisk` is delivered besides, and below `agreed` this disk says so itself.
     var synced = EntryNumber.zero
-    private var onDisk = Offset(0)
+    private var onDisk = AgreedPlace.zero
+    var agreed: AgreedPlace
+    /// The disk is writing down such a place.
+    var isAgreeing = false
     /// A place that was delivered and was not on this disk yet.
     private var mark: LogEnd?
     var fill: Fill?
@@ -32,10 +35,11 @@ struct Holders: Sendable {
     /// When the next fill may begin.
     var fillAt: UInt64 = 0
 
-    init(_ topics: TopicsConfiguration, holdings: Holdings) {
+    init(_ topics: TopicsConfiguration, holdings: Holdings, agreed: AgreedPlace) {
         replicas = topics.replicas
         rules = topics.replicaRules
         self.holdings = holdings
+        self.agreed = agreed
     }
 
     /// A segment is being put back: nothing else may change it.
@@ -50,7 +54,7 @@ struct Holders: Sendable {
         if !planted(.dropOnOldWord) { words = words.filter { $0.value.view == view } }
         told = nil
         synced = end
-        onDisk = Offset(0)
+        onDisk = .zero
         mark = nil
         fill = nil
         lost = nil
@@ -61,14 +65,14 @@ struct Holders: Sendable {
         held = layout!.held(by: me, replicas: replicas)
     }
 
-    /// Records below this are delivered and on this disk.
-    mutating func reach(_ delivered: LogEnd) -> Offset {
+    /// What lies below this is delivered and on this disk.
+    mutating func reach(_ delivered: LogEnd) -> AgreedPlace {
         if delivered.number <= synced || planted(.wordBeforeDisk) {
-            onDisk = delivered.offset
+            onDisk = AgreedPlace(number: delivered.number, offset: delivered.offset)
             mark = nil
         } else if let place = mark {
             if place.number <= synced {
-                onDisk = place.offset
+                onDisk = AgreedPlace(number: place.number, offset: place.offset)
                 mark = delivered
             }
         } else { mark = delivered }
@@ -157,10 +161,16 @@ extension Node {
         guard !holders.replicas.isEmpty, let live, live.groups[GroupID.durable.index].carried == nil else { return }
         // What a slice that was begun in an older view withholds is not known yet.
         guard !cleaning.isBusy || cleaning.view == live.view.number else { return }
-        let end = holders.reach(live.groups[GroupID.durable.index].deliveredEnd)
+        let place = holders.reach(live.groups[GroupID.durable.index].deliveredEnd)
+        let isLate = holders.told == nil || lastSeen - min(lastSeen, holders.toldAt) >= settings.sayHoldingEvery
+        if place.number > holders.agreed.number, isLate, !holders.isAgreeing {
+            holders.isAgreeing = true
+            out.append(.disk(.agree(place)))
+        }
+        // Others let go of what this node has: it must know in its next life too that it is not to give it up.
+        let end = min(place.offset, holders.agreed.offset)
         let word = HoldingWord(view: live.view.number, end: end, rules: holders.rules, buckets: planted(.wordOfAll) ? holders.held : holders.held.subtracting(holders.holdings.missing))
         if let told = holders.told {
-            let isLate = lastSeen - min(lastSeen, holders.toldAt) >= settings.sayHoldingEvery
             guard told.buckets != word.buckets || told.end != word.end && isLate else { return }
         }
         holders.told = word
@@ -168,6 +178,11 @@ extension Node {
         holders.words[me] = word
         let bytes = word.encode()
         for node in live.view.members where node != me && linked.contains(node) { out.append(.peer(node, .holding, bytes)) }
+    }
+
+    mutating func agreed(_ place: AgreedPlace?) {
+        holders.isAgreeing = false
+        if let place { holders.agreed = place }
     }
 
     mutating func take(_ word: HoldingWord, from node: NodeID) {

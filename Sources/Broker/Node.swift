@@ -192,9 +192,10 @@ package struct Node: Sendable {
     }
 
     /// - state: what the disk says of views; states: each group's, rebuilt from its log; ring: this node's data ring.
-    /// holes: what of the durable log does not read back; holdings: what of it others hold.
+    /// holes: what of the durable log does not read back; holdings: what of it others hold; agreed: what of it every later view has.
     package init(
-        settings: NodeSettings, state: MemberState, states: [GroupState], holes: [LogHole] = [], holdings: Holdings = Holdings(), ring: ByteStore
+        settings: NodeSettings, state: MemberState, states: [GroupState], holes: [LogHole] = [], holdings: Holdings = Holdings(),
+        agreed: AgreedPlace = .zero, ring: ByteStore
     ) {
         precondition(states.count == GroupID.count)
         self.settings = settings
@@ -204,7 +205,7 @@ package struct Node: Sendable {
         self.ring = OwnRing(ring)
         quality = TopicQuality(settings.topics)
         deadlines = Deadlines(settings.topics)
-        holders = Holders(settings.topics, holdings: holdings)
+        holders = Holders(settings.topics, holdings: holdings, agreed: agreed)
         clock = HybridClock(states.map(\.end.key.timestamp).max() ?? .zero)
         segmentUse = Array(repeating: 0, count: states.count)
         if holes.isEmpty { beginRestart() } else {

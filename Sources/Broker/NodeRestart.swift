@@ -73,6 +73,7 @@ extension Node {
         case .cleaned(let report, let isDone, let lines):
             withheld(lines)
             cleaned(report, isDone: isDone, now: now)
+        case .agreed(let place): agreed(place)
         case .stretch(let from, let stretch): found(stretch, from: from, into: &out)
         case .filled(let first, let isDone): filled(first, isDone: isDone)
         case .values(let page): valuesRead(page, into: &out)
@@ -278,6 +279,8 @@ extension Node {
 
     private mutating func startCopy(from source: NodeID, to target: LogEnd?, into out: inout [Directive]) {
         copy = LogCopy(source: source, target: target)
+        // Where the source has made a hole of it, no chain says what the two logs share.
+        if !planted(.wordForgotten) { copy!.shared = min(holders.agreed.number, states[GroupID.durable.index].end.number) }
         out.append(.disk(.samples(.durable, gap: nil)))
     }
 

@@ -56,6 +56,7 @@ package struct Journal<D: Disk> {
         package let states: [GroupState]
         package let recovery: Recovery
         package let holdings: Holdings
+        package let agreed: AgreedPlace
         package let journal: Journal<D>
     }
 
@@ -106,7 +107,8 @@ package struct Journal<D: Disk> {
             cleaner: Cleaner(topics: topics, removesStay: removesStay), marks: try marks(disk, durable),
             holdings: try holdings(disk, durable, topics), signatures: signatures)
         return Opened(
-            holes: try journal.holes(), state: state, states: states, recovery: recovery, holdings: journal.holdings, journal: journal)
+            holes: try journal.holes(), state: state, states: states, recovery: recovery, holdings: journal.holdings,
+            agreed: try agreed(disk), journal: journal)
     }
 
     /// The group's state; with damage only where the log ends.
@@ -214,7 +216,7 @@ package struct Journal<D: Disk> {
             // One that was under way in an older view is not finished any more.
             try cancelFill()
             try clean(below: limit, bytes: bytes, drop: drop, into: &results)
-        case .withhold, .held, .stretch, .fill: try workOnHoldings(job, into: &results)
+        case .withhold, .held, .agree, .stretch, .fill: try workOnHoldings(job, into: &results)
         }
     }
 

@@ -6,6 +6,7 @@ internal import Wire
 /// What of the durable log others hold for this node: kept beside it, written before anything goes; and what comes back from them.
 extension Journal {
     static var holdingsName: String { "holdings" }
+    static var agreedName: String { "agreed" }
     private var files: StateFile<D> { StateFile(durable.disk, directory: "group-0") }
 
     /// As saved; where that is lost, anything before the log's end may be missing. Where the topics file says something else of replicas than when
@@ -30,6 +31,17 @@ extension Journal {
         return holdings
     }
 
+    /// As saved last. Where that is lost, a node that comes back compares its log with another's by chains alone.
+    static func agreed(_ disk: D) throws(StorageError) -> AgreedPlace {
+        do throws(StorageError) {
+            guard let bytes = try StateFile(disk, directory: "group-0").load(agreedName) else { return .zero }
+            do throws(DecodeError) { return try bytes.withView { view throws(DecodeError) in try AgreedPlace(view) } } catch { return .zero }
+        } catch {
+            guard case .damage = error.kind else { throw error }
+            return .zero
+        }
+    }
+
     mutating func workOnHoldings(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
         switch job {
         case .withhold(let lines):
@@ -38,6 +50,12 @@ extension Journal {
         case .held(let lines):
             holdings.fill(lines)
             try files.save(Self.holdingsName, holdings.encode())
+        case .agree(let place):
+            do throws(StorageError) { try files.save(Self.agreedName, place.encode()) } catch {
+                guard error.isFull else { throw error }
+                return results.append(.agreed(nil))
+            }
+            results.append(.agreed(place))
         case .stretch(let offset, let limit): results.append(.stretch(from: offset, stretch(from: offset, below: limit)))
         case .fill(let stretch, let bytes, let isLast):
             try flush()

@@ -24,6 +24,7 @@ final class World {
     var newsClients: [ClientModel] = []
     var news: NewsChecker
     var checker = Checker()
+    var words = WordChecker()
     var groups = GroupChecker()
     var store = StoreChecker()
     var clean: CleanChecker

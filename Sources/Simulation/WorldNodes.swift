@@ -79,7 +79,7 @@ extension World {
             settings.consumerGrace = temper.suspectAfter + 2 * temper.networkMost
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
             host.work = opened.journal
-            host.node = Node(settings: settings, state: opened.state, states: opened.states, holes: opened.holes, holdings: opened.holdings, ring: host.ring.store)
+            host.node = Node(settings: settings, state: opened.state, states: opened.states, holes: opened.holes, holdings: opened.holdings, agreed: opened.agreed, ring: host.ring.store)
             host.node!.isLeaving = host.isLeaving
             host.isLeaving = false
             host.nextTick = now
@@ -157,6 +157,9 @@ extension World {
         guard host.busy == nil, !host.jobs.isEmpty, !host.isSpoilt else { return }
         host.busy = host.jobs
         host.jobs = []
+        if temper.isParted {
+            for case .clean(_, _, _, let drop) in host.busy! { if let wrong = words.judge(drop, host.index) { checker.fail("\(host.id) \(wrong)") } }
+        }
         let more = ambush(host, host.busy!)
         queue.add(.disk(host: host.index, life: host.life), at: now + disk.scale(20 * Span.microsecond, temper.diskMost) * (host.isSlow ? 50 : 1) + more)
     }
@@ -191,6 +194,7 @@ extension World {
 
     /// Nothing of what a cut took back lies behind the log's end, where a recovery would take it for the log's.
     private func checkCut(_ host: Host) {
+        if rot == nil, let log = host.work?.durable, let wrong = words.judge(end: log.end.offset, host.index) { checker.fail("\(host.id) \(wrong)") }
         guard let log = host.work?.durable, rot?.host != host.index, let last = entries(on: host).last?.entry.number, last >= log.end.number
         else { return }
         checker.fail("\(host.id)'s disk holds entry \(last.raw) behind the log's end at \(log.end.number.raw)")
@@ -378,6 +382,7 @@ extension World {
         switch directive {
         case .peer(let id, let kind, let bytes):
             if kind == .promise { checkPromise(host, bytes) }
+            if kind == .holding { words.says(bytes, host.index) }
             if kind == .excerpt || kind == .values || kind == .offsets { counts.asked += 1 }
             if let link = host.links[Int(id.raw) - 1] { send(link, from: host, .message(kind, bytes)) }
         case .session(let id, let kind, let head, let body, _):

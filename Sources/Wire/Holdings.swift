@@ -142,6 +142,29 @@ package struct Holdings: Equatable, Sendable {
     }
 }
 
+/// A place up to which a node has delivered the durable log and has it on its disk: it lies within the log of every later view (R7).
+///
+///      | number u64 | offset u64 |
+package struct AgreedPlace: Equatable, Sendable {
+    package var number: EntryNumber
+    package var offset: Offset
+    package init(number: EntryNumber, offset: Offset) { (self.number, self.offset) = (number, offset) }
+    package static let zero = AgreedPlace(number: .zero, offset: Offset(0))
+
+    package func encode() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(int: number.raw)
+        bytes.append(int: offset.raw)
+        return bytes
+    }
+    package init(_ view: ByteView) throws(DecodeError) {
+        var decoder = Decoder(view, "agreed place")
+        number = EntryNumber(try decoder.int())
+        offset = Offset(try decoder.int())
+        try decoder.end()
+    }
+}
+
 /// A member's word to the others: of these buckets it has on its disk all records below `end`, as long as the view lasts.
 ///
 ///      | view u64 | end u64 | rules u64 | buckets |

@@ -94,11 +94,11 @@
     case gapTakenForAll = "gap-taken-for-all"
     case gapGiven = "gap-given"
     case copyTakenForWhole = "copy-taken-for-whole"
-    case dropBeforeTold = "drop-before-told"
     case fillForgotten = "fill-forgotten"
     case pastTakenForOwn = "past-taken-for-own"
     case wordOfAll = "word-of-all"
     case dropOfOldView = "drop-of-old-view"
+    case wordForgotten = "word-forgotten"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

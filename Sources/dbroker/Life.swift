@@ -98,7 +98,7 @@ struct Life {
             transport = try Transport(options)
             serve = try Serve(
                 configuration, transport: transport, disk: thread, settings: settings(signer), state: opened.state,
-                states: opened.states, holes: opened.holes, holdings: opened.holdings, isLeaving: carried.isLeaving, stop: stop)
+                states: opened.states, holes: opened.holes, holdings: opened.holdings, agreed: opened.agreed, isLeaving: carried.isLeaving, stop: stop)
         } catch {
             throw ToolFailure(.failed, "\(configuration.listen): \(error)")
         }

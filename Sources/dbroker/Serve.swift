@@ -74,14 +74,14 @@ final class Serve {
 
     init(
         _ configuration: NodeConfiguration, transport: Transport, disk: DiskThread, settings: NodeSettings, state: MemberState,
-        states: [GroupState], holes: [LogHole], holdings: Holdings, isLeaving: Bool, stop: Int32
+        states: [GroupState], holes: [LogHole], holdings: Holdings, agreed: AgreedPlace, isLeaving: Bool, stop: Int32
     ) throws(TransportError) {
         self.configuration = configuration
         self.transport = transport
         self.disk = disk
         self.stop = stop
         roles = Array(repeating: .none, count: 65_536)
-        node = Node(settings: settings, state: state, states: states, holes: holes, holdings: holdings, ring: unsafe ByteStore(transport.dataSource))
+        node = Node(settings: settings, state: state, states: states, holes: holes, holdings: holdings, agreed: agreed, ring: unsafe ByteStore(transport.dataSource))
         node.isLeaving = isLeaving
         for member in configuration.members where member.node != configuration.node { peers[member.node] = Peer() }
         try transport.addWakeup(disk.ready.file)

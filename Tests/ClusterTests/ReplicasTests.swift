@@ -85,4 +85,51 @@ extension ClusterTests {
         #expect(try await refused.status(within: 20) == 77)
         #expect(refused.errorText.contains("node 2 may have the records, and is not here"), "\(refused.errorText)")
     }
+
+    @Test func fiveNodesKeepWhatTwoOfThemHold() async throws {
+        let cluster = try Cluster(nodes: 5, topics: "topics: [{pattern: parted/#, level: durable, replicas: 2}]\n") { _ in
+            "segment: 1MiB\nrefill_after: 500ms\n"
+        }
+        try await cluster.untilLive(Array(1...5))
+        let count = 60_000
+        let topics = (0..<6).map { "parted/\($0)" }
+        let file = try numbers(count, in: cluster)
+        for (index, topic) in topics.enumerated() {
+            try await cluster.program("dpub", [topic, "-f", file, "-l"], at: [1 + index % 5]).succeeds(within: 60)
+        }
+        // A record is 32 bytes; two of five keep it, and some of it lies in segments that are open still.
+        let whole = 5 * topics.count * count * 32
+        func areParted(_ nodes: [Int]) async throws -> Bool {
+            var bytes = 0
+            for node in nodes {
+                guard let disk = try await cluster.status(node)?.groups.first?.disk_bytes else { return false }
+                bytes += disk
+            }
+            return bytes < whole * 7 / 10
+        }
+        try await until("each node has let go of what it does not hold", within: 60) { try await areParted(Array(1...5)) }
+        func expectAll(_ nodes: [Int]) async throws {
+            for node in nodes {
+                let held = String(decoding: try await cluster.contents("#", format: "%t %s\n", at: node), as: UTF8.self).split(separator: "\n")
+                for topic in topics {
+                    let lines = held.lazy.filter { $0.hasPrefix(topic + " ") }.map { $0.dropFirst(topic.utf8.count + 1) }
+                    #expect(flaw(Array(lines), upTo: count) == nil, "node \(node), \(topic)")
+                }
+            }
+        }
+        try await expectAll([1, 3, 5])
+
+        // One disk of each topic may be lost, and each is whole again on two.
+        try await cluster.kill(2)
+        try FileManager.default.removeItem(at: cluster.data(2))
+        try cluster.start(2)
+        try await cluster.untilLive(Array(1...5), settled: true)
+        try await until("every holder has all of its topics", within: 60) {
+            for node in 1...5 where try await holding(cluster, node)?.lacking != 0 { return false }
+            return true
+        }
+        try await cluster.kill(4)
+        try await cluster.untilLive([1, 2, 3, 5])
+        try await expectAll([2, 5])
+    }
 }

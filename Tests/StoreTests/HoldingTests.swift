@@ -221,4 +221,21 @@ import Wire
         for topic in 0..<6 { #expect(lost.missing.contains(Self.replicas[topic], topic)) }
         #expect(lost.end == log.state.end.offset)
     }
+
+    @Test func whatIsNotToBeGivenUpIsKnownInTheNextLife() throws {
+        var (_, log) = try twins(9, entries: 20)
+        func agreed() throws -> AgreedPlace { try Journal.agreed(log.disk) }
+        #expect(try agreed() == .zero)
+        let place = AgreedPlace(number: EntryNumber(7), offset: Offset(11))
+        var results: [DiskResult] = []
+        try log.journal.work([.agree(place)], into: &results)
+        guard case .agreed(place)? = results.last else { throw StorageError(.corruptInput("\(results)"), "agree", "") }
+        #expect(try agreed() == place)
+        // A disk without room leaves the place as it was, and the node goes on.
+        log.disk.capacity = 0
+        try log.journal.work([.agree(AgreedPlace(number: EntryNumber(9), offset: Offset(12)))], into: &results)
+        guard case .agreed(nil)? = results.last else { throw StorageError(.corruptInput("\(results)"), "agree", "") }
+        log.disk.capacity = nil
+        #expect(try agreed() == place)
+    }
 }
