@@ -27,6 +27,7 @@ struct Holders: Sendable {
     var agreed: AgreedPlace
     /// The disk is writing down such a place.
     var isAgreeing = false
+    var agreeAt: UInt64 = 0
     /// A place that was delivered and was not on this disk yet.
     private var mark: LogEnd?
     var fill: Fill?
@@ -163,8 +164,9 @@ extension Node {
         guard !cleaning.isBusy || cleaning.view == live.view.number else { return }
         let place = holders.reach(live.groups[GroupID.durable.index].deliveredEnd)
         let isLate = holders.told == nil || lastSeen - min(lastSeen, holders.toldAt) >= settings.sayHoldingEvery
-        if place.number > holders.agreed.number, isLate, !holders.isAgreeing {
+        if place.number > holders.agreed.number, isLate, !holders.isAgreeing, lastSeen >= holders.agreeAt {
             holders.isAgreeing = true
+            holders.agreeAt = lastSeen + settings.sayHoldingEvery
             out.append(.disk(.agree(place)))
         }
         // Others let go of what this node has: it must know in its next life too that it is not to give it up.

@@ -33,6 +33,8 @@ package struct LiveView: Sendable {
     /// Why each member is suspected, by rank, as far as this node knows.
     var reasons: [Int: String] = [:]
     var isRowDirty = true
+    /// Whose frames were taken in last.
+    var heardLast: Int?
     /// Consumed positions as they stood in the last row that was pushed.
     var toldConsumed: [UInt64]
     /// Tickets of the frame that is open.
@@ -40,6 +42,8 @@ package struct LiveView: Sendable {
     /// Batches that the cut took back, to be sent again before anything new, with who waits for them.
     var resend: [(group: GroupID, batch: OwnedBytes, ticket: Ticket?)] = []
     var isClosing = false
+    /// Where this node's ring stood when somebody had not let go of all of it, how long that has lasted, and when it was looked at last; nanoseconds.
+    var heldUp: (end: UInt64, lasted: UInt64, at: UInt64)?
     let origin: Proposal
 
     init(_ proposal: Proposal, me: Int, groups: [LiveGroup], now: UInt64, mostGroups: Int) {
@@ -89,5 +93,9 @@ package struct LiveView: Sendable {
         var least = ledgers[me].consumed
         for rank in 0..<view.members.count where rank != me { least = min(least, rows[rank].consumed[me]) }
         return least
+    }
+    /// Who has let go of this node's ring up to `end`.
+    func consumed(to end: UInt64) -> RankSet {
+        RankSet(view.members.indices.filter { ($0 == me ? ledgers[me].consumed : rows[$0].consumed[me]) >= end })
     }
 }

@@ -43,7 +43,33 @@ extension Node {
         for rank in 0..<view.members.count where !live!.present.contains(rank) {
             suspect(rank, "it has not begun \(view.number) within \(settings.holdUp / 1_000_000_000) s", into: &out)
         }
+        tickHoldUp(now, into: &out)
     }
+
+    /// Who has not let go of what this node sent `holdUp` ago, though a quorum has, holds all others up: its disk is stuck, or far too slow. Where that is
+    /// this node itself it gives its place up; others have what its clients sent.
+    private mutating func tickHoldUp(_ now: Instant, into out: inout [Directive]) {
+        guard live != nil, !planted(.stuckDiskKept) else { return }
+        // What is told with a quarter of a ring otherwise must show in the end, for the others to know who has let go.
+        if zip(live!.ledgers, live!.toldConsumed).contains(where: { $0.consumed != $1 }) { live!.isRowDirty = true }
+        let all = RankSet.all(live!.view.members.count)
+        guard let mark = live!.heldUp, live!.consumed(to: mark.end) != all else {
+            live!.heldUp = live!.consumedByAll < ring.tail ? (ring.tail, 0, now.monotonic) : nil
+            return
+        }
+        // A pause of this node's own is nobody's fault.
+        let lasted = mark.lasted + min(now.monotonic - min(now.monotonic, mark.at), Self.tickAtMost)
+        live!.heldUp = (mark.end, lasted, now.monotonic)
+        let done = live!.consumed(to: mark.end)
+        guard lasted > settings.holdUp, live!.view.isQuorum(done) else { return }
+        let seconds = "\(settings.holdUp / 1_000_000_000) s"
+        guard done.contains(live!.me) else { return over("its disk has not done for \(seconds) what others' have", into: &out) }
+        for rank in live!.view.members.indices where !done.contains(rank) {
+            suspect(rank, "its disk has not done for \(seconds) what others' have", into: &out)
+            guard live != nil else { return }
+        }
+    }
+    private static var tickAtMost: UInt64 { 200_000_000 }
 
     func sendMemberRow(to node: NodeID, into out: inout [Directive]) {
         guard let live, live.view.contains(node) else { return }

@@ -28,6 +28,8 @@ package struct Journal<D: Disk> {
     var marks: CleanMarks
     /// What of the log others hold.
     var holdings: Holdings
+    /// Below which place this node gives nothing up (`AgreedPlace`).
+    var agreedFile: TwinFile<D>
     /// A segment that gets back what was missing.
     var filling: SegmentDraft<D>?
     /// How far the node has been told. A roll and a cut sync by themselves, so the log's own mark does not tell.
@@ -62,9 +64,10 @@ package struct Journal<D: Disk> {
 
     private init(
         durable: Log<D>, ordered: Log<VolatileDisk>, options: LogOptions, states: TwinFile<D>, cleaner: Cleaner<D>, marks: CleanMarks,
-        holdings: Holdings, signatures: SignedHistory<D>?
+        holdings: Holdings, agreedFile: TwinFile<D>, signatures: SignedHistory<D>?
     ) {
         self.holdings = holdings
+        self.agreedFile = agreedFile
         self.signatures = signatures
         self.cleaner = cleaner
         self.marks = marks
@@ -102,13 +105,15 @@ package struct Journal<D: Disk> {
         volatile.segmentBytes = min(options.segmentBytes, orderedSegment)
         let (ordered, _) = try Log<VolatileDisk>.open(VolatileDisk(), group: .ordered, options: volatile)
         let states = [try stateOrEnd(of: durable), GroupState(group: .ordered), GroupState(group: .unordered)]
+        let agreedFile = agreedFile(disk)
+        let agreed = try agreed(agreedFile)
         let journal = Journal(
             durable: durable, ordered: ordered, options: volatile, states: files,
             cleaner: Cleaner(topics: topics, removesStay: removesStay), marks: try marks(disk, durable),
-            holdings: try holdings(disk, durable, topics), signatures: signatures)
+            holdings: try holdings(disk, durable, topics), agreedFile: agreedFile, signatures: signatures)
         return Opened(
             holes: try journal.holes(), state: state, states: states, recovery: recovery, holdings: journal.holdings,
-            agreed: try agreed(disk), journal: journal)
+            agreed: agreed, journal: journal)
     }
 
     /// The group's state; with damage only where the log ends.

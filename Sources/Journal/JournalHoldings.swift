@@ -6,7 +6,7 @@ internal import Wire
 /// What of the durable log others hold for this node: kept beside it, written before anything goes; and what comes back from them.
 extension Journal {
     static var holdingsName: String { "holdings" }
-    static var agreedName: String { "agreed" }
+    static func agreedFile(_ disk: D) -> TwinFile<D> { TwinFile(disk, "agreed", leastBytes: 512) }
     private var files: StateFile<D> { StateFile(durable.disk, directory: "group-0") }
 
     /// As saved; where that is lost, anything before the log's end may be missing. Where the topics file says something else of replicas than when
@@ -31,10 +31,10 @@ extension Journal {
         return holdings
     }
 
-    /// As saved last. Where that is lost, a node that comes back compares its log with another's by chains alone.
-    static func agreed(_ disk: D) throws(StorageError) -> AgreedPlace {
+    /// As saved last. Where both copies are lost, a node that comes back compares its log with another's by chains alone.
+    static func agreed(_ file: TwinFile<D>) throws(StorageError) -> AgreedPlace {
         do throws(StorageError) {
-            guard let bytes = try StateFile(disk, directory: "group-0").load(agreedName) else { return .zero }
+            guard let bytes = try file.load() else { return .zero }
             do throws(DecodeError) { return try bytes.withView { view throws(DecodeError) in try AgreedPlace(view) } } catch { return .zero }
         } catch {
             guard case .damage = error.kind else { throw error }
@@ -51,8 +51,10 @@ extension Journal {
             holdings.fill(lines)
             try files.save(Self.holdingsName, holdings.encode())
         case .agree(let place):
-            do throws(StorageError) { try files.save(Self.agreedName, place.encode()) } catch {
+            do throws(StorageError) { try agreedFile.save(place.encode()) } catch {
                 guard error.isFull else { throw error }
+                agreedFile = Self.agreedFile(durable.disk)
+                _ = try Self.agreed(agreedFile)
                 return results.append(.agreed(nil))
             }
             results.append(.agreed(place))

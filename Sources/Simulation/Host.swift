@@ -55,6 +55,8 @@ final class Host {
     var crashAfter: Int?
     var crashesPower = false
     var isSlow = false
+    /// The disk answers nothing until then.
+    var hungUntil: UInt64 = 0
     /// A sync of this disk's has failed, or will.
     var syncFails = false
     /// The life ends on an operator's word; an operator starts the next one.

@@ -35,7 +35,9 @@ final class PublisherModel: ClientModel {
         pump(world)
     }
     override func pause(_ world: World) -> UInt64 {
-        let gap = state == .open ? world.temper.publishGap : 20 * Span.millisecond
+        // Whose disk hangs is found out by any record.
+        let least = world.isMended ? 40 * Span.millisecond : 0
+        let gap = state == .open ? max(world.temper.publishGap, least) : 20 * Span.millisecond
         return gap / 2 + world.workload.next() % max(gap, 1)
     }
 

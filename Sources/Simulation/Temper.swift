@@ -42,6 +42,8 @@ struct Temper {
     let hasPowerCuts: Bool
     /// Bytes a second that a node copies, at most.
     let copyRate: Int
+    /// When all else is mended, the disk of this node answers nothing for a while.
+    let hungDisk: Int?
     /// Some topics are kept by some nodes only.
     let parting: Parting?
     /// What the rules keep, by the beginning of topics' names; empty: everything.
@@ -140,6 +142,8 @@ struct Temper {
         faults = isDuel ? [.kill] : isNewsroom ? [] : kinds
         nodes = isDuel ? 5 : isNewsroom ? newsroom.pick([2, 3, 3, 4]) : random.chance(6) ? 6 + random.below(2) : few
         let members = nodes
+        var hang = SplitMix64(seed: seed, .hang)
+        hungDisk = isPlain && members > 2 && hang.chance(2) ? hang.below(members) : nil
         lags = isNewsroom ? (0..<members).map { _ in (0..<members).map { _ in newsroom.pick([0, 0, 4, 20]) * Span.millisecond } } : []
         // By a stream of its own: worlds without them stay as they were.
         var store = SplitMix64(seed: seed, .store)

@@ -37,6 +37,8 @@ final class World {
     var blocked: [[Bool]]
     var partitions = 0
     var rot: Rot?
+    /// Nothing fails any more, and then: nobody begins anything new.
+    var isMended = false
     var isHealing = false
     /// Until then no other fault takes the place of one that was set on a view change.
     var ambushedUntil: UInt64 = 0
@@ -146,7 +148,8 @@ final class World {
 
     private func heal() {
         say("healing")
-        isHealing = true
+        isMended = true
+        isHealing = temper.hungDisk == nil
         startRotten()
         for from in hosts.indices { for to in hosts.indices { blocked[from][to] = false } }
         releaseHeld()
@@ -157,6 +160,8 @@ final class World {
             host.crashAfter = nil
             if !host.isRunning { queue.add(.boot(host: host.index), at: now + 1) } else { wake(host, after: 1) }
         }
+        if let hung = temper.hungDisk { hang(hosts[hung]) }
+        isHealing = true
         level()
         if checker.violation == nil, !newsClients.isEmpty {
             calm()
@@ -174,6 +179,19 @@ final class World {
         let times = checker.history.map { $0?.time ?? 0 }
         if let wrong = store.finishTails(topics: checker.history.map { $0?.topic }, gone: gone) { return checker.fail(wrong) }
         if let wrong = store.finish(end: UInt64(checker.history.count), gone: gone) ?? store.finishCuts(times: times, gone: gone) { checker.fail(wrong) }
+    }
+
+    /// The disk of one node answers nothing while clients publish on: the others must go on without it.
+    private func hang(_ host: Host) {
+        // One that copies more slowly than clients publish may never come level while they do.
+        pass(until: now + 2 * Span.second) { self.isWhole }
+        guard isWhole, checker.violation == nil else { return }
+        say("\(host.id)'s disk answers nothing")
+        host.hungUntil = now + 2 * temper.holdUp + 20 * Span.second
+        pass(until: host.hungUntil - Span.second) { self.hosts.contains { $0 !== host && $0.node?.isLive == true && $0.node!.view.rank(of: host.id) == nil } }
+        if checker.violation == nil, now >= host.hungUntil - Span.second {
+            checker.fail("\(host.id)'s disk has answered nothing for \((2 * temper.holdUp + 19 * Span.second) / Span.millisecond) ms, and no view has begun without it; \(publishers.map(\.description)), \(hosts.map { $0.node?.stand(of: .durable) ?? "down" })")
+        }
     }
 
     /// Until nothing is left to be done.
@@ -206,10 +224,14 @@ final class World {
         } while missing != nil && now < limit && checker.violation == nil
         if checker.violation == nil, let missing { checker.fail(missing) }
     }
-    private func pass(until end: UInt64) {
+    private func pass(until end: UInt64, or isEnough: () -> Bool = { false }) {
+        var check = now
         while now < end, checker.violation == nil, let (time, event) = queue.next() {
             now = time
             happen(event)
+            guard now >= check else { continue }
+            check = now + 60 * Span.millisecond
+            if isEnough() { return }
         }
     }
 

@@ -31,7 +31,7 @@ struct Duel {
 
 /// Faults that wait for a change of view.
 extension World {
-    private var canAmbush: Bool { !isHealing && now >= ambushedUntil && temper.faultGap > 0 && counts.faults > 0 && faults.chance(temper.onChange) }
+    private var canAmbush: Bool { !isMended && now >= ambushedUntil && temper.faultGap > 0 && counts.faults > 0 && faults.chance(temper.onChange) }
 
     /// The group is changing its view, and `host` has just accepted or begun the next: the time for a fault to hurt.
     func changing(_ host: Host, hasBegun: Bool = false) {

@@ -6,7 +6,7 @@ internal import Wire
 extension World {
     /// The next fault of the world's own clock.
     func fault() {
-        guard !isHealing else { return }
+        guard !isMended else { return }
         var gap = faults.scale(temper.faultGap / 8 + 1, 2 * temper.faultGap)
         if faults.chance(temper.onTheHeels) { gap = faults.scale(100 * Span.microsecond, 20 * Span.millisecond) }
         queue.add(.fault, at: now + gap)
@@ -17,13 +17,13 @@ extension World {
     }
 
     /// All are members of the same view.
-    private var isWhole: Bool {
+    var isWhole: Bool {
         hosts.allSatisfy { host in host.node.map { $0.isLive && $0.view.members.count == hosts.count } ?? false }
     }
 
     /// Fault `number` of the plan, unless the plan leaves it out.
     func strike(_ number: Int, near: Host? = nil) {
-        guard !isHealing else { return }
+        guard !isMended else { return }
         let kind = faults.pick(temper.faults)
         let isAimed = near != nil && faults.chance(50)
         let running = hosts.filter(\.isRunning)

@@ -8,7 +8,7 @@ extension World {
 
     private func lag(from: Int, to: Int) -> UInt64 {
         if !temper.lags.isEmpty { return temper.lags[from][to] }
-        guard let duel, now < duel.until, !isHealing else { return 0 }
+        guard let duel, now < duel.until, !isMended else { return 0 }
         return duel.lag(from, to)
     }
 

@@ -28,8 +28,9 @@ extension World {
 
     func boot(_ host: Host) {
         guard !host.isRunning else { return }
+        guard now >= host.hungUntil else { return queue.add(.boot(host: host.index), at: host.hungUntil) }
         host.life += 1
-        if temper.hasPowerCuts, !isHealing, disk.chance(5) { host.files.operationsUntilPowerCut = disk.below(20) }
+        if temper.hasPowerCuts, !isMended, disk.chance(5) { host.files.operationsUntilPowerCut = disk.below(20) }
         do throws(StorageError) {
             var options = LogOptions()
             options.segmentBytes = temper.segmentBytes
@@ -79,6 +80,9 @@ extension World {
             settings.consumerGrace = temper.suspectAfter + 2 * temper.networkMost
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
             host.work = opened.journal
+            // What was on its way to the disk when the last life ended is not in this one's log.
+            clean.cut(host.index, from: opened.journal.durable.end.number.raw)
+            if rot == nil, let wrong = words.judge(end: opened.journal.durable.end.offset, host.index) { checker.fail("\(host.id) \(wrong)") }
             host.node = Node(settings: settings, state: opened.state, states: opened.states, holes: opened.holes, holdings: opened.holdings, agreed: opened.agreed, ring: host.ring.store)
             host.node!.isLeaving = host.isLeaving
             host.isLeaving = false
@@ -161,7 +165,8 @@ extension World {
             for case .clean(_, _, _, let drop) in host.busy! { if let wrong = words.judge(drop, host.index) { checker.fail("\(host.id) \(wrong)") } }
         }
         let more = ambush(host, host.busy!)
-        queue.add(.disk(host: host.index, life: host.life), at: now + disk.scale(20 * Span.microsecond, temper.diskMost) * (host.isSlow ? 50 : 1) + more)
+        let done = now + disk.scale(20 * Span.microsecond, temper.diskMost) * (host.isSlow ? 50 : 1) + more
+        queue.add(.disk(host: host.index, life: host.life), at: max(done, host.hungUntil))
     }
 
     /// Errors that a fault of this world explains.

@@ -16,7 +16,7 @@ extension World {
     }
 
     /// How long a node that left stays away.
-    func away() -> UInt64 { isHealing ? Span.millisecond : faults.scale(Span.millisecond, 5 * Span.second) }
+    func away() -> UInt64 { isMended ? Span.millisecond : faults.scale(Span.millisecond, 5 * Span.second) }
 
     func ask(_ host: Host, toLetGo node: NodeID, _ at: Instant) {
         // Above all numbers that links get.

@@ -50,6 +50,18 @@ package enum Descriptor {
             }
         }
     }
+    /// Writes as much of `bytes` as a reader takes within `milliseconds`; how many bytes that was. `waits`: `isWaitable`. write(2).
+    package static func write(_ bytes: ByteView, to file: Int32, within milliseconds: Int32, waits: Bool) throws(WriteFault) -> Int {
+        guard waits else {
+            try write(bytes, to: file)
+            return bytes.count
+        }
+        // So much a pipe that can be written takes at once; pipe(7).
+        guard wait(file, for: Int16(POLLOUT), milliseconds: milliseconds) != 0 else { return 0 }
+        let piece = bytes[0..<min(bytes.count, Int(PIPE_BUF))]
+        try write(piece, to: file)
+        return piece.count
+    }
     /// Writes a line of text; false when nobody can read it.
     package static func writeLine(_ text: String, to file: Int32) -> Bool { writeText(text + "\n", to: file) }
     package static func writeText(_ text: String, to file: Int32) -> Bool {

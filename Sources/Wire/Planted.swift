@@ -99,6 +99,7 @@
     case wordOfAll = "word-of-all"
     case dropOfOldView = "drop-of-old-view"
     case wordForgotten = "word-forgotten"
+    case stuckDiskKept = "stuck-disk-kept"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

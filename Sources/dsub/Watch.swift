@@ -1,4 +1,5 @@
 internal import Client
+internal import Glibc
 internal import Tooling
 internal import Wire
 
@@ -16,12 +17,13 @@ final class Watch {
     private var meter: Meter?
     private let field: String?
     private let watchesReader = Descriptor.isWaitable(1) && !Terminal.isTerminal(1)
+    private let waits = Descriptor.isWaitable(1)
+    /// When the subscriber is looked after next while output is written.
+    private var stayAt = 0.0
     private var skipped: UInt64 = 0
     /// Whether what was written out is done with.
     private let acknowledges: AcknowledgeName?
     private var confirmations: Confirmations?
-    /// What went wrong while a record was taken; thrown when the poll has returned.
-    private var fault: WatchStop?
 
     init(_ plan: WatchPlan, startedAt start: Double) {
         rule = StopRule(count: plan.count, stopsAtEnd: plan.stopsAtEnd, deadline: plan.timeLimit.map { start + $0 })
@@ -46,7 +48,7 @@ final class Watch {
         do throws(WatchStop) {
             // What came before the failure is the reader's.
             if meter != nil { try print(meter?.summary(now: Clock.monotonic()) ?? []) }
-            try flush()
+            try flush(nil)
             if acknowledges == .auto { subscriber.acknowledge() }
         } catch {
             if case .failed(let failure) = error, case .success = result { result = .failure(failure) }
@@ -74,7 +76,7 @@ final class Watch {
             }
             let after = Clock.monotonic()
             if let due = meter?.isDue(after), due { try print(meter?.report(now: after) ?? []) }
-            try flush()
+            try flush(subscriber)
             if acknowledges == .auto { subscriber.acknowledge() }
             if let status = rule.verdict(atEnd: progress.atEnd, interrupted: Interrupts.asked, now: after) {
                 return try settle(subscriber, status)
@@ -117,7 +119,6 @@ final class Watch {
         } catch {
             throw .failed(ToolFailure(status: error.exitStatus, error.description))
         }
-        if let fault { throw fault }
         return progress
     }
     /// One record; whether more are wanted.
@@ -128,30 +129,37 @@ final class Watch {
             return rule.take()
         }
         guard printer.append(record) else { return true }
-        if printer.output.count >= outputTarget {
-            do throws(WatchStop) {
-                try flush()
-            } catch {
-                fault = error
-                return false
-            }
-        }
-        return rule.take()
+        // What is full is written out between two polls: the rest stays with the subscriber.
+        return rule.take() && printer.output.count < outputTarget
     }
 
     private func print(_ lines: [String]) throws(WatchStop) {
         if !Descriptor.writeText(lines.map { $0 + "\n" }.joined(), to: 1) { throw .closed }
     }
-    private func flush() throws(WatchStop) {
+    /// Writes out what was printed. While its reader is slow the subscriber stays with its broker; after a failure (nil) there is none.
+    private func flush(_ subscriber: Subscriber?) throws(WatchStop) {
+        var done = 0
+        while done < printer.output.count {
+            done += try put(printer.output.view.from(done), within: subscriber == nil ? -1 : 50)
+            let now = Clock.monotonic()
+            guard let subscriber, done < printer.output.count, now >= stayAt else { continue }
+            stayAt = now + 0.05
+            if Interrupts.asked, Descriptor.wait(1, for: Int16(POLLOUT), milliseconds: 0) == 0 { throw .closed }
+            do throws(ClientError) { try subscriber.rest(upTo: 0) } catch {
+                throw .failed(ToolFailure(status: error.exitStatus, error.description))
+            }
+        }
+        printer.removeAll()
+    }
+    private func put(_ bytes: ByteView, within milliseconds: Int32) throws(WatchStop) -> Int {
         do throws(WriteFault) {
-            try Descriptor.write(printer.output.view, to: 1)
+            return try Descriptor.write(bytes, to: 1, within: milliseconds, waits: waits)
         } catch {
             switch error {
             case .closed: throw .closed
             case .failed(let fault): throw .failed(ToolFailure(.failed, "standard output: \(fault.reason)"))
             }
         }
-        printer.removeAll()
     }
 }
 

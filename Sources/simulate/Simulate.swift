@@ -55,7 +55,9 @@ struct Run: ParsableCommand {
         for seed in failed.sorted() { print("again: simulate --seed \(seed) --steps \(size.steps) --trace; smaller: simulate shrink \(seed) --steps \(size.steps)") }
         let odd = sweep.repeatEveryHundredth()
         if sweep.repeated > 0 { print("\(sweep.repeated) worlds run again in a fresh process: \(odd.isEmpty ? "all digests equal" : "DIGESTS DIFFER: \(odd)")") }
-        if !failed.isEmpty || !odd.isEmpty { throw ExitCode(1) }
+        if !sweep.isRepeated { print("of the worlds that were to be run again some gave no answer") }
+        if sweep.missing > 0 { print("\(sweep.missing) worlds were to run and gave no answer: no process for them, or it ended by itself") }
+        if !failed.isEmpty || !odd.isEmpty || !sweep.isRepeated || sweep.missing > 0 { throw ExitCode(1) }
     }
 
     /// In this process, so that a debugger or a profiler sees it.

@@ -1,20 +1,27 @@
 import Glibc
 
-/// Many seeds, dealt out to child processes; a child that traps is replaced, and its seed counts as failed.
+/// Many seeds, dealt out to child processes; a child that traps, or finds no end, is replaced, and its seed counts as failed.
 final class Sweep {
     private struct Hand {
         var child: Child
         var at: UInt64?
+        var since = ContinuousClock.now
         let offset: UInt64
     }
+    /// A world takes some hundredths of a second, and the longest a few.
+    private static let patience = 120.0
     private let steps: Int
     private let jobs: Int
     private var tally = Tally()
     private var worlds = 0
+    private var trapped = 0
     private var violations: [(seed: UInt64, what: String)] = []
     private var digests: [UInt64: String] = [:]
     private var seconds = 0.0
     private(set) var repeated = 0
+    /// Worlds that were to run and of which nothing was heard.
+    private(set) var missing: UInt64 = 0
+    var isRepeated: Bool { repeated == digests.count }
 
     init(steps: Int, jobs: Int) {
         self.steps = steps
@@ -36,11 +43,13 @@ final class Sweep {
         }
         while !hands.isEmpty {
             if let limit, clock.now - start > .seconds(limit) { break }
-            guard let place = Child.wait(hands.map(\.child), milliseconds: 200) else { continue }
-            if let lines = hands[place].child.lines() {
+            guard let place = Child.wait(hands.map(\.child), milliseconds: 200) ?? late(hands, clock.now) else { continue }
+            let isLate = late(hands, clock.now) == place
+            if !isLate, let lines = hands[place].child.lines() {
+                hands[place].since = clock.now
                 for line in lines { hear(line, &hands[place].at) }
             } else if let seed = hands[place].at {
-                fail(seed, "the world trapped")
+                fail(seed, isLate ? "the world finds no end within \(Int(Self.patience)) s" : "the world trapped")
                 if seed <= last - min(last, UInt64(jobs)), let child = begin(seed + UInt64(jobs), last) {
                     hands[place].child.stop()
                     hands[place] = Hand(child: child, offset: hands[place].offset)
@@ -49,7 +58,13 @@ final class Sweep {
         }
         let spent = clock.now - start
         seconds = Double(spent.components.seconds) + Double(spent.components.attoseconds) * 1e-18
+        if limit == nil { missing = last - first + 1 - min(UInt64(worlds + trapped), last - first + 1) }
         return violations.map(\.seed)
+    }
+
+    /// The place of one whose world goes on for too long.
+    private func late(_ hands: [Hand], _ now: ContinuousClock.Instant) -> Int? {
+        hands.firstIndex { $0.at != nil && now - $0.since > .seconds(Self.patience) }
     }
 
     private func begin(_ seed: UInt64, _ last: UInt64) -> Child? {
@@ -65,12 +80,13 @@ final class Sweep {
             worlds += 1
             tally += counts
             if seed % 100 == 0 { digests[seed] = digest }
-            if let violation { fail(seed, violation) }
+            if let violation { fail(seed, violation, hasEnded: true) }
         case nil: break
         }
     }
 
-    private func fail(_ seed: UInt64, _ what: String) {
+    private func fail(_ seed: UInt64, _ what: String, hasEnded: Bool = false) {
+        if !hasEnded { trapped += 1 }
         violations.append((seed, what))
         print("seed \(seed): VIOLATION: \(what)")
         fflush(nil)

@@ -224,7 +224,7 @@ import Wire
 
     @Test func whatIsNotToBeGivenUpIsKnownInTheNextLife() throws {
         var (_, log) = try twins(9, entries: 20)
-        func agreed() throws -> AgreedPlace { try Journal.agreed(log.disk) }
+        func agreed() throws -> AgreedPlace { try Journal.agreed(Journal.agreedFile(log.disk)) }
         #expect(try agreed() == .zero)
         let place = AgreedPlace(number: EntryNumber(7), offset: Offset(11))
         var results: [DiskResult] = []
