@@ -48,7 +48,8 @@ package enum DiskJob: Sendable {
     /// Sync, then rebuild the group's state from checkpoint and log; answered by `recovered`.
     case recover(GroupID)
     /// Entries from `from`, below `limit`; answered by `read`.
-    case read(ReadToken, GroupID, from: EntryNumber, below: EntryNumber, maximumBytes: Int)
+    /// `topics`: segments that have none of them may be passed over, which the answer's `first` then tells; empty: all are wanted.
+    case read(ReadToken, GroupID, from: EntryNumber, below: EntryNumber, maximumBytes: Int, topics: [TopicID] = [])
     case locate(ReadToken, GroupID, LogPlace)
     /// Chains at exponentially spaced entries back from the end, or evenly spaced within a gap; answered by `samples`.
     case samples(GroupID, gap: ChainGap?)

@@ -33,8 +33,6 @@ package struct LiveView: Sendable {
     /// Why each member is suspected, by rank, as far as this node knows.
     var reasons: [Int: String] = [:]
     var isRowDirty = true
-    /// Whose frames were taken in last.
-    var heardLast: Int?
     /// Consumed positions as they stood in the last row that was pushed.
     var toldConsumed: [UInt64]
     /// Tickets of the frame that is open.

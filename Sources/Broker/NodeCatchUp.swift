@@ -93,7 +93,10 @@ extension Node {
         sessions[id]!.cursors[group.index].isReading = true
         sessions[id]!.cursors[group.index].readBelow = read.below
         let token = ReadToken.session(id, generation: sessions[id]!.generation)
-        out.append(.disk(.read(token, group, from: read.from, below: read.below, maximumBytes: pageBytes)))
+        // A record of a topic that has not found its watchers yet must not be passed over.
+        let knowsAll = watches.sets[group.index].count.index >= live!.groups[group.index].deliveredTopics
+        let topics = knowsAll ? sessions[id]!.cursors[group.index].picked ?? [] : []
+        out.append(.disk(.read(token, group, from: read.from, below: read.below, maximumBytes: pageBytes, topics: topics)))
     }
 
     /// Hands over what has been read. False: some of it is left, the ring is full.

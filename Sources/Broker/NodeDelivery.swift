@@ -46,7 +46,11 @@ extension Node {
             var watchers = planted(.newTopicUnseen) ? [] : matches.watchers
             if group != .durable { watchers.removeAll { sessions[watches.session(of: $0)]!.share != nil } }
             watches.sets[group.index].append(watchers)
-            for watcher in watchers { sessions[watches.session(of: watcher)]!.cursors[group.index].unnamed.append(topic) }
+            for watcher in watchers {
+                let id = watches.session(of: watcher)
+                sessions[id]!.cursors[group.index].unnamed.append(topic)
+                sessions[id]!.cursors[group.index].pick(topic)
+            }
         }
         swap(&matches, &watches.matches)
     }

@@ -4,15 +4,12 @@ package import Wire
 
 /// Rows and frames: R1–R5 at the level of the node.
 extension Node {
-    /// This node's row as the other members are to see it; who they are. Whose frames it answers comes last: the others have this node's word to
-    /// wait for before they may deliver those, and each write takes a while.
+    /// This node's row as the other members are to see it; who they are.
     package mutating func encodeRow(into bytes: inout [UInt8]) -> [NodeID] {
         guard live != nil else { return [] }
         live!.fillOwnRow(tail: ring.tail)
         live!.rows[live!.me].encode(into: &bytes)
-        var members = live!.view.members
-        if let last = live!.heardLast, members.count > 2 { members.append(members.remove(at: last)) }
-        return members
+        return live!.view.members
     }
 
     /// Another node's newest row, and its data ring as it is mirrored here.
@@ -73,7 +70,6 @@ extension Node {
                 read = end
             }
             live!.isRowDirty = true
-            live!.heardLast = rank
         }
     }
 

@@ -14,6 +14,7 @@ extension Node {
     mutating func storeRead(_ id: SessionID, _ read: StoreRead, now: Instant, into out: inout [Directive]) -> Bool {
         var refusal: String?
         if read.group != .durable && read.group != .ordered { refusal = "topics of the level unordered have no values" }
+        for name in read.patterns where refusal == nil { refusal = noValue(of: name, read.cut) }
         if case .time(let time) = read.cut {
             if read.group != .durable { refusal = "topics of the level \(read.group.level.name) have no history" }
             if time.raw > now.wall &+ Limits.clockSkew { refusal = "the time lies in the future" }
@@ -23,6 +24,14 @@ extension Node {
             return true
         }
         return ask(id, .values(read), request: read.request, read.patterns, read.exclusions, into: &out)
+    }
+    /// Why a topic that is asked for by its name can have no value there, by its level.
+    private func noValue(of name: String, _ cut: StoreCut) -> String? {
+        guard let pattern = try? TopicPattern(name), pattern.kind == .exact else { return nil }
+        let level = settings.topics.rule(for: name)?.level
+        if level == .unordered { return "topic \"\(name)\" is unordered here: it keeps no value" }
+        if level == .ordered, case .time = cut { return "topic \"\(name)\" is ordered here: it keeps no past" }
+        return nil
     }
     mutating func storeTail(_ id: SessionID, _ tail: StoreTail, into out: inout [Directive]) -> Bool {
         guard tail.group == .durable || tail.group == .ordered else {

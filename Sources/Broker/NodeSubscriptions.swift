@@ -62,6 +62,8 @@ extension Node {
             let topics = live!.groups[group].state.topics.topics(below: watches.sets[group].count, interest)
             watches.sets[group].add(watcher, to: topics)
             sessions[id]!.cursors[group].unnamed = TopicQueue(topics)
+            // A member of a group counts what it passes.
+            if !isConsumer { sessions[id]!.cursors[group].pick(topics) }
         }
     }
 

@@ -10,6 +10,8 @@ package struct Session: Sendable {
         var named = TopicID(0)
         /// For one that picks: the topics that it wants, as far as their names have not been sent, rising.
         var unnamed = TopicQueue()
+        /// For one that picks few topics: all that have been delivered here and it wants. Nil: it takes everything, or many.
+        private(set) var picked: [TopicID]?
         /// The entry to go on with; of a live one, that is where the delivered log ends.
         var next: EntryNumber = .zero
         /// Records before this offset are not wanted.
@@ -30,6 +32,11 @@ package struct Session: Sendable {
         var due: Offset?
 
         var isSettled: Bool { isLive && skipped == 0 }
+
+        /// So many topics are looked for segment by segment; for more of them, all segments are read.
+        private static let mostPicked = 64
+        mutating func pick(_ topics: [TopicID]) { picked = topics.count <= Self.mostPicked ? topics : nil }
+        mutating func pick(_ topic: TopicID) { picked.map { pick($0 + [topic]) } }
 
         /// It has no room for an entry: goes on with it.
         mutating func fallBehind(_ header: EntryHeader) {

@@ -260,9 +260,9 @@ package struct Journal<D: Disk> {
 
     mutating func look(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
         switch job {
-        case .read(let token, let group, let from, let below, let maximum):
+        case .read(let token, let group, let from, let below, let maximum, let topics):
             results.append(group == .durable
-                ? try Self.read(durable, token, group, from, below, maximum)
+                ? try Self.read(durable, token, group, topics.isEmpty ? from : durableValues.pass(durable, from, below, topics), below, maximum)
                 : try Self.read(ordered, token, group, from, below, maximum))
         case .locate(let token, let group, let place):
             let entry = group == .durable ? try Self.locate(durable, place) : try Self.locate(ordered, place)

@@ -23,7 +23,7 @@ extension Journal {
             park(job)
             results.append(.damaged(try holes()))
             // Another node asks somebody else.
-            if case .read(let token, let group, let from, _, _) = job, case .excerpt = token {
+            if case .read(let token, let group, let from, _, _, _) = job, case .excerpt = token {
                 results.append(.read(token, group, first: from, next: from, OwnedBytes(count: 0)))
             }
         }
@@ -89,13 +89,13 @@ private enum Waiter: Equatable {
 
     init?(_ job: DiskJob) {
         switch job {
-        case .read(.session(let id, _), let group, _, _, _), .locate(.session(let id, _), let group, _): self = .session(id, group)
+        case .read(.session(let id, _), let group, _, _, _, _), .locate(.session(let id, _), let group, _): self = .session(id, group)
         case .compare(let node, _, _): self = .node(node)
         case .values(let query): self = .question(query.id)
         case .tail(let query): self = .question(query.id)
         case .cut(let id, _, _): self = .question(id)
         case .samples, .recover: self = .own
-        case .read(.fill, _, _, _, _): self = .fill
+        case .read(.fill, _, _, _, _, _): self = .fill
         default: return nil
         }
     }

@@ -51,6 +51,25 @@ package struct ValueIndex: Sendable {
     /// The segment that entry `number` is in was repaired.
     package mutating func forget(holding number: EntryNumber) { runs = runs.filter { $0.key > number || $0.value.next <= number } }
 
+    // MARK: passing over
+
+    /// From `from` on, the first entry, at most `limit`, whose segment may have a record of some of `topics`: of a closed segment the heads where
+    /// the next one begins tell, as long as they are there. Whatever was cleaned, they say no less than there is.
+    mutating func pass<D: Disk>(_ log: Log<D>, _ from: EntryNumber, _ limit: EntryNumber, _ topics: [TopicID]) throws(StorageError) -> EntryNumber {
+        var from = max(from, log.first)
+        uses += 1
+        defer { trim() }
+        for _ in 0..<Self.mostPassed {
+            guard from < limit, let span = log.closedSpan(of: from), span.end <= limit, let heads = try base(planted(.segmentPassed) ? span.first : span.end, log)
+            else { break }
+            guard !topics.contains(where: { heads.head(of: $0).map { $0.offset >= span.firstOffset } ?? false }) else { break }
+            from = span.end
+        }
+        return from
+    }
+    /// Segments that one job passes over at most: the jobs behind it wait so long.
+    private static var mostPassed: Int { 64 }
+
     // MARK: values
 
     /// - isExact: whether a cut at an offset finds of a topic what it found before the log was cleaned.

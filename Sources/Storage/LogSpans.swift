@@ -26,6 +26,11 @@ extension Log {
         guard let i = segmentIndex(of: number), segments[i].start.number == number else { return nil }
         return segments[i].start.offset
     }
+    /// The closed span that has an entry.
+    package func closedSpan(of number: EntryNumber) -> LogSpan? {
+        guard number >= first, let i = segmentIndex(of: number), i + 1 < segments.count else { return nil }
+        return span(i)
+    }
     /// The span that ends where the one from `first` begins.
     package func span(endingAt first: EntryNumber) -> LogSpan? {
         guard let i = segmentIndex(of: first), segments[i].start.number == first, i > 0 else { return nil }

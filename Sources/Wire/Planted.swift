@@ -100,6 +100,7 @@
     case dropOfOldView = "drop-of-old-view"
     case wordForgotten = "word-forgotten"
     case stuckDiskKept = "stuck-disk-kept"
+    case segmentPassed = "segment-passed"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

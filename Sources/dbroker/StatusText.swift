@@ -56,6 +56,8 @@ struct StatusAnswer: Decodable {
     let entries_repaired: UInt64
     let sessions: Int
     let signing_key: String?
+    let ordered_dropped: UInt64?
+    let unordered_dropped: UInt64?
 
     init?(_ json: String) {
         guard let answer = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)) else { return nil }
@@ -95,6 +97,11 @@ enum StatusText {
             parts.append("\(group.level): \(size(kept)) kept, \(size(disk)) on disk, \(size(cleaned)) cleaned\(oldest)")
         }
         if let holdings = status.holdings, !holdings.replicas.isEmpty || holdings.elsewhere > 0 { parts.append(text(of: holdings)) }
+        let dropped = [("ordered", status.ordered_dropped ?? 0), ("unordered", status.unordered_dropped ?? 0)].filter { $0.1 > 0 }
+        if !dropped.isEmpty {
+            let words = dropped.map { "\(Numbers.grouped($0.1)) of \($0.0) topics" }.joined(separator: ", ")
+            parts.append("dropped for subscribers that were too slow, in this life: \(words)")
+        }
         if let key = status.signing_key { parts.append("node \(status.node) signs its log with the key \(key)") }
         if !status.damage.isEmpty {
             parts.append(status.damage.map { "damaged, being repaired: \($0.place)" }.joined(separator: "\n"))

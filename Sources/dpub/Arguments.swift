@@ -56,7 +56,7 @@ struct RecordFlags: ParsableArguments {
         name: .customShort("q"),
         help: ArgumentHelp("Refuse topics of a lower level: unordered, ordered, durable, signed, or 0 to 3.", valueName: "level"))
     var level: String?
-    @Flag(name: [.customShort("r"), .long], help: "Keep each record as its topic's last value, as topics that are kept do anyway.")
+    @Flag(name: [.customShort("r"), .long], help: "Refuse topics that do not keep their last value: those that are unordered.")
     var retain = false
 }
 

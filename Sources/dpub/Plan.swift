@@ -40,7 +40,9 @@ struct Plan: Equatable {
         identity = run.identity
         guard run.times >= 1 else { throw .usage("--repeat: \(run.times) is not 1 or more") }
         times = run.times
-        minimumLevel = try Self.level(record.level)
+        let level = try Self.level(record.level)
+        // Topics of any other level keep their last value anyway.
+        minimumLevel = record.retain ? max(level ?? 0, Int(Level.ordered.rawValue)) : level
         if record.key != nil, case .csv(_, let columns) = self.input, columns.key != nil {
             throw .usage("-k and --key-column: only one of them")
         }

@@ -71,7 +71,7 @@ final class Watch {
             if progress.skipped > skipped {
                 let lost = progress.skipped - skipped
                 let what = lost == 1 ? "1 record was" : "\(Numbers.grouped(lost)) records were"
-                say("dsub", "\(what) no longer kept (\(Numbers.grouped(progress.skipped)) in all)")
+                say("dsub", "\(what) missed: dropped since this subscriber was too slow, or no longer kept (\(Numbers.grouped(progress.skipped)) in all)")
                 skipped = progress.skipped
             }
             let after = Clock.monotonic()

@@ -227,15 +227,62 @@ import Wire
         func agreed() throws -> AgreedPlace { try Journal.agreed(Journal.agreedFile(log.disk)) }
         #expect(try agreed() == .zero)
         let place = AgreedPlace(number: EntryNumber(7), offset: Offset(11))
-        var results: [DiskResult] = []
-        try log.journal.work([.agree(place)], into: &results)
-        guard case .agreed(place)? = results.last else { throw StorageError(.corruptInput("\(results)"), "agree", "") }
-        #expect(try agreed() == place)
-        // A disk without room leaves the place as it was, and the node goes on.
+        func agree(_ place: AgreedPlace) throws -> AgreedPlace? {
+            var results: [DiskResult] = []
+            try log.journal.work([.agree(place)], into: &results)
+            guard case .agreed(let answer)? = results.last else { throw StorageError(.corruptInput("\(results)"), "agree", "") }
+            return answer
+        }
+        // A disk without room leaves things as they were, and the node goes on.
         log.disk.capacity = 0
-        try log.journal.work([.agree(AgreedPlace(number: EntryNumber(9), offset: Offset(12)))], into: &results)
-        guard case .agreed(nil)? = results.last else { throw StorageError(.corruptInput("\(results)"), "agree", "") }
+        #expect(try agree(place) == nil)
+        #expect(try agreed() == .zero)
         log.disk.capacity = nil
+        #expect(try agree(place) == place)
         #expect(try agreed() == place)
+        // One of its two copies may rot.
+        for copy in 0..<2 {
+            #expect(try agree(AgreedPlace(number: EntryNumber(8), offset: Offset(12))) != nil)
+            log.disk.flip("agreed", at: copy * 512 + 30, bits: 1)
+            #expect(try agreed().number == EntryNumber(8))
+        }
+    }
+
+    @Test func whoReadsOneTopicPassesOverSegmentsWithoutIt() throws {
+        var log = try KeptLog(Array(repeating: Keeping(), count: 6), segmentBytes: 3000, replicas: Self.replicas)
+        var time: UInt64 = 10
+        try log.open(1, time: time)
+        // Topics 0 to 4 one after another, 5 in the midst of each; topic 0 once more at the end.
+        for phase in [0, 1, 2, 3, 4, 0] {
+            for batch in 0..<24 {
+                time += 5
+                let one = (topic: batch == 12 ? 5 : phase, key: 0, isRemove: false, size: 60)
+                try log.write([one, one, one], by: 1, time: time)
+            }
+        }
+        let end = log.journal.durable.end.number
+        for topics in [[0], [1], [3], [5], [1, 4]] {
+            var (next, bytes, passed) = (EntryNumber.zero, [UInt8](), 0)
+            while next < end {
+                var results: [DiskResult] = []
+                let wanted = topics.map { TopicID(UInt32($0)) }
+                try log.journal.work(
+                    [.read(.session(SessionID(1), generation: 1), .durable, from: next, below: end, maximumBytes: 700, topics: wanted)], into: &results)
+                guard case .read(_, _, let first, let following, let read)? = results.last else { throw StorageError(.corruptInput("\(results)"), "read", "") }
+                if first > next { passed += 1 }
+                bytes += read.view.array
+                next = max(following, first)
+            }
+            // All of the topic is there, and of the rest not much.
+            var present: Set<UInt64> = []
+            var at = 0
+            while at < bytes.count {
+                let header = try bytes.withView { view throws(DecodeError) in try EntryHeader(view.from(at)) }
+                for offset in header.baseOffset.raw..<header.endOffset.raw { present.insert(offset) }
+                at += header.length
+            }
+            for record in log.all where topics.contains(record.topic) { #expect(present.contains(record.offset), "\(topics), \(record.offset)") }
+            #expect(passed > 0 && bytes.count < log.journal.durable.bytes * 6 / 10, "\(topics): \(bytes.count) of \(log.journal.durable.bytes)")
+        }
     }
 }
