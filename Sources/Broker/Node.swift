@@ -275,7 +275,10 @@ package struct Node: Sendable {
     ) throws(DecodeError) {
         guard !isOver else { return }
         switch kind {
-        case .memberRow: receive(try MemberRow(body), from: node, now: now, into: &out)
+        case .memberRow:
+            let row = try MemberRow(body)
+            try checkShape(row)
+            receive(row, from: node, now: now, into: &out)
         case .summary: heard(try Summary(body), from: node, now: now, into: &out)
         case .prepare, .promise, .apply, .applied, .propose, .accepted, .commit:
             let step = try RestartStep(body)
@@ -306,6 +309,19 @@ package struct Node: Sendable {
         case .excerpted: try excerpted(body, from: node, into: &out)
         case .welcome: try welcome(body, from: node, now: now, into: &out)
         default: throw .value(what: "message kind between nodes", value: UInt64(kind.rawValue))
+        }
+    }
+
+    /// What a member says of the running view has a line for each of its groups and members.
+    private func checkShape(_ row: MemberRow) throws(DecodeError) {
+        guard let view = live?.view, row.view == view.number else { return }
+        func check(_ vectors: [[Timestamp]], _ what: String) throws(DecodeError) {
+            guard vectors.count == GroupID.count else { throw .value(what: what, value: UInt64(vectors.count)) }
+            for vector in vectors where vector.count != view.members.count { throw .value(what: what, value: UInt64(vector.count)) }
+        }
+        if row.wedged || !row.clocks.isEmpty { try check(row.clocks, "clocks of a member's row") }
+        for proposal in [row.accepted?.proposal, row.committed] {
+            if case .cut(let cuts)? = proposal?.basis { try check(cuts, "cut in a member's row") }
         }
     }
 

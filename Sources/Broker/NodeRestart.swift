@@ -246,6 +246,7 @@ extension Node {
         var outer = Decoder(bytes, "welcome")
         let part = try outer.int(UInt32.self)
         let parts = try outer.int(UInt32.self)
+        guard part < parts else { throw .limit(what: "part of a welcome", value: UInt64(part), limit: UInt64(parts)) }
         var whole = part == 0 ? [] : welcomeParts[node] ?? []
         guard whole.count <= Limits.largestRing else {
             throw .limit(what: "welcome", value: UInt64(whole.count), limit: UInt64(Limits.largestRing))

@@ -130,7 +130,7 @@ package struct Restart: Sendable {
             out.append(.savePromise(step.ballot))
         case .promise: promised(step, by: node, into: &out)
         case .apply:
-            guard step.ballot >= bound, mine.accepted != nil, !isBusy, canApply else { return }
+            guard step.ballot >= bound, case .cut? = mine.accepted?.proposal.basis, !isBusy, canApply else { return }
             following = Following(leader: node, step: step, doing: .applying)
             isBusy = true
             out.append(.apply)

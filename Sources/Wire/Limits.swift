@@ -2,6 +2,8 @@
 package enum Limits {
     /// Members of a view. Suspicions are a 64-bit set; rings and rows grow with the square.
     package static let members = 16
+    /// Of ballots; each total restart takes a few.
+    package static let rounds: UInt32 = 1 << 31
     /// Groups of a node. A row carries (members + 1) words for each.
     package static let groups = 16
     /// One record: header, key, headers and payload, padded.

@@ -118,7 +118,7 @@ package struct MemberRow: Equatable, Sendable {
             clocks.append(vector)
         }
         if flags & 2 != 0 {
-            let ballot = Ballot(round: try decoder.int(), rank: try decoder.int())
+            let ballot = try Ballot(&decoder)
             accepted = Acceptance(ballot, try Proposal(&decoder))
         }
         if flags & 4 != 0 { committed = try Proposal(&decoder) }
@@ -163,9 +163,9 @@ package struct Summary: Equatable, Sendable {
         let flags = try decoder.int(UInt8.self)
         live = flags & 1 != 0
         view = try View(&decoder)
-        promised = Ballot(round: try decoder.int(), rank: try decoder.int())
+        promised = try Ballot(&decoder)
         if flags & 2 != 0 {
-            let ballot = Ballot(round: try decoder.int(), rank: try decoder.int())
+            let ballot = try Ballot(&decoder)
             accepted = MemberRow.Acceptance(ballot, try Proposal(&decoder))
         }
         ends = []
@@ -201,7 +201,7 @@ package struct RestartStep: Equatable, Sendable {
     }
     package init(_ view: ByteView) throws(DecodeError) {
         var decoder = Decoder(view, "restart step")
-        ballot = Ballot(round: try decoder.int(), rank: try decoder.int())
+        ballot = try Ballot(&decoder)
         after = ViewNumber(try decoder.int())
         let flags = try decoder.int(UInt8.self)
         live = flags & 1 != 0
@@ -334,9 +334,9 @@ package struct MemberState: Equatable, Sendable {
         var decoder = Decoder(view, "member state")
         incarnation = Incarnation(try decoder.int())
         installed = try View(&decoder)
-        promised = Ballot(round: try decoder.int(), rank: try decoder.int())
+        promised = try Ballot(&decoder)
         if try decoder.int(UInt8.self) == 1 {
-            let ballot = Ballot(round: try decoder.int(), rank: try decoder.int())
+            let ballot = try Ballot(&decoder)
             accepted = MemberRow.Acceptance(ballot, try Proposal(&decoder))
         }
         for _ in 0..<(try decoder.count(limit: Limits.groups, size: 12)) {

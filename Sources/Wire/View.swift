@@ -31,6 +31,7 @@ package struct View: Equatable, Sendable, CustomStringConvertible {
         number = ViewNumber(try decoder.int())
         members = []
         for _ in 0..<(try decoder.count(limit: Limits.members, size: 2)) { members.append(NodeID(try decoder.int())) }
+        guard !members.isEmpty, Set(members).count == members.count else { throw .value(what: "members of a view", value: UInt64(members.count)) }
     }
 }
 
@@ -66,6 +67,11 @@ package struct Ballot: Hashable, Comparable, Sendable {
     package init(round: UInt32, rank: UInt16) {
         self.round = round
         self.rank = rank
+    }
+    package init(_ decoder: inout Decoder) throws(DecodeError) {
+        round = try decoder.int()
+        rank = try decoder.int()
+        guard round <= Limits.rounds else { throw .limit(what: "ballot round", value: UInt64(round), limit: UInt64(Limits.rounds)) }
     }
     package static func < (a: Ballot, b: Ballot) -> Bool { a.round == b.round ? a.rank < b.rank : a.round < b.round }
 }
@@ -147,6 +153,7 @@ package struct Proposal: Equatable, Sendable {
         for _ in 0..<(try decoder.count(limit: Limits.members, size: 2)) { sources.append(NodeID(try decoder.int())) }
         let kind = try decoder.int(UInt8.self)
         let groups = try decoder.count(limit: Limits.groups, size: 4)
+        guard groups == GroupID.count else { throw .value(what: "groups of a proposal", value: UInt64(groups)) }
         switch kind {
         case 0:
             var cuts: [[Timestamp]] = []

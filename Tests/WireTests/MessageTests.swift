@@ -27,8 +27,8 @@ extension SeededNumbers {
     }
     mutating func node() -> NodeID { NodeID(UInt16(truncatingIfNeeded: next())) }
     mutating func time() -> Timestamp { Timestamp(next()) }
-    mutating func view() -> View { View(ViewNumber(next()), many(Limits.members) { $0.node() }) }
-    mutating func ballot() -> Ballot { Ballot(round: UInt32(truncatingIfNeeded: next()), rank: UInt16(truncatingIfNeeded: next())) }
+    mutating func view() -> View { View(ViewNumber(next()), Set(many(Limits.members - 1) { $0.node() } + [node()]).sorted()) }
+    mutating func ballot() -> Ballot { Ballot(round: UInt32(truncatingIfNeeded: next()) >> 1, rank: UInt16(truncatingIfNeeded: next())) }
     mutating func end() -> LogEnd {
         var end = LogEnd()
         end.number = EntryNumber(next())
@@ -40,7 +40,7 @@ extension SeededNumbers {
     }
     mutating func proposal() -> Proposal {
         let basis: Proposal.Basis =
-            Bool.random(using: &self) ? .ends(many(4) { $0.end() }) : .cut(many(4) { $0.many(5) { $0.time() } })
+            Bool.random(using: &self) ? .ends((0..<GroupID.count).map { _ in end() }) : .cut((0..<GroupID.count).map { _ in many(5) { $0.time() } })
         return Proposal(view: view(), basis: basis, sources: many(5) { $0.node() })
     }
     mutating func acceptance() -> MemberRow.Acceptance? { Bool.random(using: &self) ? .init(ballot(), proposal()) : nil }
@@ -218,6 +218,30 @@ private let allMessages = peerMessages + clientMessages + consumerMessages
                 _ = refusal(forged) { view throws(DecodeError) in _ = try isSame(view) }
             }
         }
+    }
+    @Test func whatNoViewBallotOrProposalCanHaveIsRefused() {
+        var numbers = SeededNumbers(seed: 15)
+        func refuses(_ row: MemberRow) -> Bool {
+            var bytes: [UInt8] = []
+            row.encode(into: &bytes)
+            return refusal(bytes) { view throws(DecodeError) in _ = try MemberRow(view) } != nil
+        }
+        var row = MemberRow(view: ViewNumber(1), origin: nil)
+        for members in [[], [3, 4, 3]] as [[UInt16]] {
+            var proposal = numbers.proposal()
+            proposal.view.members = members.map { NodeID($0) }
+            row.committed = proposal
+            #expect(refuses(row), "\(members)")
+        }
+        for groups in [0, GroupID.count - 1, GroupID.count + 1] {
+            row.committed = Proposal(view: numbers.view(), basis: .cut(Array(repeating: [], count: groups)), sources: [])
+            #expect(refuses(row), "\(groups) groups")
+        }
+        row.committed = nil
+        row.accepted = MemberRow.Acceptance(Ballot(round: .max, rank: 0), numbers.proposal())
+        #expect(refuses(row))
+        row.accepted!.ballot.round = Limits.rounds
+        #expect(!refuses(row))
     }
     /// The count of a message that ends with it: far over the limit, and at the limit with nothing behind it.
     @Test(arguments: [
