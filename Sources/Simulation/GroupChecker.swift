@@ -26,9 +26,9 @@ struct GroupChecker {
             return "group \(name): \(offset) is given to \(client) and to \(other) in the same generation \(since)"
         }
         if finished[group][offset] != nil { repeats += 1 }
-        // A group that is set back begins anew: what a member had before, and has not heard of it, is no longer its own.
+        // A group that is set back begins anew: what a member had before, or is given by a node that has not heard of it, is no longer its own.
         if let (other, theirs) = holders[group].updateValue((client, since), forKey: offset), other != client, isServed(other),
-            !(resets.contains(group) && theirs < since)
+            !(resets.contains(group) && theirs != since)
         {
             return "group \(name): \(offset) is given to \(client) in generation \(since), and \(other) has it in hand since \(theirs)"
         }
