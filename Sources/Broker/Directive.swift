@@ -23,6 +23,8 @@ package enum Directive: Sendable {
     /// Other nodes' rows are to be given again: a new view begins.
     case rereadRows
     case disk(DiskJob)
+    /// So many bytes wait for room in a client's ring: the next turn must come when there is.
+    case wantsRoom(SessionID, Int)
     case closeSession(SessionID, String)
     /// One readable line for the operator.
     case log(String)

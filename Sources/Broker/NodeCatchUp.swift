@@ -89,7 +89,8 @@ extension Node {
             return
         }
         // While one page is handed over the next is read.
-        guard !isHanded || sessions[id]!.space > 0, let read = sessions[id]!.cursors[group.index].nextRead(below: end.number, recent[group.index]) else { return }
+        if isHanded, !hasRoom(id, 1, into: &out) { return }
+        guard let read = sessions[id]!.cursors[group.index].nextRead(below: end.number, recent[group.index]) else { return }
         sessions[id]!.cursors[group.index].isReading = true
         sessions[id]!.cursors[group.index].readBelow = read.below
         let token = ReadToken.session(id, generation: sessions[id]!.generation)
@@ -159,7 +160,7 @@ extension Node {
     /// All that the session wants before `offset` has been sent, or was no longer kept. False: no room to say so.
     @discardableResult
     private mutating func tellPosition(_ id: SessionID, _ group: GroupID, at offset: Offset, into out: inout [Directive]) -> Bool {
-        guard sessions[id]!.space >= Session.cost(18) else { return false }
+        guard hasRoom(id, 18, into: &out) else { return false }
         var bytes: [UInt8] = []
         Position(group: group, skipped: sessions[id]!.cursors[group.index].skipped, offset: offset).encode(into: &bytes)
         sessions[id]!.cursors[group.index].skipped = 0

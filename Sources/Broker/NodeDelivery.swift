@@ -121,7 +121,7 @@ extension Node {
                 }
                 named += 1
             }
-            guard sessions[id]!.space >= Session.cost(bytes.count) else { return false }
+            guard hasRoom(id, bytes.count, into: &out) else { return false }
             bytes.store(named, at: 2)
             send(id, .topicNames, bytes, into: &out)
             sessions[id]!.cursors[group.index].named = cursor.named
@@ -149,6 +149,13 @@ extension Node {
         return hand(header, body, owner, runs, to: id, into: &out)
     }
 
+    /// Whether a client's ring takes a message of `length` bytes; where not, this node has a turn as soon as it does.
+    func hasRoom(_ id: SessionID, _ length: Int, into out: inout [Directive]) -> Bool {
+        guard sessions[id]!.space < Session.cost(length) else { return true }
+        out.append(.wantsRoom(id, length))
+        return false
+    }
+
     /// Those records of an entry that are in `runs` to one session. False: no room.
     mutating func hand(
         _ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, _ runs: [RecordRun], to id: SessionID,
@@ -172,13 +179,13 @@ extension Node {
         switch share {
         case .nothing: break
         case .whole:
-            guard sessions[id]!.space >= Session.cost(EntryHeader.size + body.count) else { return false }
+            guard hasRoom(id, EntryHeader.size + body.count, into: &out) else { return false }
             var head: [UInt8] = []
             head.reserveCapacity(EntryHeader.size)
             header.encode(into: &head) { $0 }
             send(id, .entry, head, body, owner: owner, into: &out)
         case .picked(let bytes):
-            guard sessions[id]!.space >= Session.cost(bytes.count) else { return false }
+            guard hasRoom(id, bytes.count, into: &out) else { return false }
             send(id, .records, bytes, into: &out)
         }
         if isConsumer { sessions[id]!.share!.hand(runs, header, body) }

@@ -408,6 +408,8 @@ extension World {
             host.retained = []
             host.relays = []
             for member in host.node!.view.members { if let link = host.links[Int(member.raw) - 1] { giveRow(host, link, at) } }
+        // The world's nodes have turns enough.
+        case .wantsRoom: break
         case .disk(let job):
             note(job, of: host)
             if case .held = job { counts.filled += 1 }

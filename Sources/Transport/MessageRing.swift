@@ -64,6 +64,13 @@ struct SendRing {
         return memory.part(place + MessageFrame.header, length)
     }
 
+    /// A body of `length` would be sent if there were room. False: there is, or it is known that room is wanted.
+    mutating func want(_ length: Int) -> Bool {
+        guard wanted == nil, align8(length) + MessageFrame.header > space else { return false }
+        wanted = min(length, largest)
+        return true
+    }
+
     /// Frames the first `length` bytes of what was reserved last.
     mutating func commit(kind: UInt32, length: Int) {
         guard let reserved, length >= 0, length <= reserved.room else { preconditionFailure("a commit without its reserve") }

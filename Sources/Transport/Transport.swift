@@ -140,6 +140,13 @@ package import Wire
     /// Bytes of the largest body that will fit at the latest when the peer has let everything go: half its ring, less 8.
     package func largestMessage(_ link: LinkID) -> Int { place(link).map { links[$0].sending.largest } ?? 0 }
 
+    /// A body of `length` bytes waits for room: the peer is asked to report what it lets go at once, and `.space` follows. No effect where there is room.
+    package func wantRoom(_ link: LinkID, length: Int) {
+        guard let i = place(link), links[i].sending.want(length) else { return }
+        links[i].wantsRow = true
+        markPending(i)
+    }
+
     /// Copies a message into the link's staging ring; it goes out with the next flush. False: the link is not up, or there
     /// is no room now and `.space` follows.
     package func send(_ link: LinkID, kind: UInt32, _ a: ByteView) -> Bool {

@@ -346,6 +346,7 @@ final class Serve {
                 if let link = peers[member]?.link { giveRow(member, link, now) }
             }
         case .disk(let job): jobs.append(job)
+        case .wantsRoom(let session, let bytes): if let link = links[session] { transport.wantRoom(link, length: bytes) }
         case .closeSession(let session, let why):
             say("closing \(session): \(why)")
             if let link = links[session] { transport.close(link) }
