@@ -161,8 +161,6 @@ public final class Publisher {
         while true {
             let due = finishDue()
             pump()
-            // On its way before anything is read.
-            attachment.flush()
             let isReadable = try attachment.turn(until: min(limit, due), reading: file, self)
             if let fault { throw fault }
             _ = finishDue()

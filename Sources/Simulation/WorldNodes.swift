@@ -53,37 +53,12 @@ extension World {
             host.incarnation = opened.state.incarnation
             host.promised = opened.state.promised
             if host.files.syncsUntilError == nil { host.syncFails = false }
-            var settings = NodeSettings(
-                node: host.id, cluster: "sim", members: hosts.map { ($0.id, "h\($0.index):1") }, topics: topics,
-                segmentBytes: temper.segmentBytes)
-            settings.restartWait = temper.restartWait
-            settings.holdUp = temper.holdUp
-            settings.stuckAfter = temper.stuckAfter
-            settings.copyRate = temper.copyRate
-            if temper.cleans {
-                settings.cleanRate = 4 << 20
-                settings.cleanBytes = temper.cleanBytes
-                settings.cleanRest = (temper.isParted ? 5 : 50) * Span.millisecond
-            }
-            if let parting = temper.parting { (settings.fillAfter, settings.sayHoldingEvery) = (parting.fillAfter, parting.sayHoldingEvery) }
-            settings.announces = temper.announces
-            settings.pageMost = temper.pageBytes
-            settings.mostGroups = temper.mostGroups
-            settings.foldEvery = temper.foldEvery
-            settings.worthParting = temper.worthParting
-            settings.keptMost = temper.keptBytes
-            settings.relayFrom = temper.relayFrom
-            settings.relayBlock = temper.relayBlock
-            settings.scrubBytes = 4 << 10
-            settings.scrubEvery = 50 * Span.millisecond
-            settings.scrubRest = 200 * Span.millisecond
-            settings.consumerGrace = temper.suspectAfter + 2 * temper.networkMost
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
             host.work = opened.journal
             // What was on its way to the disk when the last life ended is not in this one's log.
             clean.cut(host.index, from: opened.journal.durable.end.number.raw)
             if rot == nil, let wrong = words.judge(end: opened.journal.durable.end.offset, host.index) { checker.fail("\(host.id) \(wrong)") }
-            host.node = Node(settings: settings, state: opened.state, states: opened.states, holes: opened.holes, holdings: opened.holdings, agreed: opened.agreed, ring: host.ring.store)
+            host.node = Node(settings: settings(of: host), state: opened.state, states: opened.states, holes: opened.holes, holdings: opened.holdings, agreed: opened.agreed, ring: host.ring.store)
             host.node!.isLeaving = host.isLeaving
             host.isLeaving = false
             host.nextTick = now
@@ -97,6 +72,35 @@ extension World {
             if isCut { host.files.crash(using: &disk) }
             queue.add(.boot(host: host.index), at: now + faults.scale(Span.millisecond, Span.second))
         }
+    }
+
+    private func settings(of host: Host) -> NodeSettings {
+        var settings = NodeSettings(
+            node: host.id, cluster: "sim", members: hosts.map { ($0.id, "h\($0.index):1") }, topics: topics,
+            segmentBytes: temper.segmentBytes)
+        settings.restartWait = temper.restartWait
+        settings.holdUp = temper.holdUp
+        settings.stuckAfter = temper.stuckAfter
+        settings.copyRate = temper.copyRate
+        if temper.cleans {
+            settings.cleanRate = 4 << 20
+            settings.cleanBytes = temper.cleanBytes
+            settings.cleanRest = (temper.isParted ? 5 : 50) * Span.millisecond
+        }
+        if let parting = temper.parting { (settings.fillAfter, settings.sayHoldingEvery) = (parting.fillAfter, parting.sayHoldingEvery) }
+        settings.announces = temper.announces
+        settings.pageMost = temper.pageBytes
+        settings.mostGroups = temper.mostGroups
+        settings.foldEvery = temper.foldEvery
+        settings.worthParting = temper.worthParting
+        settings.keptMost = temper.keptBytes
+        settings.relayFrom = temper.relayFrom
+        settings.relayBlock = temper.relayBlock
+        settings.scrubBytes = 4 << 10
+        settings.scrubEvery = 50 * Span.millisecond
+        settings.scrubRest = 200 * Span.millisecond
+        settings.consumerGrace = temper.suspectAfter + 2 * temper.networkMost
+        return settings
     }
 
     /// The node's process ends; `power`: what its disk had not synced is in danger.

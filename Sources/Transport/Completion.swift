@@ -14,10 +14,8 @@ extension Transport {
         // A pause of our own is not the peers' silence: what they sent meanwhile waits to be read.
         if gap > options.heartbeat { forgive(gap - options.heartbeat) }
         takeDoomed(into: &events)
-        let hasNews = readCompletions(into: &events)
-        // What has come is seen to first; connections can wait for the next turn, within bounds.
-        let age = self.now - lastEventRead
-        if eventsAreDue || age >= (hasNews ? 16 : 1) * Transport.eventInterval { readEvents(into: &events) }
+        readCompletions(into: &events)
+        if eventsAreDue || self.now - lastEventRead >= Transport.eventInterval { readEvents(into: &events) }
         if self.now >= nextTimer { runTimers(into: &events) }
         if !pending.isEmpty { flush(stalledOnly: true) }
     }

@@ -81,7 +81,7 @@ extension Transport {
         links[i].isStalled = false
         let isTraffic = links[i].hasTraffic
         guard isTraffic || links[i].wantsRow else { return true }
-        if isTraffic { (lastTraffic, hasPosted) = (now, true) }
+        if isTraffic { lastTraffic = now }
         if let neighbour = links[i].neighbour {
             tell(i, neighbour)
             toRing.append(i)

@@ -42,8 +42,6 @@ package import Wire
     var nextTimer: UInt64 = .max
     var lastEventRead: UInt64 = 0
     var lastTraffic: UInt64 = 0
-    /// Something went out since news was looked for.
-    var hasPosted = false
     /// Before this time a yield is no use: a neighbour keeps the processor.
     var nextYield: UInt64 = 0
     var eventsAreDue = true

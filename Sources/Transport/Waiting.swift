@@ -23,12 +23,6 @@ extension Transport {
             sched_yield()
             return look(for: 0, into: &events)
         case .adaptive where time < lastTraffic + Transport.spinTime && time >= nextYield:
-            // What came while this turn's writes went out, before another process has its turn.
-            if hasPosted {
-                hasPosted = false
-                now = max(now, time)
-                if readCompletions(into: &events) { return }
-            }
             sched_yield()
             if monotonicNow() - time > Transport.yieldLimit { nextYield = time + Transport.yieldPause }
             return look(for: 0, into: &events)

@@ -110,4 +110,19 @@ extension ClusterTests {
         try await live.succeeds()
         #expect(live.outputText == "many/4/a many/9999/b ")
     }
+
+    /// A node that waits for a slow tick whenever a reader's ring is full gives the past many times more slowly than it was taken in.
+    @Test func thePastIsGivenAsFastAsItWasTakenIn() async throws {
+        let cluster = try Cluster(nodes: 1) { _ in "segment: 8MiB\n" }
+        try await cluster.untilLive([1])
+        let count = 1_000_000
+        let line = String(repeating: "x", count: 99) + "\n"
+        let file = try cluster.folder.write(String(repeating: line, count: count), to: "lines").path
+        let clock = ContinuousClock()
+        let publishing = try await clock.measure { try await cluster.program("dpub", ["past/a", "-f", file, "-l"], at: [1]).succeeds(within: 60) }
+        let reader = try cluster.program("dsub", ["past/a", "-o", "beginning", "-e", "-f", "x", "-W", "60"], at: [1])
+        let reading = try await clock.measure { try await reader.succeeds(within: 60) }
+        #expect(reader.output.count == count)
+        #expect(reading < publishing * 3 + .seconds(1), "\(reading) to read what was published in \(publishing)")
+    }
 }

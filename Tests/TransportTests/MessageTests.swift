@@ -180,6 +180,34 @@ extension Links {
             #expect(body.withView { pair.b.transport.send(pair.atB, kind: 0, $0) })
         }
 
+        /// Who looks at the room before it sends has nothing refused, and hears of room only where it says that it waits.
+        @Test func whoSaysThatItWaitsForRoomIsHeardAtOnce() throws {
+            let pair = try Pair()
+            let body = pattern(4, 1000)
+            func fill() { while pair.b.transport.space(pair.atB) >= 1000 { #expect(body.withView { pair.b.transport.send(pair.atB, kind: 0, $0) }) } }
+            fill()
+            pump(pair.stations, for: 0.1) { false }
+            func take(_ most: Int) -> Int {
+                var got = 0
+                pump(pair.stations, for: 0.5) {
+                    if got < most, pair.a.transport.receive(pair.atA) != nil {
+                        got += 1
+                        pair.a.transport.release(pair.atA)
+                    }
+                    return pair.b.events.contains(.space(pair.atB))
+                }
+                return got
+            }
+            #expect(take(5) == 5 && !pair.b.events.contains(.space(pair.atB)))
+            fill()
+            pair.b.transport.wantRoom(pair.atB, length: 1000)
+            #expect(take(9) < 9 && pair.b.events.contains(.space(pair.atB)))
+            // Where there is room nobody is asked.
+            #expect(pair.b.transport.space(pair.atB) >= 1000)
+            pair.b.transport.wantRoom(pair.atB, length: 1000)
+            #expect(body.withView { pair.b.transport.send(pair.atB, kind: 0, $0) })
+        }
+
         @Test func aReservedBodyIsBuiltInPlaceAndMayShrink() throws {
             let pair = try Pair()
             guard let room = unsafe pair.b.transport.reserve(pair.atB, length: 100) else {
