@@ -12,11 +12,11 @@ from sample import measure
 
 VARIANTS = ("all", "cleaned")
 SIZE = 100
-SEGMENT = 8 << 20
-KEPT = 256 << 20  # bytes of the one topic's records, by its rule
+SEGMENT = 32 << 20
+KEPT = 1 << 30  # bytes of the one topic's records, by its rule
 WARM_UP_RECORDS = 20_000
 LOOK_RECORDS = 200_000
-ROUND_SECONDS = 10.0
+ROUND_SECONDS = 16.0
 SETTLE_SECONDS = 180
 QUIET_SECONDS = 12  # without a change: longer than cleaning rests
 
@@ -37,10 +37,11 @@ def status(system, port):
 
 
 def closed_bytes(system, node):
-    """Bytes of the node's closed segments: the newest one is open and reserved ahead."""
+    """Bytes of the node's closed segments, and of the files kept for the next ones: the newest segment is open and reserved ahead."""
     folder = os.path.join(system.servers.directory, str(node), "group-0")
-    names = sorted(name for name in os.listdir(folder) if name.endswith(".log"))
-    return sum(os.path.getsize(os.path.join(folder, name)) for name in names[:-1])
+    names = os.listdir(folder)
+    closed = sorted(name for name in names if name.endswith(".log"))[:-1] + [name for name in names if name.endswith(".spare")]
+    return sum(os.path.getsize(os.path.join(folder, name)) for name in closed)
 
 
 class Watch:

@@ -4,7 +4,7 @@ package import Wire
 package struct CleanReport: Equatable, Sendable {
     /// What the rules keep, as of the last look at all of it, and the open segment.
     package var kept = 0
-    /// Of all segments.
+    /// Of all segments, and of the files kept for the next ones.
     package var disk = 0
     /// Taken away since this life began.
     package var cleaned = 0

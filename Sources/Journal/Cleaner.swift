@@ -56,6 +56,8 @@ struct Cleaner<D: Disk> {
         var spans: [LogSpan]
         let blank: Set<EntryNumber>
         let empty: Set<EntryNumber>
+        /// Drafts of which nothing is missing but their places: those of segments of which nothing stays take them together.
+        var ready: [SegmentDraft<D>] = []
         var draft: SegmentDraft<D>?
         var cleaner: EntryCleaner?
     }
@@ -84,6 +86,8 @@ struct Cleaner<D: Disk> {
     private static var spare: Int { 12 }
     /// A pass begins when the log has grown by this part of it.
     private static var growth: Int { 16 }
+    /// Drafts that take their places at once, at most.
+    private static var mostReady: Int { 16 }
     /// A segment is rewritten where less than this share of it stays.
     private static var share: (of: Int, at: Int) { (5, 4) }
 
@@ -130,7 +134,7 @@ struct Cleaner<D: Disk> {
         _ log: Log<D>, below limit: EntryNumber, bytes: Int, drop: Droppable, marks: inout CleanMarks,
         save: (CleanMarks, [Holdings.Line]) throws(StorageError) -> Void, changed: (EntryNumber) -> Void
     ) throws(StorageError) -> Bool {
-        report.disk = log.bytes
+        report.disk = log.bytes + log.spareBytes
         // What may go by the word of an older view may be this node's own by now.
         if drop.view != self.drop.view, !planted(.dropOfOldView) { try cancel(log) }
         self.drop = drop
@@ -164,7 +168,7 @@ struct Cleaner<D: Disk> {
                 if try rewrite(log, &rewriting, &left, changed) { phase = .rewriting(rewriting) } else {
                     try log.dropCheckpoints { !rewriting.empty.contains($0) }
                     report.passes += 1
-                    report.disk = log.bytes
+                    report.disk = log.bytes + log.spareBytes
                     // By tallies it is an estimate from above.
                     report.kept = min(report.kept, report.disk)
                     return true
@@ -362,14 +366,16 @@ struct Cleaner<D: Disk> {
     ) throws(StorageError) -> Bool {
         while left > 0 {
             if rewriting.draft == nil {
-                guard let span = rewriting.spans.popLast() else { return false }
+                guard let span = rewriting.spans.popLast() else { break }
                 guard let draft = try log.beginDraft(of: span) else { continue }
                 if rewriting.blank.contains(span.first), let hole = try hole(log, draft, rewriting.publishers) {
                     left -= hole.count
-                    do throws(StorageError) {
-                        try log.append(hole, to: draft)
-                        if try place(draft, log, changed) { tallies.keep(SegmentTally(blank: span)) }
-                    } catch { try giveUp(draft, log, error) }
+                    do throws(StorageError) { try log.append(hole, to: draft) } catch {
+                        try giveUp([draft], log, error)
+                        continue
+                    }
+                    rewriting.ready.append(draft)
+                    if rewriting.ready.count >= Self.mostReady { try placeReady(&rewriting, log, changed) }
                     continue
                 }
                 rewriting.draft = draft
@@ -381,30 +387,43 @@ struct Cleaner<D: Disk> {
                 let isDone = try rewrite(log, draft, &cleaner, rewriting.plan, &left)
                 rewriting.cleaner = cleaner
                 guard isDone else { continue }
-                _ = try place(draft, log, changed)
+                _ = try place([draft], log, changed)
                 rewriting.draft = nil
             } catch {
                 rewriting.draft = nil
-                try giveUp(draft, log, error)
+                try giveUp([draft], log, error)
             }
         }
-        return true
+        try placeReady(&rewriting, log, changed)
+        return rewriting.draft != nil || !rewriting.spans.isEmpty
     }
 
-    /// False: the segment is no longer there as it was.
-    private mutating func place(_ draft: SegmentDraft<D>, _ log: Log<D>, _ changed: (EntryNumber) -> Void) throws(StorageError) -> Bool {
-        let before = log.segmentBytes(from: draft.span.first) ?? 0
-        guard try log.finish(draft) else { return false }
-        tallies.forget(draft.span.first)
-        changed(draft.span.first)
-        report.cleaned += max(0, before - (log.segmentBytes(from: draft.span.first) ?? 0))
-        return true
+    private mutating func placeReady(_ rewriting: inout Rewriting, _ log: Log<D>, _ changed: (EntryNumber) -> Void) throws(StorageError) {
+        let ready = rewriting.ready
+        rewriting.ready = []
+        do throws(StorageError) {
+            for draft in try place(ready, log, changed) { tallies.keep(SegmentTally(blank: draft.span)) }
+        } catch { try giveUp(ready, log, error) }
+    }
+
+    /// Those that took their places; of the others the segment is no longer there as it was.
+    private mutating func place(
+        _ drafts: [SegmentDraft<D>], _ log: Log<D>, _ changed: (EntryNumber) -> Void
+    ) throws(StorageError) -> [SegmentDraft<D>] {
+        let before = drafts.map { log.segmentBytes(from: $0.span.first) ?? 0 }
+        // Where it fails some may have taken theirs: what is known of them is forgotten in any case.
+        for draft in drafts { tallies.forget(draft.span.first) }
+        defer { for draft in drafts { changed(draft.span.first) } }
+        let placed = try log.finish(drafts)
+        for (draft, before) in zip(drafts, before) { report.cleaned += max(0, before - (log.segmentBytes(from: draft.span.first) ?? 0)) }
+        return placed
     }
 
     /// Without room for the draft the segment stays as it is; a later pass comes by.
-    private func giveUp(_ draft: SegmentDraft<D>, _ log: Log<D>, _ error: StorageError) throws(StorageError) {
-        try log.discard(draft)
+    private func giveUp(_ drafts: [SegmentDraft<D>], _ log: Log<D>, _ error: StorageError) throws(StorageError) {
+        for draft in drafts { try log.discard(draft) }
         guard error.isFull else { throw error }
+        try log.dropSpares()
     }
 
     /// The hole that a segment comes to of which nothing stays, made of the state saved at its end; nil where that is not there, or one

@@ -99,7 +99,7 @@ extension Journal {
                 return results.append(.filled(first: stretch.first, isDone: false))
             }
             filling = nil
-            let isDone = try durable.finish(draft)
+            let isDone = try !durable.finish([draft]).isEmpty
             cleaner.changed(stretch.first)
             durableValues.forget(stretch.first)
             results.append(.filled(first: stretch.first, isDone: isDone))

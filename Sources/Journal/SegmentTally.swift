@@ -13,12 +13,12 @@ struct SegmentTally {
         var highest: UInt64 = 0
         var oldest = Timestamp(.max)
 
-        mutating func add(_ record: RecordHeader, _ offset: UInt64, _ time: Timestamp) {
-            records += 1
-            bytes += UInt64(record.length)
-            lowest = min(lowest, offset)
-            highest = max(highest, offset)
-            oldest = min(oldest, time)
+        mutating func add(_ run: Line) {
+            records += run.records
+            bytes += run.bytes
+            lowest = min(lowest, run.lowest)
+            highest = max(highest, run.highest)
+            oldest = min(oldest, run.oldest)
         }
     }
     fileprivate(set) var lines: [Line] = []
@@ -69,7 +69,26 @@ struct SegmentCounter {
         var batches = BatchCursor(body)
         while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
             switch batch.kind {
-            case .records, .sparse: walkRecords(batch, whole) { delta, record in count(record, offset + UInt64(delta), header.timestamp) }
+            case .records:
+                // A publisher's records of one topic mostly follow one another: one line's change for all of them.
+                var run = SegmentTally.Line(topic: TopicID(.max))
+                walkPlainRecords(whole) { delta, _, record in
+                    if record.topic != run.topic {
+                        count(run)
+                        run = SegmentTally.Line(topic: record.topic, lowest: offset + UInt64(delta), oldest: header.timestamp)
+                    }
+                    run.records += 1
+                    run.bytes += UInt64(record.length)
+                    run.highest = offset + UInt64(delta)
+                }
+                count(run)
+            case .sparse:
+                walkRecords(batch, whole) { delta, record in
+                    let offset = offset + UInt64(delta)
+                    count(
+                        SegmentTally.Line(
+                            topic: record.topic, records: 1, bytes: UInt64(record.length), lowest: offset, highest: offset, oldest: header.timestamp))
+                }
             case .open: break
             case .declare, .consumers, .state: tally.hasMore = true
             }
@@ -77,19 +96,20 @@ struct SegmentCounter {
         }
     }
 
-    private mutating func count(_ record: RecordHeader, _ offset: UInt64, _ time: Timestamp) {
-        guard !isOver else { return }
-        let topic = record.topic.index
+    /// Records of one topic.
+    private mutating func count(_ run: SegmentTally.Line) {
+        guard !isOver, run.records > 0 else { return }
+        let topic = run.topic.index
         if topic >= slots.count { slots.append(contentsOf: repeatElement(0, count: max(topic + 1, slots.count * 2) - slots.count)) }
         if slots[topic] == 0 {
             guard tally.lines.count < Self.mostLines else {
                 isOver = true
                 return
             }
-            tally.lines.append(SegmentTally.Line(topic: record.topic))
+            tally.lines.append(SegmentTally.Line(topic: run.topic))
             slots[topic] = UInt32(tally.lines.count)
         }
-        tally.lines[Int(slots[topic]) - 1].add(record, offset, time)
+        tally.lines[Int(slots[topic]) - 1].add(run)
     }
 }
 

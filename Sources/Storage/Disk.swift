@@ -35,6 +35,11 @@ package protocol Disk: AnyObject {
     func truncate(_ file: File, to bytes: Int) throws(StorageError)
     /// Replaces `to` at once. renameat(2)
     func rename(_ from: String, to: String) throws(StorageError)
+    /// One more name for a file; false where that is not to be had. linkat(2)
+    func link(_ path: String, as other: String) throws(StorageError) -> Bool
+    /// Turns the file's bytes into zeros and leaves its size and its space as they are; false where that is not to be had, and then
+    /// nothing has changed. fallocate(2) with FALLOC_FL_ZERO_RANGE
+    func blank(_ file: File) throws(StorageError) -> Bool
     /// unlinkat(2)
     func remove(_ path: String) throws(StorageError)
     /// Lets the handle go; whoever wants the bytes kept has synced before. close(2)

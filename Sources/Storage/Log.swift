@@ -85,6 +85,7 @@ package final class Log<D: Disk> {
     /// Closed segments with an index, the longest unused first.
     var indexed: [EntryNumber] = []
     var scrubbing: ScrubPlace?
+    var spares = SpareFiles()
     /// Segments, by their first entries, that can only be repaired as a whole: all of what is damaged in one is told as one.
     var repairedWhole: Set<EntryNumber> = []
     /// The open segment ends at the tail and nothing lies behind it: appends may follow.

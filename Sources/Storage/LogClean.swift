@@ -3,8 +3,9 @@ package import Wire
 /// A closed segment's new contents, while they are being made: a draft beside it, which takes its place when it is whole.
 ///
 ///     1  the draft: header left blank, entries in place of the old ones, the same numbers from first to last
-///     2  its header, with its own length; sync
+///     2  its header, with its own length; sync                  several segments at once: all of one step before any of the next
 ///     3  rename over the old one; sync of the directory          before: the old one, after: the new one, whatever a crash does
+///     4  the old file serves the log again (`LogSpares.swift`)
 ///
 /// A draft that is not finished goes when the log is opened.
 package final class SegmentDraft<D: Disk> {
@@ -101,28 +102,48 @@ extension Log {
         return draft.place.number == next.number && draft.place.offset == next.offset && (draft.place.chain == next.chain || next.key == .zero)
     }
 
-    /// Puts the draft in its segment's place; durable when it returns. False: the segment is no longer there as it was.
-    package func finish(_ draft: SegmentDraft<D>) throws(StorageError) -> Bool {
-        guard let i = indexOfClosed(draft.span) else {
-            try discard(draft)
-            return false
+    /// Puts drafts in their segments' places, all of them durably when it returns: those that are; of the others the segment is no longer
+    /// there as it was. On an error the drafts that are still open are the caller's to discard.
+    package func finish(_ drafts: [SegmentDraft<D>]) throws(StorageError) -> [SegmentDraft<D>] {
+        var whole: [SegmentDraft<D>] = []
+        for draft in drafts {
+            guard let i = indexOfClosed(draft.span) else {
+                try discard(draft)
+                continue
+            }
+            let next = segments[i + 1].start
+            // Of one whose header is lost only number and offset are known.
+            let isChained = draft.place.chain == next.chain || next.key == .zero
+            precondition(draft.place.number == next.number && draft.place.offset == next.offset && isChained, "a draft ends where its segment did")
+            scratch.removeAll(keepingCapacity: true)
+            _ = try disk.read(try handle(i), at: 0, count: SegmentHeader.size, into: &scratch)
+            var header = expectedHeader(i, scratch.withView { SegmentHeader($0) })
+            header.cleanedBytes = draft.position
+            try disk.write(draft.file, at: 0, bytes: header.encoded)
+            // The first sync then finds all of them on their way.
+            if drafts.count > 1 { disk.startWriting(draft.file, at: 0, count: draft.position) }
+            whole.append(draft)
         }
-        let next = segments[i + 1].start
-        // Of one whose header is lost only number and offset are known.
-        let isChained = draft.place.chain == next.chain || next.key == .zero
-        precondition(draft.place.number == next.number && draft.place.offset == next.offset && isChained, "a draft ends where its segment did")
-        scratch.removeAll(keepingCapacity: true)
-        _ = try disk.read(try handle(i), at: 0, count: SegmentHeader.size, into: &scratch)
-        var header = expectedHeader(i, scratch.withView { SegmentHeader($0) })
-        header.cleanedBytes = draft.position
-        try disk.write(draft.file, at: 0, bytes: header.encoded)
+        guard !whole.isEmpty else { return [] }
         try poisoning { () throws(StorageError) in
-            if !planted(.cleanedUnsynced) { try disk.sync(draft.file) }
-            draft.isOpen = false
-            disk.close(draft.file)
-            try disk.rename(draft.path, to: path(segments[i].name))
+            if !planted(.cleanedUnsynced) { for draft in whole { try disk.sync(draft.file) } }
+            var freed: [(path: String, bytes: Int)] = []
+            for draft in whole {
+                guard let i = indexOfClosed(draft.span) else { continue }
+                let room = freed.reduce(0) { $0 + $1.bytes }
+                if let spare = try linkSpare(i, beside: room) { freed.append(spare) }
+                try disk.rename(draft.path, to: path(segments[i].name))
+                draft.isOpen = false
+                disk.close(draft.file)
+                take(draft, i)
+            }
             if !planted(.cleanedNameUnsynced) { try disk.syncDirectory(directory) }
+            for spare in freed { spares.add(spare.path, spare.bytes) }
         }
+        return whole
+    }
+    /// Segment `i` has the draft's contents now.
+    private func take(_ draft: SegmentDraft<D>, _ i: Int) {
         closeReading()
         cached.forget(disk, segments[i].start.number)
         cursors.forget()
@@ -132,7 +153,6 @@ extension Log {
         segments[i].isCleaned = true
         // What was read of it is no more.
         if scrubbing?.segment == segments[i].start.number { scrubbing = nil }
-        return true
     }
 
     /// Lets a draft go that is not to be finished.

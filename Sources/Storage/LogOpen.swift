@@ -6,6 +6,7 @@ private struct Listing {
     var checkpoints: [LogEnd] = []
     var mark = LogMark()
     var lost: [String] = []
+    var spares = SpareFiles()
 }
 
 extension Log {
@@ -26,7 +27,7 @@ extension Log {
         if listing.segments.isEmpty {
             let start = LogEnd(number: listing.mark.first, offset: listing.mark.base, key: .zero)
             let header = SegmentHeader(group: group, start: start, bytesBefore: 0, firstBefore: .zero)
-            disk.close(try create(disk, directory, header, options))
+            disk.close(try create(disk, directory, header))
             listing.segments = [(start.number, start.offset)]
         }
 
@@ -38,6 +39,7 @@ extension Log {
             disk, group: group, options: options, segments: segments, file: file, end: last.start, synced: last.start.number,
             damage: damage, checkpoints: listing.checkpoints, mark: listing.mark)
         log.known = known
+        log.spares = listing.spares
         let torn = try log.poisoning { () throws(StorageError) in try log.recoverTail() }
         if planted(.tailCutShort), log.end.number > log.openSegment.start.number { try log.truncate(to: EntryNumber(log.end.number.raw - 1)) }
         let readable = try log.checkpoint()
@@ -61,7 +63,9 @@ extension Log {
         }
         let first = listing.mark.first
         for name in try disk.list(directory) {
-            if name.hasSuffix(StateFile<D>.unfinished) {
+            if name.hasSuffix(SpareFiles.suffix), planted(.spareTakenForFree) {
+                listing.spares.add(directory + "/" + name, 0)
+            } else if name.hasSuffix(StateFile<D>.unfinished) || name.hasSuffix(SpareFiles.suffix) {
                 try disk.remove(directory + "/" + name)
             } else if let (number, offset) = SegmentName.parse(name, SegmentName.log) {
                 // What retention had dropped and the crash brought back.

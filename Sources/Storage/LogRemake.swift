@@ -39,7 +39,7 @@ extension Log {
             try discard(draft)
             throw error
         }
-        _ = try finish(draft)
+        _ = try finish([draft])
     }
 
     private func copy(

@@ -5,7 +5,7 @@ package import Wire
 ///     1  sync the open segment                        its entries are on the disk
 ///     2  cut it to its length, sync                   nothing behind them
 ///     3  save the checkpoint (draft, sync, rename)    it says: so many entries were on the disk
-///     4  draft of the new segment: header, sync
+///     4  draft of the new segment, or a spare file (`LogSpares.swift`): header, sync
 ///     5  rename it, sync the directory                now the old one is closed
 extension Log {
     /// The segment is full: the caller rolls, with its state.
@@ -33,7 +33,8 @@ extension Log {
             guard openSegment.bytes > SegmentHeader.size else { return }
             let header = SegmentHeader(
                 group: group, start: end, bytesBefore: openSegment.bytes, firstBefore: openSegment.start.number)
-            let next = try Self.create(disk, directory, header, options)
+            let spare = try createFromSpare(header)
+            let next = if let spare { spare } else { try Self.create(disk, directory, header) }
             retire(segments.count - 1)
             cached.roll(disk, file, openSegment.start.number, end: openSegment.bytes, first: SegmentHeader.size)
             file = next
@@ -43,23 +44,27 @@ extension Log {
     }
 
     /// Creates a segment's file: header synced under a draft's name, then renamed, then the directory synced.
-    static func create(
-        _ disk: D, _ directory: String, _ header: SegmentHeader, _ options: LogOptions
-    ) throws(StorageError) -> D.File {
-        let path = directory + "/" + SegmentName.text(header.start.number, header.start.offset) + SegmentName.log
-        let draft = path + StateFile<D>.unfinished
+    static func create(_ disk: D, _ directory: String, _ header: SegmentHeader) throws(StorageError) -> D.File {
+        let draft = path(directory, header) + StateFile<D>.unfinished
         if try disk.exists(draft) { try disk.remove(draft) }
         let file = try disk.open(draft, create: true)
         do throws(StorageError) {
-            try disk.write(file, at: 0, bytes: header.encoded)
-            try disk.sync(file)
-            try disk.rename(draft, to: path)
-            if !planted(.directoryUnsynced) { try disk.syncDirectory(directory) }
+            try begin(disk, directory, header, file, draft)
             return file
         } catch {
             disk.close(file)
             throw error
         }
+    }
+    /// `file`, of zeros and named `draft`, becomes the segment's.
+    static func begin(_ disk: D, _ directory: String, _ header: SegmentHeader, _ file: D.File, _ draft: String) throws(StorageError) {
+        try disk.write(file, at: 0, bytes: header.encoded)
+        try disk.sync(file)
+        try disk.rename(draft, to: path(directory, header))
+        if !planted(.directoryUnsynced) { try disk.syncDirectory(directory) }
+    }
+    private static func path(_ directory: String, _ header: SegmentHeader) -> String {
+        directory + "/" + SegmentName.text(header.start.number, header.start.offset) + SegmentName.log
     }
 
     /// The newest state saved that reads back, and the entries that it stands for; nil where the log begins with nothing.

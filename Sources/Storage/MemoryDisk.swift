@@ -37,7 +37,7 @@ package final class MemoryDisk: Disk {
         /// A failed sync gave it up: only writing the same sectors again brings it to the disk.
         var isGivenUp = false
     }
-    /// One create, rename or remove: names and what they stood for before and after.
+    /// One create, link, rename or remove: names and what they stood for before and after.
     struct NameChange {
         let directory: String
         let names: [(path: String, before: Node?, after: Node?)]
@@ -156,6 +156,22 @@ package final class MemoryDisk: Disk {
         try powered("rename", from)
         guard let node = names[from] else { throw StorageError(.system(ENOENT), "rename", from) }
         try step("rename", from) { self.rename([(from, node, nil), (to, self.names[to], node)]) }
+    }
+
+    package func link(_ path: String, as other: String) throws(StorageError) -> Bool {
+        try powered("link", path)
+        guard let node = names[path] else { throw StorageError(.system(ENOENT), "link", path) }
+        guard names[other] == nil else { throw StorageError(.system(EEXIST), "link", other) }
+        try step("link", path) { self.rename([(other, nil, node)]) }
+        return true
+    }
+
+    package func blank(_ file: File) throws(StorageError) -> Bool {
+        let blank = zeros(file.node.bytes.count)
+        try blank.withView { blank throws(StorageError) in
+            try step("fallocate", file.path) { self.overwrite(file.node, at: 0, parts: [blank], length: blank.count) }
+        }
+        return true
     }
 
     package func remove(_ path: String) throws(StorageError) {

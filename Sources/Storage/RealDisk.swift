@@ -208,6 +208,28 @@ package final class RealDisk: Disk, Sendable {
         guard unsafe renameat(root, from, root, to) == 0 else { throw failure("rename", from) }
     }
 
+    package func link(_ path: String, as other: String) throws(StorageError) -> Bool {
+        guard !isReadOnly else { throw StorageError(.system(EROFS), "link", self.path + "/" + path) }
+        if unsafe linkat(root, path, root, other, 0) == 0 { return true }
+        switch errno {
+        case EPERM, EOPNOTSUPP, ENOSYS, EMLINK, ENOSPC, EDQUOT: return false
+        default: throw failure("link", path)
+        }
+    }
+
+    package func blank(_ file: File) throws(StorageError) -> Bool {
+        let bytes = try size(file)
+        guard bytes > 0 else { return true }
+        while squall_zero_range(file.descriptor, off_t(bytes)) != 0 {
+            switch errno {
+            case EINTR: continue
+            case EOPNOTSUPP, ENOSYS, EINVAL, ENOSPC, EDQUOT: return false
+            default: throw failure("fallocate", file.path)
+            }
+        }
+        return true
+    }
+
     package func remove(_ path: String) throws(StorageError) {
         guard !isReadOnly else { throw StorageError(.system(EROFS), "unlink", self.path + "/" + path) }
         guard unsafe unlinkat(root, path, 0) == 0 else { throw failure("unlink", path) }

@@ -91,6 +91,8 @@ package final class VolatileDisk: Disk {
         guard let node = files.removeValue(forKey: from) else { throw StorageError(.system(ENOENT), "rename", from) }
         files[to] = node
     }
+    package func link(_ path: String, as other: String) throws(StorageError) -> Bool { false }
+    package func blank(_ file: File) throws(StorageError) -> Bool { false }
     package func remove(_ path: String) throws(StorageError) {
         guard let node = files.removeValue(forKey: path) else { throw StorageError(.system(ENOENT), "unlink", path) }
         giveBack(node.pieces[...])

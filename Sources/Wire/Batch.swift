@@ -25,8 +25,8 @@ package enum BatchKind: UInt8, Sendable {
 /// `length` counts the whole batch and is a multiple of 8; `crc` is CRC-32C of bytes 8 ..< length; `sequence` numbers the
 /// first record among all that its publisher sends to the group, from 1; `epoch` is the publisher's (PROTOCOL.md R13);
 /// `k` is the `BatchKind`.
-package struct BatchHeader: Equatable, Sendable {
-    package static let size = 40
+@usableFromInline package struct BatchHeader: Equatable, Sendable {
+    @inlinable package static var size: Int { 40 }
     package static let crcStart = 8
 
     package var length: Int

@@ -137,20 +137,24 @@ package func walkRecords(_ header: BatchHeader, _ whole: ByteView, _ body: (_ de
 /// The same, with where the record begins in `whole`.
 package func walkRecords(_ header: BatchHeader, _ whole: ByteView, _ body: (_ delta: Int, _ at: Int, _ record: RecordHeader) -> Void) {
     switch header.kind {
-    case .records:
-        var at = BatchHeader.size
-        var delta = 0
-        while whole.count - at >= RecordHeader.size {
-            let record = RecordHeader(whole.from(at))
-            guard record.length <= whole.count - at else { return }
-            body(delta, at, record)
-            delta += 1
-            at += record.length
-        }
+    case .records: walkPlainRecords(whole, body)
     case .sparse:
         var cursor = SparseCursor(whole.from(BatchHeader.size))
         while let (delta, at) = cursor.next() { body(delta, BatchHeader.size + at, RecordHeader(whole.from(BatchHeader.size + at))) }
     case .declare, .open, .consumers, .state: return
+    }
+}
+
+/// The records of a `records` batch, which is as it was published: the n-th has the n-th offset.
+@inlinable package func walkPlainRecords(_ whole: ByteView, _ body: (_ delta: Int, _ at: Int, _ record: RecordHeader) -> Void) {
+    var at = BatchHeader.size
+    var delta = 0
+    while whole.count - at >= RecordHeader.size {
+        let record = RecordHeader(whole.from(at))
+        guard record.length <= whole.count - at else { return }
+        body(delta, at, record)
+        delta += 1
+        at += record.length
     }
 }
 

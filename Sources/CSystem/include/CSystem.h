@@ -20,6 +20,9 @@ void squall_start_writing(int file, off_t offset, off_t length);
 /* fallocate(2) that changes the file's size; 0 or -1 with errno. */
 int squall_fallocate(int file, off_t offset, off_t length);
 
+/* The same, of a file's first `length` bytes, which become zeros and stay where they are on the disk. */
+int squall_zero_range(int file, off_t length);
+
 /* memfd_create(2): a file of `bytes` in memory, sealed so that nobody can change its size; its descriptor or -1. */
 int squall_memory_file(const char *name, size_t bytes);
 
