@@ -1,0 +1,58 @@
+internal import Wire
+
+/// Files whose contents were replaced by a draft, for the segments to come. To give an old file's space back and to ask for a new file's
+/// changes the file system's books twice: under full load with little kept, on a disk that is told what it may discard, that halved what
+/// publishers got.
+///
+///     1  one more name for the segment's file: `<segment>.spare`
+///     2  the draft takes the segment's name; sync of the directory: from here on the spare name is the file's only one
+///     3  when the log rolls: its bytes are turned to zeros, the header is written, sync, rename, sync of the directory
+///
+/// After a crash a spare file may still be its segment: the ones that are there when a log is opened go.
+struct SpareFiles {
+    static let suffix = ".spare"
+    private(set) var paths: [(path: String, bytes: Int)] = []
+
+    var bytes: Int { paths.reduce(0) { $0 + $1.bytes } }
+    mutating func add(_ path: String, _ bytes: Int) { paths.append((path, bytes)) }
+    mutating func take() -> String? { paths.popLast()?.path }
+}
+
+extension Log {
+    /// Bytes of files that wait to be used again.
+    package var spareBytes: Int { spares.bytes }
+
+    /// Gives a closed segment's file the name of a spare one; nil where the file is not to be kept. Others, of `room` bytes, are about to be.
+    func linkSpare(_ i: Int, beside room: Int) throws(StorageError) -> (path: String, bytes: Int)? {
+        let segment = segments[i]
+        let most = max(2 * options.segmentBytes, bytes / 8)
+        let isFull = segment.bytes >= options.segmentBytes && segment.bytes <= options.mostBytes
+        guard !disk.isVolatile, isFull, spares.bytes + room + segment.bytes <= most, !damage.contains(where: { $0.segment == path(segment.name) }) else { return nil }
+        let spare = path(SegmentName.text(segment.start.number, segment.start.offset) + SpareFiles.suffix)
+        if try disk.exists(spare) { try disk.remove(spare) }
+        return try disk.link(path(segment.name), as: spare) ? (spare, segment.bytes) : nil
+    }
+
+    /// The next segment's file, made of a spare one; nil: there is none.
+    func createFromSpare(_ header: SegmentHeader) throws(StorageError) -> D.File? {
+        guard let spare = spares.take() else { return nil }
+        let file = try disk.open(spare, create: false)
+        do throws(StorageError) {
+            guard try disk.blank(file) else {
+                disk.close(file)
+                try disk.remove(spare)
+                return nil
+            }
+            try Self.begin(disk, directory, header, file, spare)
+            return file
+        } catch {
+            disk.close(file)
+            throw error
+        }
+    }
+
+    /// Gives the space of spare files back.
+    package func dropSpares() throws(StorageError) {
+        while let spare = spares.take() { try disk.remove(spare) }
+    }
+}
