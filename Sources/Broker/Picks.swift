@@ -30,6 +30,7 @@ func walkRuns(_ body: ByteView, _ way: (TopicID) -> Int, _ report: (Int, RecordR
         var current = (way: 0, run: RecordRun(at: 0, delta: 0, count: 0))
         var last = (topic: UInt32.max, way: 0)
         var at = BatchHeader.size
+        var stride = Stride()
         while whole.count - at >= RecordHeader.size {
             let record = RecordHeader(whole.from(at))
             guard record.length <= whole.count - at else { break }
@@ -42,7 +43,7 @@ func walkRuns(_ body: ByteView, _ way: (TopicID) -> Int, _ report: (Int, RecordR
                 current = (its, RecordRun(at: base + at, delta: delta, count: 1))
             }
             delta += 1
-            at += record.length
+            at += stride.over(record.length)
         }
         if current.way != 0 { report(current.way, current.run) }
     }

@@ -54,6 +54,7 @@ package struct HeadTable: Equatable, Sendable {
         var offset = base.raw
         // Of records of one topic in a row the last one counts.
         var run = (topic: UInt32.max, head: UInt64(0))
+        var stride = Stride()
         while records.count - at >= RecordHeader.size {
             let rest = records.from(at)
             let header = RecordHeader(rest)
@@ -68,7 +69,7 @@ package struct HeadTable: Equatable, Sendable {
             }
             run.head = Head(offset: Offset(offset), isRemoved: header.flags & RecordHeader.tombstone != 0).raw
             offset &+= 1
-            at += header.length
+            at += stride.over(header.length)
         }
         if run.topic != .max { set(run.topic, run.head, start, &undo) }
         return true

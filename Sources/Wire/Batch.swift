@@ -1,3 +1,5 @@
+public import CSystem
+
 /// What a batch carries.
 package enum BatchKind: UInt8, Sendable {
     /// Records of any topics of the group.
@@ -102,6 +104,18 @@ package enum BatchKind: UInt8, Sendable {
     @inlinable package static func length(key: Int, headers: Int, payload: Int) -> Int { align8(size + key + headers + payload) }
 }
 
+/// How a walk over records steps: where each begins its own length tells, and mostly it is the last one's. To take it for that lets
+/// the processor read ahead, instead of one record at a time.
+@usableFromInline @frozen package struct Stride {
+    @usableFromInline var last = 0
+    @inlinable package init() {}
+    /// `length`, of the record at hand.
+    @inlinable package mutating func over(_ length: Int) -> Int {
+        last = squall_foreseen(length, last)
+        return last
+    }
+}
+
 /// A record as it lies in a batch: the header and views of its parts.
 @usableFromInline @frozen package struct RecordView: Sendable {
     @usableFromInline package let header: RecordHeader
@@ -130,6 +144,7 @@ package enum BatchKind: UInt8, Sendable {
 @usableFromInline @frozen package struct RecordCursor {
     @usableFromInline package let body: ByteView
     @usableFromInline package var position = 0
+    @usableFromInline var stride = Stride()
 
     @inlinable package init(_ body: ByteView) { self.body = body }
 
@@ -140,7 +155,7 @@ package enum BatchKind: UInt8, Sendable {
         let rest = body.from(position)
         guard RecordHeader(rest).length <= rest.count else { return nil }
         let record = RecordView(rest)
-        position += record.header.length
+        position += stride.over(record.header.length)
         return record
     }
 }
@@ -150,17 +165,19 @@ package func checkRecords(
     _ body: ByteView, count: Int, admit: (_ topic: TopicID, _ length: Int) throws(DecodeError) -> Void
 ) throws(DecodeError) {
     var position = 0
+    var stride = Stride()
     for _ in 0..<count {
         let header = try checkRecord(body, at: position)
         try admit(header.topic, header.length)
-        position += header.length
+        position += stride.over(header.length)
     }
     guard position == body.count else { throw .trailing(what: "batch", bytes: body.count - position) }
 }
 /// The same where nothing more is to be judged.
 package func checkRecords(_ body: ByteView, count: Int) throws(DecodeError) {
     var position = 0
-    for _ in 0..<count { position += try checkRecord(body, at: position).length }
+    var stride = Stride()
+    for _ in 0..<count { position += stride.over(try checkRecord(body, at: position).length) }
     guard position == body.count else { throw .trailing(what: "batch", bytes: body.count - position) }
 }
 @inline(__always) private func checkRecord(_ body: ByteView, at position: Int) throws(DecodeError) -> RecordHeader {

@@ -149,12 +149,13 @@ package func walkRecords(_ header: BatchHeader, _ whole: ByteView, _ body: (_ de
 @inlinable package func walkPlainRecords(_ whole: ByteView, _ body: (_ delta: Int, _ at: Int, _ record: RecordHeader) -> Void) {
     var at = BatchHeader.size
     var delta = 0
+    var stride = Stride()
     while whole.count - at >= RecordHeader.size {
         let record = RecordHeader(whole.from(at))
         guard record.length <= whole.count - at else { return }
         body(delta, at, record)
         delta += 1
-        at += record.length
+        at += stride.over(record.length)
     }
 }
 

@@ -14,6 +14,14 @@
 /* CRC-32C (Castagnoli) of `length` bytes, continued from `crc` (0 to begin). */
 uint32_t squall_crc32c(uint32_t crc, const void *bytes, size_t length);
 
+/* `value`. Where it is `guess` the processor goes on from that and does not wait until `value` has been read: the compiler is kept from
+   seeing that they are the same. */
+static inline ptrdiff_t squall_foreseen(ptrdiff_t value, ptrdiff_t guess) {
+    if (__builtin_expect(value != guess, 0)) return value;
+    __asm__ volatile("" : "+r"(guess));
+    return guess;
+}
+
 /* sync_file_range(2): begins to write what has been changed, and does not wait. */
 void squall_start_writing(int file, off_t offset, off_t length);
 
