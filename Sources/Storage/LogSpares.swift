@@ -29,6 +29,8 @@ extension Log {
         let isFull = segment.bytes >= options.segmentBytes && segment.bytes <= options.mostBytes
         guard !disk.isVolatile, isFull, spares.bytes + room + segment.bytes <= most, !damage.contains(where: { $0.segment == path(segment.name) }) else { return nil }
         let spare = path(SegmentName.text(segment.start.number, segment.start.offset) + SpareFiles.suffix)
+        // It was rewritten before, and its last file waits still.
+        guard !spares.paths.contains(where: { $0.path == spare }) else { return nil }
         if try disk.exists(spare) { try disk.remove(spare) }
         return try disk.link(path(segment.name), as: spare) ? (spare, segment.bytes) : nil
     }
