@@ -53,6 +53,9 @@ final class ClientLink {
     var lastToNode: UInt64 = 0
     var lastToClient: UInt64 = 0
     var used = 0
+    /// What the node was told last: of how much room, and what was used then.
+    var toldSpace = -1
+    var toldUsed = -1
 
     init(id: Int, client: Int, host: Int, life: Int) {
         self.id = id

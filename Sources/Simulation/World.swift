@@ -247,27 +247,32 @@ final class World {
         }
     }
 
+    private func lacking(_ host: Host, _ node: inout Node, _ missing: inout [String]) {
+        guard node.isLive else { return missing.append("\(host.id) is not live: \(node.report("status"))") }
+        if node.view.members.count != hosts.count { missing.append("\(host.id) is in \(node.view)") }
+        if host.busy != nil || host.work!.durable.end.number != node.end(of: .durable).number { missing.append("\(host.id)'s disk is behind") }
+        if node.isLacking { missing.append("\(host.id) lacks records that it is to hold: \(node.holdingsText)") }
+        if node.delivered(in: .durable) != node.end(of: .durable) { missing.append("\(host.id) has not delivered all: \(node.stand(of: .durable))") }
+    }
+
     /// What keeps the world from being level.
     private var unsettled: [String] {
         var missing: [String] = []
         if let rot, !isMended(rot) { missing.append("\(hosts[rot.host].id) has \(rot.what) still") }
-        let views = Set(hosts.map { $0.node?.isLive == true ? Int($0.node!.view.number.raw) : -1 })
+        let views = Set(hosts.map { host in host.look { $0.isLive ? Int($0.view.number.raw) : -1 } ?? -1 })
         for host in hosts {
-            guard let node = host.node else { missing.append("\(host.id) is down"); continue }
-            guard node.isLive else { missing.append("\(host.id) is not live: \(node.report("status"))"); continue }
-            if node.view.members.count != hosts.count { missing.append("\(host.id) is in \(node.view)") }
-            if host.busy != nil || host.work!.durable.end.number != node.end(of: .durable).number { missing.append("\(host.id)'s disk is behind") }
-            if node.isLacking { missing.append("\(host.id) lacks records that it is to hold: \(node.holdingsText)") }
-            if node.delivered(in: .durable) != node.end(of: .durable) { missing.append("\(host.id) has not delivered all: \(node.stand(of: .durable))") }
+            guard host.node != nil else { missing.append("\(host.id) is down"); continue }
+            host.look { lacking(host, &$0, &missing) }
         }
         if views.count > 1 { missing.append("views \(views.sorted())") }
-        for host in hosts where host.node?.end(of: .durable) != hosts[0].node?.end(of: .durable) {
+        let ends = hosts.map { host in host.look { $0.end(of: .durable) } }
+        for (host, end) in zip(hosts, ends) where end != ends[0] {
             missing.append("\(host.id)'s log ends elsewhere than \(hosts[0].id)'s")
         }
         for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
         for store in stores where !store.isSettled(self) { missing.append("store client \(store.client) waits: \(store.description)") }
         guard missing.isEmpty else { return missing }
-        let end = hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
+        let end = hosts.compactMap { host in host.look { $0.delivered(in: .durable)?.offset.raw } ?? nil }.max() ?? 0
         for subscriber in subscribers where !subscriber.isLevel(with: end, self) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
         if temper.isParted, !missing.isEmpty { missing += hosts.map { "\($0.id): \($0.node?.holdingsText ?? "")" } }
         let history = checker.history.map { $0?.topic }

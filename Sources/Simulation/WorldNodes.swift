@@ -268,7 +268,11 @@ extension World {
                 let less = workload.below(space + 1)
                 if !temper.isNewsroom { space = less }
             }
-            host.node!.setSpace(id, space)
+            // What a session is handed lessens its room, and shows here as used.
+            if link.toldUsed != link.used || link.toldSpace != space {
+                host.node!.setSpace(id, space)
+                (link.toldUsed, link.toldSpace) = (link.used, space)
+            }
         }
         host.node!.finishTurn(now: at, into: &host.out)
         check(host)
@@ -290,9 +294,9 @@ extension World {
     }
 
     func check(_ host: Host) {
-        guard checker.violation == nil, let node = host.node?.inspect(.durable) else { return }
+        guard checker.violation == nil, let node = host.look({ $0.inspect(.durable) }) ?? nil else { return }
         checks += 1
-        if checks.isMultiple(of: 32) { host.node!.checkWatches() }
+        if checks.isMultiple(of: 32) { host.look { $0.checkWatches() } }
         if temper.cleans, let end = node.delivered { clean.delivered(host.index, below: end.number.raw) }
         let view = node.view
         if let origin = node.origin {

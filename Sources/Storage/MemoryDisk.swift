@@ -195,9 +195,10 @@ package final class MemoryDisk: Disk {
     /// What a power cut could still take back of a directory's files: bytes below `sizes` (all, where a path is not named) and names.
     package func unsynced(in directory: String, below sizes: [String: Int] = [:]) -> [String] {
         var found: [String] = []
-        for (path, file) in names where !file.changes.isEmpty && parent(path) == directory {
+        for (path, file) in names where !file.changes.isEmpty {
             let limit = sizes[path] ?? .max
-            if file.changes.contains(where: { !$0.new.isEmpty && $0.start < limit || $0.sizeAfter < $0.sizeBefore }) { found.append(path) }
+            let isLoose = file.changes.contains { !$0.new.isEmpty && $0.start < limit || $0.sizeAfter < $0.sizeBefore }
+            if isLoose, parent(path) == directory { found.append(path) }
         }
         found.sort()
         for change in nameChanges where change.directory == directory { found += change.names.map { "the name \($0.path)" } }

@@ -110,7 +110,19 @@ enum SegmentName {
     static let log = ".log"
     static let checkpoint = ".checkpoint"
 
-    static func text(_ number: EntryNumber, _ offset: Offset) -> String { hex(number.raw) + "-" + hex(offset.raw) }
+    static func text(_ number: EntryNumber, _ offset: Offset) -> String {
+        let digits: StaticString = "0123456789abcdef"
+        return unsafe String(unsafeUninitializedCapacity: 33) { text in
+            // Bounds: 16 + 1 + 16 bytes of the 33 that are there; the digits are 16.
+            for i in 0..<16 {
+                let shift = UInt64(60 - 4 * i)
+                unsafe text[i] = digits.utf8Start[Int(number.raw >> shift & 15)]
+                unsafe text[17 + i] = digits.utf8Start[Int(offset.raw >> shift & 15)]
+            }
+            unsafe text[16] = 45
+            return 33
+        }
+    }
 
     /// The numbers in `name`, if it is one of ours and ends in `suffix`.
     static func parse(_ name: String, _ suffix: String) -> (number: EntryNumber, offset: Offset)? {
@@ -119,10 +131,6 @@ enum SegmentName {
         guard parts.count == 2, parts.allSatisfy({ $0.utf8.count == 16 }) else { return nil }
         guard let number = UInt64(parts[0], radix: 16), let offset = UInt64(parts[1], radix: 16) else { return nil }
         return (EntryNumber(number), Offset(offset))
-    }
-    private static func hex(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }
 
