@@ -317,6 +317,11 @@ package struct LiveGroup: Sendable {
     /// Where the log ends, delivered or not, and where what is delivered does; `carried` as above. Changes nothing, as the next one.
     package mutating func ends() -> (log: LogEnd, delivered: LogEnd, carried: LogEnd?) { (state.end, deliveredEnd, carried) }
 
+    /// Bytes of a member's batches that this one holds: not yet ordered, or not yet both on the disk here and delivered.
+    package mutating func heldBytes(of rank: Int) -> Int {
+        matrix.heldBytes(of: rank) + tail.reduce(0) { $0 + ($1.frame.rank == rank ? $1.frame.body.count : 0) }
+    }
+
     /// Mutating because a group that is only read would be copied for it.
     package mutating func checkInvariants() {
         matrix.checkInvariants()

@@ -57,6 +57,25 @@ extension Node {
         let ends = live!.groups[group.index].ends()
         return Standing(view: view, origin: ends.carried, end: ends.log, delivered: ends.carried == nil ? ends.delivered : nil)
     }
+    /// What this node holds in memory beyond what it has room for; nil: nothing. Every member's frames lie in a ring of so many bytes, and
+    /// what is kept for sessions that are behind has a limit of its own.
+    /// - ringBytes: of each member's data ring.
+    package mutating func excess(ringBytes: Int) -> String? {
+        for (group, recent) in recent.enumerated() where !recent.isWithin(settings.keptMost) {
+            return "more than \(settings.keptMost) bytes of group \(group) are kept for sessions"
+        }
+        for cursor in sessions.values.flatMap(\.cursors) {
+            let bytes = [cursor.page, cursor.ahead].compactMap { $0 }.reduce(0) { $0 + $1.end - $1.at }
+            if bytes > 2 * (max(settings.pageMost, settings.keptMost) + Limits.entry) { return "\(bytes) bytes are read ahead for one session" }
+        }
+        guard live != nil else { return nil }
+        for rank in live!.view.members.indices {
+            var held = 0
+            for index in live!.groups.indices { held += live!.groups[index].heldBytes(of: rank) }
+            if held > ringBytes { return "\(held) bytes of frames of member \(rank) are held, whose ring has \(ringBytes)" }
+        }
+        return nil
+    }
     /// The same for watches and consumers, which is a walk over all topics.
     package func checkWatches() {
         guard let live else { return }

@@ -27,6 +27,9 @@ package struct RecentEntries: Sendable {
     package var isEmpty: Bool { chunks.isEmpty }
     package func covers(_ number: EntryNumber) -> Bool { number >= from && number < to }
 
+    /// All take no more than `limit` bytes, or are one piece.
+    package func isWithin(_ limit: Int) -> Bool { chunks.count <= 1 || bytes <= limit }
+
     package mutating func removeAll() {
         chunks.removeAll()
         bytes = 0
@@ -41,7 +44,7 @@ package struct RecentEntries: Sendable {
         let length = EntryHeader.size + body.count
         if chunks.last.map({ $0.bytes.view.count - $0.used < length }) ?? true {
             let size = max(length, min(Self.chunk, limit / 4))
-            while !isEmpty, bytes + size > limit { bytes -= chunks.removeFirst().bytes.view.count }
+            while !isEmpty, bytes + size > limit, !planted(.recentUnbounded) { bytes -= chunks.removeFirst().bytes.view.count }
             chunks.append(Chunk(bytes: OwnedBytes(count: size), first: to))
             bytes += size
         }

@@ -137,6 +137,9 @@ package struct ClockMatrix: Sendable {
     /// Frames held and not yet ordered.
     package func heldFrames() -> [FrameRef] { held.flatMap { $0 } }
 
+    /// Bytes of batches held and not yet ordered, of one sender.
+    package mutating func heldBytes(of sender: Int) -> Int { held[sender].reduce(0) { $0 + $1.body.count } }
+
     /// Trips on a broken invariant: each sender's held frames rise and lie above what was ordered.
     package mutating func checkInvariants() {
         for sender in 0..<members {

@@ -1,6 +1,6 @@
 /// Runs the shipping core in a world of its own: virtual time, links and disks that fail, clients, checkers. A seed says it all.
 package enum Simulation {
-    /// One world: `plan.steps` events with faults, then quiet until all are level, and the verdict.
+    /// One world: `plan.steps` events with faults, then, unless it is unlimited, quiet until all are level, and the verdict.
     package static func run(_ plan: Plan, trace: ((String) -> Void)? = nil) -> Report {
         World(plan, trace: trace).run()
     }
@@ -13,10 +13,14 @@ package struct Plan: Sendable, Equatable {
     package var steps: Int
     /// Faults left out, by their number in the world (from 1).
     package var skip: Set<Int>
-    package init(seed: UInt64, steps: Int, skip: Set<Int> = []) {
+    /// Faults of all kinds follow one another for as long as the world stands, some of them for good: nodes that never come back, cuts that
+    /// never heal, disks that stay full. Nobody is owed progress; what must never be is asked for all the same.
+    package var isUnlimited: Bool
+    package init(seed: UInt64, steps: Int, skip: Set<Int> = [], isUnlimited: Bool = false) {
         self.seed = seed
         self.steps = steps
         self.skip = skip
+        self.isUnlimited = isUnlimited
     }
 }
 

@@ -87,7 +87,7 @@ struct Temper {
         ]
     }
 
-    init(seed: UInt64) {
+    init(seed: UInt64, isUnlimited: Bool = false) {
         var random = SplitMix64(seed: seed, .temper)
         // A world in which one of five goes down at a time, and each change of the view is fallen upon: two leaders meet nowhere else as often.
         var duel = SplitMix64(seed: seed, .duel)
@@ -125,7 +125,9 @@ struct Temper {
         onTheHeels = isDuel ? 0 : heels
         let change = random.pick([0, 20, 60])
         onChange = isDuel ? 100 : change
-        faultGap = isDuel ? 60 * Span.millisecond : isNewsroom ? 0 : gap
+        var unlimited = SplitMix64(seed: seed, .unlimited)
+        let wildGap = unlimited.pick([5, 20, 60, 150]) * Span.millisecond
+        faultGap = isDuel ? 60 * Span.millisecond : isNewsroom ? 0 : isUnlimited ? wildGap : gap
         let down = random.pick([50, 300, 3_000] as [UInt64])
         downMost = (isDuel ? 50 : down) * Span.millisecond
         restartWait = random.pick([20, 200]) * Span.millisecond
@@ -139,7 +141,8 @@ struct Temper {
         if random.chance(40) { kinds += [.leave, .leave] }
         if random.chance(40) { kinds += [.rot, .rot] }
         kinds = parting?.faults(of: kinds) ?? kinds
-        faults = isDuel ? [.kill] : isNewsroom ? [] : kinds
+        let wild = Fault.first + [.leave] + (unlimited.chance(50) ? [.rot, .rot] : [])
+        faults = isDuel ? [.kill] : isNewsroom ? [] : isUnlimited ? wild : kinds
         nodes = isDuel ? 5 : isNewsroom ? newsroom.pick([2, 3, 3, 4]) : random.chance(6) ? 6 + random.below(2) : few
         let members = nodes
         var hang = SplitMix64(seed: seed, .hang)

@@ -55,7 +55,7 @@ final class World {
         self.plan = plan
         let seed = plan.seed
         self.trace = trace
-        temper = Temper(seed: seed)
+        temper = Temper(seed: seed, isUnlimited: plan.isUnlimited)
         news = NewsChecker(isNewsroom: temper.isNewsroom)
         network = SplitMix64(seed: seed, .network)
         disk = SplitMix64(seed: seed, .disk)
@@ -134,7 +134,7 @@ final class World {
             happen(event)
             left -= 1
         }
-        if checker.violation == nil { heal() }
+        if checker.violation == nil, !plan.isUnlimited { heal() }
         note(UInt64(checker.recordCount))
         counts.records = checker.recordCount
         counts.views = checker.viewCount

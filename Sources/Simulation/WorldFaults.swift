@@ -11,7 +11,7 @@ extension World {
         if faults.chance(temper.onTheHeels) { gap = faults.scale(100 * Span.microsecond, 20 * Span.millisecond) }
         queue.add(.fault, at: now + gap)
         // One thing at a time, mostly: a second fault would undo what was set on a view change.
-        guard now >= ambushedUntil || faults.chance(20), !temper.isDuel || isWhole else { return }
+        guard now >= ambushedUntil || faults.chance(20), !temper.isDuel || plan.isUnlimited || isWhole else { return }
         counts.faults += 1
         strike(counts.faults)
     }
@@ -91,17 +91,21 @@ extension World {
         case .diskFull:
             host.files.capacity = host.files.used + faults.below(4 * temper.segmentBytes)
             say("\(host.id)'s disk is nearly full")
-            queue.add(.relief(host: host.index), at: now + faults.scale(10 * Span.millisecond, temper.downMost))
+            if !isForGood(30) { queue.add(.relief(host: host.index), at: now + faults.scale(10 * Span.millisecond, temper.downMost)) }
         case .slowDisk:
             host.isSlow = true
             say("\(host.id)'s disk is slow")
-            queue.add(.relief(host: host.index), at: now + faults.scale(10 * Span.millisecond, temper.downMost))
+            if !isForGood(30) { queue.add(.relief(host: host.index), at: now + faults.scale(10 * Span.millisecond, temper.downMost)) }
         default: preconditionFailure("\(kind) befalls no single node")
         }
     }
 
+    /// Where nothing is limited, some faults last.
+    private func isForGood(_ chance: Int) -> Bool { plan.isUnlimited && faults.chance(chance) }
+
     func bring(down host: Host, power: Bool) {
         crash(host, power: power)
+        if isForGood(4) { return say("\(host.id) never comes back") }
         queue.add(.boot(host: host.index), at: now + faults.scale(Span.millisecond, temper.downMost))
     }
 
@@ -122,6 +126,8 @@ extension World {
                 queue.add(.silence(link: id, end: end), at: now + temper.suspectAfter + faults.next() % (temper.suspectAfter / 2))
             }
         }
+        // The next one takes its place.
+        if isForGood(25) { return }
         queue.add(.heal(partition: partitions), at: now + atLeast + faults.scale(5 * Span.millisecond, temper.downMost))
     }
     func unblock() {
@@ -132,7 +138,7 @@ extension World {
 
     /// A node that makes no progress for a while; its links may be given up for silent.
     private func stall(_ host: Host) {
-        let span = faults.scale(Span.millisecond, 2 * Span.second)
+        let span = faults.scale(Span.millisecond, (isForGood(20) ? 60 : 2) * Span.second)
         say("\(host.id) stalls for \(span / Span.millisecond) ms")
         host.stalledUntil = now + span
         host.turnAt = .max

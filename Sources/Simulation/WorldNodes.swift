@@ -296,7 +296,10 @@ extension World {
     func check(_ host: Host) {
         guard checker.violation == nil, let node = host.look({ $0.inspect(.durable) }) ?? nil else { return }
         checks += 1
-        if checks.isMultiple(of: 32) { host.look { $0.checkWatches() } }
+        if checks.isMultiple(of: 32) {
+            host.look { $0.checkWatches() }
+            if let excess = host.look({ $0.excess(ringBytes: temper.ringBytes) }) ?? nil { checker.fail("\(host.id): \(excess)") }
+        }
         if temper.cleans, let end = node.delivered { clean.delivered(host.index, below: end.number.raw) }
         let view = node.view
         if let origin = node.origin {

@@ -87,6 +87,8 @@
     case relayOfOldView = "relay-of-old-view"
     case relayLost = "relay-lost"
     case relayUnlinked = "relay-unlinked"
+    // Memory.
+    case recentUnbounded = "recent-unbounded"
     // Who holds what.
     case dropOnOne = "drop-on-one"
     case dropOnOldWord = "drop-on-old-word"

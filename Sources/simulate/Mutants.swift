@@ -58,7 +58,7 @@ struct Mutants: ParsableCommand {
     private struct Verdict { let caught: (UInt64, String)? }
 
     private func begin(_ name: String) -> Child? {
-        Child(["work", "--from", "1", "--to", "\(limit)", "--steps", "\(size.steps)", "--mutant", name])
+        Child(["work", "--from", "1", "--to", "\(limit)", "--mutant", name] + size.words)
     }
 
     /// nil: nothing is decided yet.

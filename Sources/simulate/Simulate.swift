@@ -13,6 +13,14 @@ struct Simulate: ParsableCommand {
 /// How large the worlds are.
 struct Size: ParsableArguments {
     @Option(help: "Events with faults in each world.") var steps = 2_000
+    @Flag(help: "Worlds whose faults never end and may last: they are never left in peace, and safety alone is asked for.") var unlimited = false
+
+    init() {}
+    init(steps: Int, unlimited: Bool) { (self.steps, self.unlimited) = (steps, unlimited) }
+    func plan(_ seed: UInt64, skip: Set<Int> = []) -> Plan { Plan(seed: seed, steps: steps, skip: skip, isUnlimited: unlimited) }
+    /// As a child is told it, or whoever runs a world again.
+    var words: [String] { ["--steps", "\(steps)"] + (unlimited ? ["--unlimited"] : []) }
+    var text: String { words.joined(separator: " ") }
 
     mutating func validate() throws {
         guard steps > 0 else { throw ValidationError("--steps: \(steps) is not above 0") }
@@ -46,13 +54,13 @@ struct Run: ParsableCommand {
 
     mutating func run() throws {
         if let mutant, !plant(mutant) { throw ValidationError("--mutant: no fault \(mutant) in this build") }
-        if let seed { return try one(Plan(seed: seed, steps: size.steps, skip: numbers(skip) ?? [])) }
+        if let seed { return try one(size.plan(seed, skip: numbers(skip) ?? [])) }
         let first = range?.lowerBound ?? 1
         let last = minutes == nil ? range?.upperBound ?? first : .max
-        let sweep = Sweep(steps: size.steps, jobs: jobs)
+        let sweep = Sweep(size, jobs: jobs)
         let failed = sweep.run(from: first, to: last, seconds: minutes.map { $0 * 60 })
         print(sweep.summary)
-        for seed in failed.sorted() { print("again: simulate --seed \(seed) --steps \(size.steps) --trace; smaller: simulate shrink \(seed) --steps \(size.steps)") }
+        for seed in failed.sorted() { print("again: simulate --seed \(seed) \(size.text) --trace; smaller: simulate shrink \(seed) \(size.text)") }
         let odd = sweep.repeatEveryHundredth()
         if sweep.repeated > 0 { print("\(sweep.repeated) worlds run again in a fresh process: \(odd.isEmpty ? "all digests equal" : "DIGESTS DIFFER: \(odd)")") }
         if !sweep.isRepeated { print("of the worlds that were to be run again some gave no answer") }

@@ -10,7 +10,7 @@ final class Sweep {
     }
     /// A world takes some hundredths of a second, and the longest a few.
     private static let patience = 120.0
-    private let steps: Int
+    private let size: Size
     private let jobs: Int
     private var tally = Tally()
     private var worlds = 0
@@ -23,8 +23,8 @@ final class Sweep {
     private(set) var missing: UInt64 = 0
     var isRepeated: Bool { repeated == digests.count }
 
-    init(steps: Int, jobs: Int) {
-        self.steps = steps
+    init(_ size: Size, jobs: Int) {
+        self.size = size
         self.jobs = jobs
     }
 
@@ -69,7 +69,7 @@ final class Sweep {
 
     private func begin(_ seed: UInt64, _ last: UInt64) -> Child? {
         guard seed <= last else { return nil }
-        return Child(["work", "--from", "\(seed)", "--to", "\(last)", "--stride", "\(jobs)", "--steps", "\(steps)"])
+        return Child(["work", "--from", "\(seed)", "--to", "\(last)", "--stride", "\(jobs)"] + size.words)
     }
 
     private func hear(_ line: String, _ at: inout UInt64?) {
@@ -96,7 +96,7 @@ final class Sweep {
     func repeatEveryHundredth() -> [UInt64] {
         var odd: [UInt64] = []
         guard let first = digests.keys.min(), let last = digests.keys.max(),
-            let child = Child(["work", "--from", "\(first)", "--to", "\(last)", "--stride", "100", "--steps", "\(steps)"])
+            let child = Child(["work", "--from", "\(first)", "--to", "\(last)", "--stride", "100"] + size.words)
         else { return [] }
         while let lines = child.lines() {
             for line in lines {

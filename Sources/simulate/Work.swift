@@ -13,7 +13,7 @@ struct Work: ParsableCommand {
     @Option var from: UInt64
     @Option var to: UInt64
     @Option var stride: UInt64 = 1
-    @Option var steps: Int
+    @OptionGroup var size: Size
     @Option var skip = ""
     @Option var mutant: String?
 
@@ -22,7 +22,7 @@ struct Work: ParsableCommand {
         var seed = from
         while seed <= to {
             say("> \(seed)")
-            let report = Simulation.run(Plan(seed: seed, steps: steps, skip: numbers(skip) ?? []))
+            let report = Simulation.run(size.plan(seed, skip: numbers(skip) ?? []))
             let digest = String(report.digest, radix: 16)
             let numbers = Tally(report).numbers.map { "\($0)" }.joined(separator: " ")
             let struck = report.struck.map { "\($0)" }.joined(separator: ",")
