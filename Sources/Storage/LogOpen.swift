@@ -6,7 +6,6 @@ private struct Listing {
     var checkpoints: [LogEnd] = []
     var mark = LogMark()
     var lost: [String] = []
-    var spares = SpareFiles()
 }
 
 extension Log {
@@ -39,7 +38,6 @@ extension Log {
             disk, group: group, options: options, segments: segments, file: file, end: last.start, synced: last.start.number,
             damage: damage, checkpoints: listing.checkpoints, mark: listing.mark)
         log.known = known
-        log.spares = listing.spares
         let torn = try log.poisoning { () throws(StorageError) in try log.recoverTail() }
         if planted(.tailCutShort), log.end.number > log.openSegment.start.number { try log.truncate(to: EntryNumber(log.end.number.raw - 1)) }
         let readable = try log.checkpoint()
@@ -63,9 +61,7 @@ extension Log {
         }
         let first = listing.mark.first
         for name in try disk.list(directory) {
-            if name.hasSuffix(SpareFiles.suffix), planted(.spareTakenForFree) {
-                listing.spares.add(directory + "/" + name, 0)
-            } else if name.hasSuffix(StateFile<D>.unfinished) || name.hasSuffix(SpareFiles.suffix) {
+            if name.hasSuffix(StateFile<D>.unfinished) || name.hasSuffix(SpareFiles.suffix) {
                 try disk.remove(directory + "/" + name)
             } else if let (number, offset) = SegmentName.parse(name, SegmentName.log) {
                 // What retention had dropped and the crash brought back.

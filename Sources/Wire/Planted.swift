@@ -112,7 +112,6 @@
     case stateUnsynced = "state-unsynced"
     case positionUnchecked = "position-unchecked"
     case checksumUnchecked = "checksum-unchecked"
-    case spareTakenForFree = "spare-taken-for-free"
     case cutLeavesTail = "cut-leaves-tail"
     case damageTakenForTorn = "damage-taken-for-torn"
     case tailCutShort = "tail-cut-short"

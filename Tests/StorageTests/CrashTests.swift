@@ -19,11 +19,18 @@ private struct World {
     var checkpoint = 0
     var torn = 0
     var crashes = 0
+    /// Segments that began in a file that had been another's.
+    var reused = 0
 
-    init(seed: UInt64) {
+    /// Segments are small, and are rewritten again and again.
+    let rewrites: Bool
+
+    init(seed: UInt64, rewrites: Bool) {
         random = Seeded(seed)
         samples = Samples(seed: seed &+ 77)
-        options = small(1024 << random.below(3), zeroAhead: [0, 256, 1024][random.below(3)])
+        self.rewrites = rewrites
+        let segment = 1024 << random.below(3)
+        options = small(rewrites ? 256 : segment, zeroAhead: [0, 256, 1024][random.below(3)])
     }
 
     /// Opens, and compares with what must and may be there; nil if all is well.
@@ -58,12 +65,11 @@ private struct World {
 
     /// One random call; throws when the power goes, or the disk is full.
     mutating func act(_ log: Log<MemoryDisk>) throws(StorageError) {
+        if rewrites, random.chance(40) { return try random.chance(50) ? roll(log) : rewrite(log) }
         switch random.below(100) {
         case 0..<62: try append(log)
         case 62..<78: atLeast = Int(try log.sync().raw)
-        case 78..<86:
-            try log.roll(checkpoint: Self.state(entries.count))
-            (atLeast, checkpoint) = (entries.count, entries.count)
+        case 78..<86: try roll(log)
         case 86..<92: try cut(log)
         case 92..<96:
             let first = Int(log.first.raw)
@@ -75,6 +81,12 @@ private struct World {
         }
     }
 
+    private mutating func roll(_ log: Log<MemoryDisk>) throws(StorageError) {
+        let spare = log.spareBytes
+        try log.roll(checkpoint: Self.state(entries.count))
+        if log.spareBytes < spare { reused += 1 }
+        (atLeast, checkpoint) = (entries.count, entries.count)
+    }
     private mutating func append(_ log: Log<MemoryDisk>) throws(StorageError) {
         let group = (0..<1 + random.below(4)).map { _ in samples.next() }
         let before = entries.count
@@ -94,6 +106,28 @@ private struct World {
             try stage(log, rest.dropFirst())
         }
     }
+    /// Closed segments are rewritten as they are, some at once: their files serve the segments to come.
+    private mutating func rewrite(_ log: Log<MemoryDisk>) throws(StorageError) {
+        let spans = log.closedSpans(below: log.end.number).shuffled(using: &random).prefix(1 + random.below(3))
+        var drafts: [SegmentDraft<MemoryDisk>] = []
+        do throws(StorageError) {
+            for span in spans {
+                guard let draft = try log.beginDraft(of: span) else { continue }
+                drafts.append(draft)
+                var bytes: [UInt8] = []
+                _ = try log.read(from: span.first, below: span.end, maximumBytes: 1 << 20, into: &bytes)
+                try log.append(bytes, to: draft)
+            }
+            let placed = try log.finish(drafts)
+            if placed.count != drafts.count { Issue.record("\(placed.count) of \(drafts.count) drafts took their places") }
+        } catch {
+            if error.isFull {
+                for draft in drafts { try log.discard(draft) }
+                if random.chance(50) { try log.dropSpares() }
+            }
+            throw error
+        }
+    }
     private mutating func cut(_ log: Log<MemoryDisk>) throws(StorageError) {
         let first = Int(log.first.raw)
         let number = max(first, entries.count - random.below(9))
@@ -108,15 +142,15 @@ private struct World {
 }
 
 /// Runs one life of several crashes; what went wrong, or nil.
-private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, crashes: Int, torn: Int) {
-    var world = World(seed: seed)
+private func live(seed: UInt64, fullDisk: Bool = false, rewrites: Bool = false) -> (problem: String?, crashes: Int, torn: Int, reused: Int) {
+    var world = World(seed: seed, rewrites: rewrites)
     do throws(StorageError) {
         for _ in 0..<3 {
             world.disk.capacity = nil
             let (log, problem) = try world.open()
-            if let problem { return ("seed \(seed), after \(world.crashes) crashes: \(problem)", world.crashes, world.torn) }
+            if let problem { return ("seed \(seed), after \(world.crashes) crashes: \(problem)", world.crashes, world.torn, world.reused) }
             if fullDisk { world.disk.capacity = world.disk.used + world.random.below(3000) }
-            world.disk.operationsUntilPowerCut = world.random.below(60)
+            world.disk.operationsUntilPowerCut = world.random.below(rewrites ? 200 : 60)
             while true {
                 do throws(StorageError) { try world.act(log) } catch {
                     if error.isFull {
@@ -134,7 +168,7 @@ private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, cr
             if world.random.chance(40) {
                 world.disk.operationsUntilPowerCut = world.random.below(12)
                 do throws(StorageError) { _ = try Log.open(world.disk, group: GroupID(3), options: world.options) } catch {
-                    if case .system = error.kind {} else { return ("seed \(seed): \(error)", world.crashes, world.torn) }
+                    if case .system = error.kind {} else { return ("seed \(seed): \(error)", world.crashes, world.torn, world.reused) }
                 }
                 world.crashes += 1
                 world.disk.crash(using: &world.random)
@@ -142,9 +176,9 @@ private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, cr
         }
         world.disk.capacity = nil
         let (_, problem) = try world.open()
-        return (problem.map { "seed \(seed), after \(world.crashes) crashes: \($0)" }, world.crashes, world.torn)
+        return (problem.map { "seed \(seed), after \(world.crashes) crashes: \($0)" }, world.crashes, world.torn, world.reused)
     } catch {
-        return ("seed \(seed), after \(world.crashes) crashes: \(error)", world.crashes, world.torn)
+        return ("seed \(seed), after \(world.crashes) crashes: \(error)", world.crashes, world.torn, world.reused)
     }
 }
 
@@ -159,6 +193,17 @@ private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, cr
             if let problem = life.problem { Issue.record("\(problem)") }
         }
         #expect(crashes >= scaled(1500) && torn > scaled(20), "\(crashes) crashes, \(torn) torn tails: too tame to prove anything")
+    }
+
+    @Test(arguments: 0..<4)
+    func aCrashKeepsWhatWasRewrittenAndWhatTookItsFile(block: Int) {
+        var reused = 0
+        for i in 0..<scaled(500) {
+            let life = live(seed: UInt64(200_000 + block * 500 + i), fullDisk: i % 4 == 0, rewrites: true)
+            reused += life.reused
+            if let problem = life.problem { Issue.record("\(problem)") }
+        }
+        #expect(reused > scaled(100), "\(reused) files were used again: too tame to prove anything")
     }
 
     @Test(arguments: 0..<4)
@@ -184,7 +229,7 @@ private func live(seed: UInt64, fullDisk: Bool = false) -> (problem: String?, cr
     }
 
     private func story(cutAt boundary: Int, seed: UInt64) -> (problem: String?, finished: Bool) {
-        var world = World(seed: 5)
+        var world = World(seed: 5, rewrites: false)
         world.options = small(2048)
         var random = Seeded(seed)
         var finished = false
