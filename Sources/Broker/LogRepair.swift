@@ -31,12 +31,14 @@ package struct LogHole: Equatable, Sendable, CustomStringConvertible {
 
 /// What of the durable log does not read back here, and how it is put back: from whoever has it, entry by entry.
 ///
-///      asking a node ─ its entries ─▶ … ─ the hole's last, or a piece full ─▶ writing ─▶ the next hole … ─▶ whole
+///      asking a node ─ its entries, at the rate of copies ─▶ … ─ the hole's last, or a piece full ─▶ writing ─▶ the next hole … ─▶ whole
 ///        ▲── no answer, or not the entries: the next node; nobody left: a pause, and all again ──┘
 package struct LogRepair: Sendable {
     enum Step: Sendable {
         case idle
         case asking(NodeID, next: EntryNumber, at: UInt64)
+        /// More of the hole is to be asked for when the last answer's bytes have had their time: `askAt`.
+        case pausing(NodeID, next: EntryNumber)
         case writing
         case resting(until: UInt64)
     }
@@ -44,6 +46,8 @@ package struct LogRepair: Sendable {
     var holes: [LogHole]
     var step = Step.idle
     var piece: [UInt8] = []
+    /// Nothing is asked for before, while a view runs here.
+    var askAt: UInt64 = 0
     /// Some of the piece was cleaned where it comes from.
     var isPieceCleaned = false
     /// Nodes that hold less than this one are asked as well: nobody else has helped.

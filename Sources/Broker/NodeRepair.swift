@@ -18,9 +18,11 @@ extension Node {
             return over("its log is damaged", into: &out)
         }
         if repair == nil { repair = LogRepair(holes: holes) }
-        if repair!.holes.first != holes.first, case .asking = repair!.step {
-            repair!.step = .idle
-            repair!.piece = []
+        if repair!.holes.first != holes.first {
+            switch repair!.step {
+            case .asking, .pausing: (repair!.step, repair!.piece) = (.idle, [])
+            case .idle, .writing, .resting: break
+            }
         }
         repair!.holes = holes
         stepRepair(into: &out)
@@ -36,9 +38,21 @@ extension Node {
         case .resting(let until):
             guard lastSeen >= until else { return }
             self.repair!.missed = [:]
+        case .pausing(let node, let number):
+            if live == nil || lastSeen >= repair.askAt { ask(node, from: number, into: &out) }
+            return
         case .idle: break
         }
         next(into: &out)
+    }
+
+    /// When more of a repair may be asked for: a view that runs here is not to be held up by it.
+    func repairDue() -> UInt64 {
+        guard let repair, live != nil else { return .max }
+        switch repair.step {
+        case .pausing, .idle: return repair.askAt
+        case .asking, .writing, .resting: return .max
+        }
     }
 
     private static let hasOthers = "has others: "
@@ -54,6 +68,7 @@ extension Node {
     private mutating func next(into out: inout [Directive]) {
         guard let repair, let hole = repair.holes.first else { return }
         if hole.entries.isEmpty { return write(hole, from: me, into: &out) }
+        if live != nil, lastSeen < repair.askAt { return }
         if let node = linked.sorted().first(where: { repair.missed[$0] == nil && mayKnow($0, hole) }) {
             return ask(node, from: hole.entries.lowerBound, into: &out)
         }
@@ -103,6 +118,8 @@ extension Node {
         _ entries: ByteView, at number: EntryNumber, from node: NodeID, into out: inout [Directive]
     ) throws(DecodeError) -> Bool {
         guard let repair, let hole = repair.holes.first, case .asking(node, number, _) = repair.step else { return false }
+        // A second's worth of bytes takes a second.
+        self.repair!.askAt = lastSeen + UInt64(entries.count) * 1_000_000_000 / UInt64(max(settings.copyRate, 1))
         var at = 0
         var wanted = number
         while at < entries.count, wanted < hole.entries.upperBound {
@@ -123,7 +140,7 @@ extension Node {
                 next(into: &out)
             }
         } else if wanted < hole.entries.upperBound, self.repair!.piece.count < (isWhole ? Int.max : LogRepair.pieceBytes) {
-            ask(node, from: wanted, into: &out)
+            if live == nil { ask(node, from: wanted, into: &out) } else { self.repair!.step = .pausing(node, next: wanted) }
         } else {
             write(hole, from: node, into: &out)
         }
@@ -168,7 +185,10 @@ extension Node {
     }
     mutating func repairPeerDown(_ node: NodeID, into out: inout [Directive]) {
         guard repair != nil else { return }
-        if case .asking(node, _, _) = repair!.step { repair!.step = .idle }
+        switch repair!.step {
+        case .asking(node, _, _), .pausing(node, _): repair!.step = .idle
+        default: break
+        }
         repair!.missed[node] = nil
         repair!.piece = []
         stepRepair(into: &out)

@@ -133,7 +133,8 @@ extension Node {
         sendAcknowledgements(into: &out)
         if holders.fill != nil { stepFill(into: &out) }
         clean(into: &out)
-        dueAt = min(consumersDue(), deadlinesDue(), cleaningDue(), fillDue())
+        if repair != nil, lastSeen >= repairDue() { stepRepair(into: &out) }
+        dueAt = min(consumersDue(), deadlinesDue(), cleaningDue(), fillDue(), repairDue())
     }
 
     /// R1: stamped above everything sent, promised or seen.

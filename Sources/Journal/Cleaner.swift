@@ -364,6 +364,19 @@ struct Cleaner<D: Disk> {
     private mutating func rewrite(
         _ log: Log<D>, _ rewriting: inout Rewriting, _ left: inout Int, _ changed: (EntryNumber) -> Void
     ) throws(StorageError) -> Bool {
+        do throws(StorageError) {
+            try rewriteSome(log, &rewriting, &left, changed)
+            try placeReady(&rewriting, log, changed)
+        } catch {
+            for draft in rewriting.ready { try log.discard(draft) }
+            throw error
+        }
+        return rewriting.draft != nil || !rewriting.spans.isEmpty
+    }
+
+    private mutating func rewriteSome(
+        _ log: Log<D>, _ rewriting: inout Rewriting, _ left: inout Int, _ changed: (EntryNumber) -> Void
+    ) throws(StorageError) {
         while left > 0 {
             if rewriting.draft == nil {
                 guard let span = rewriting.spans.popLast() else { break }
@@ -394,8 +407,6 @@ struct Cleaner<D: Disk> {
                 try giveUp([draft], log, error)
             }
         }
-        try placeReady(&rewriting, log, changed)
-        return rewriting.draft != nil || !rewriting.spans.isEmpty
     }
 
     private mutating func placeReady(_ rewriting: inout Rewriting, _ log: Log<D>, _ changed: (EntryNumber) -> Void) throws(StorageError) {

@@ -7,7 +7,7 @@ struct Wanted {
     var isAll: Bool { patterns == ["#"] && exclusions.isEmpty }
 
     func matches(_ topic: String) -> Bool {
-        patterns.contains { Self.pattern($0, matches: topic) } && !exclusions.contains { Self.pattern($0, matches: topic) }
+        isAll || patterns.contains { Self.pattern($0, matches: topic) } && !exclusions.contains { Self.pattern($0, matches: topic) }
     }
 
     private static func pattern(_ pattern: String, matches topic: String) -> Bool {

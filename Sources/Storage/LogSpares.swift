@@ -37,7 +37,8 @@ extension Log {
 
     /// The next segment's file, made of a spare one; nil: there is none.
     func createFromSpare(_ header: SegmentHeader) throws(StorageError) -> D.File? {
-        guard let spare = spares.take() else { return nil }
+        // Whoever needs its space may have removed it.
+        guard let spare = spares.take(), try disk.exists(spare) else { return nil }
         let file = try disk.open(spare, create: false)
         do throws(StorageError) {
             guard try disk.blank(file) else {
@@ -55,6 +56,6 @@ extension Log {
 
     /// Gives the space of spare files back.
     package func dropSpares() throws(StorageError) {
-        while let spare = spares.take() { try disk.remove(spare) }
+        while let spare = spares.take() { if try disk.exists(spare) { try disk.remove(spare) } }
     }
 }

@@ -222,7 +222,7 @@ package final class MemoryDisk: Disk {
         return Node(id: nextID, isDirectory: isDirectory)
     }
     private func parent(_ path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "" }
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "" }
         return String(path[..<slash])
     }
 
