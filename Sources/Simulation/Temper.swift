@@ -146,7 +146,8 @@ struct Temper {
         nodes = isDuel ? 5 : isNewsroom ? newsroom.pick([2, 3, 3, 4]) : random.chance(6) ? 6 + random.below(2) : few
         let members = nodes
         var hang = SplitMix64(seed: seed, .hang)
-        hungDisk = isPlain && members > 2 && hang.chance(1) ? hang.below(members) : nil
+        // Half a minute of records a millisecond apart would be a tenth of all that is simulated.
+        hungDisk = isPlain && members > 2 && publishGap >= 10 * Span.millisecond && hang.chance(2) ? hang.below(members) : nil
         lags = isNewsroom ? (0..<members).map { _ in (0..<members).map { _ in newsroom.pick([0, 0, 4, 20]) * Span.millisecond } } : []
         // By a stream of its own: worlds without them stay as they were.
         var store = SplitMix64(seed: seed, .store)
