@@ -186,11 +186,10 @@ extension Node {
     mutating func repairPeerDown(_ node: NodeID, into out: inout [Directive]) {
         guard repair != nil else { return }
         switch repair!.step {
-        case .asking(node, _, _), .pausing(node, _): repair!.step = .idle
+        case .asking(node, _, _), .pausing(node, _): (repair!.step, repair!.piece) = (.idle, [])
         default: break
         }
         repair!.missed[node] = nil
-        repair!.piece = []
         stepRepair(into: &out)
     }
 

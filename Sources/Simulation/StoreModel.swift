@@ -180,7 +180,8 @@ final class StoreModel: ClientModel {
 
     private func place(_ place: StorePlace, _ world: World) {
         guard place.request == request, case .tail(let count, let topics, let end) = operation else { return }
-        let last = world.hosts.compactMap { $0.node?.delivered(in: .durable)?.offset.raw }.max() ?? end
+        // The answer may be that of a node that has gone since.
+        let last = world.deliveredPeak
         world.store.tails.append(
             StoreChecker.Tail(client: UInt32(client), topics: topics.map { Self.topics[$0] }, count: count, place: place.offset.raw, from: end, to: max(end, last)))
         operation = nil

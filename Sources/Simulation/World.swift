@@ -45,6 +45,8 @@ final class World {
     var duel: Duel?
     var digest: UInt64 = 0
     var counts = Report.Counts()
+    /// Where what anyone has delivered ends, whoever is down by now.
+    var deliveredPeak: UInt64 = 0
     /// Turns after which a node was checked.
     var checks = 0
     let topics: TopicsConfiguration

@@ -163,6 +163,7 @@ extension World {
         guard link.isUpAtNode else { return }
         if kind == .acknowledge, link.client < publishers.count { promised(link.client, bytes) }
         let cost = align8(bytes.count) + 8
+        link.toldUsed = -1
         guard link.waiting.isEmpty, link.used + cost <= temper.clientBytes else { return link.waiting.append((kind, bytes)) }
         link.used += cost
         link.toClient.append((kind, bytes))

@@ -305,6 +305,7 @@ extension World {
         if let origin = node.origin {
             if origin == node.end, checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host, hasBegun: true) }
         } else if let end = node.delivered, end.number.raw > 0 {
+            deliveredPeak = max(deliveredPeak, end.offset.raw)
             let hosts = hosts
             checker.delivered(end.number.raw, chain: end.chain, view: view, at: host.id) { id in hosts.first { $0.id == id }?.peak ?? 0 }
             guard !temper.consumers.isEmpty, end.number.raw != host.shown else { return }

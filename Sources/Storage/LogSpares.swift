@@ -42,8 +42,8 @@ extension Log {
         let file = try disk.open(spare, create: false)
         do throws(StorageError) {
             guard try disk.blank(file) else {
-                disk.close(file)
                 try disk.remove(spare)
+                disk.close(file)
                 return nil
             }
             try Self.begin(disk, directory, header, file, spare)
