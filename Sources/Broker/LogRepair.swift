@@ -37,7 +37,7 @@ package struct LogRepair: Sendable {
     enum Step: Sendable {
         case idle
         case asking(NodeID, next: EntryNumber, at: UInt64)
-        /// More of the hole is to be asked for when the last answer's bytes have had their time: `askAt`.
+        /// More of the hole is to be asked for when the last answer's bytes have had their time: `Node.repairAskAt`.
         case pausing(NodeID, next: EntryNumber)
         case writing
         case resting(until: UInt64)
@@ -46,8 +46,6 @@ package struct LogRepair: Sendable {
     var holes: [LogHole]
     var step = Step.idle
     var piece: [UInt8] = []
-    /// Nothing is asked for before, while a view runs here.
-    var askAt: UInt64 = 0
     /// Some of the piece was cleaned where it comes from.
     var isPieceCleaned = false
     /// Nodes that hold less than this one are asked as well: nobody else has helped.

@@ -137,6 +137,8 @@ package struct Node: Sendable {
     package var isLeaving = false
     /// Damage of the durable log, while there is any.
     var repair: LogRepair?
+    /// For a repair nothing is asked for before, while a view runs here; monotonic nanoseconds.
+    var repairAskAt: UInt64 = 0
     /// The log was damaged when this life began: the node counts for nothing until that is repaired.
     var isMending = false
     /// The next life is to read its whole log before it counts.

@@ -39,7 +39,7 @@ extension Node {
             guard lastSeen >= until else { return }
             self.repair!.missed = [:]
         case .pausing(let node, let number):
-            if live == nil || lastSeen >= repair.askAt { ask(node, from: number, into: &out) }
+            if lastSeen >= repairAskAt { ask(node, from: number, into: &out) }
             return
         case .idle: break
         }
@@ -50,7 +50,7 @@ extension Node {
     func repairDue() -> UInt64 {
         guard let repair, live != nil else { return .max }
         switch repair.step {
-        case .pausing, .idle: return repair.askAt
+        case .pausing, .idle: return repairAskAt
         case .asking, .writing, .resting: return .max
         }
     }
@@ -68,7 +68,7 @@ extension Node {
     private mutating func next(into out: inout [Directive]) {
         guard let repair, let hole = repair.holes.first else { return }
         if hole.entries.isEmpty { return write(hole, from: me, into: &out) }
-        if live != nil, lastSeen < repair.askAt { return }
+        if live != nil, lastSeen < repairAskAt { return }
         if let node = linked.sorted().first(where: { repair.missed[$0] == nil && mayKnow($0, hole) }) {
             return ask(node, from: hole.entries.lowerBound, into: &out)
         }
@@ -118,8 +118,6 @@ extension Node {
         _ entries: ByteView, at number: EntryNumber, from node: NodeID, into out: inout [Directive]
     ) throws(DecodeError) -> Bool {
         guard let repair, let hole = repair.holes.first, case .asking(node, number, _) = repair.step else { return false }
-        // A second's worth of bytes takes a second.
-        self.repair!.askAt = lastSeen + UInt64(entries.count) * 1_000_000_000 / UInt64(max(settings.copyRate, 1))
         var at = 0
         var wanted = number
         while at < entries.count, wanted < hole.entries.upperBound {

@@ -390,6 +390,8 @@ extension Node {
         let shown = EntryNumber(try decoder.int())
         let theirs = try Holdings(&decoder)
         let entries = body.from(decoder.position)
+        // A second's worth of bytes takes a second.
+        repairAskAt = now.monotonic + UInt64(entries.count) * 1_000_000_000 / UInt64(max(settings.copyRate, 1))
         if !entries.isEmpty, !theirs.isEmpty, repairElsewhere(theirs, at: number, from: node, into: &out) { return }
         if !entries.isEmpty, !theirs.isEmpty, isAwaited(number, from: node) {
             absorb(theirs, from: try EntryHeader(entries).baseOffset, into: &out)

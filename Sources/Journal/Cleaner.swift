@@ -167,6 +167,7 @@ struct Cleaner<D: Disk> {
                 phase = .idle
                 if try rewrite(log, &rewriting, &left, changed) { phase = .rewriting(rewriting) } else {
                     try log.dropCheckpoints { !rewriting.empty.contains($0) }
+                    try log.trimSpares()
                     report.passes += 1
                     report.disk = log.bytes + log.spareBytes
                     // By tallies it is an estimate from above.

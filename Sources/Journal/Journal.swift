@@ -199,7 +199,7 @@ package struct Journal<D: Disk> {
             }
         case .save(let bytes, let token):
             if !planted(.installedBeforeLog) { try settle(into: &results) }
-            try states.save(bytes)
+            try durable.withRoom { () throws(StorageError) in try states.save(bytes) }
             results.append(.saved(token))
         case .recover:
             try settle(into: &results)

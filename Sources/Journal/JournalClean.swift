@@ -22,7 +22,7 @@ extension Journal {
     mutating func clean(below limit: EntryNumber, bytes: Int, drop: Droppable, into results: inout [DiskResult]) throws(StorageError) {
         var marks = marks
         var changed: [EntryNumber] = []
-        let files = logFiles
+        let (files, log) = (logFiles, durable)
         var holdings = holdings
         let holdingsFile = Self.holdingsName
         var withheld: [Holdings.Line] = []
@@ -31,11 +31,11 @@ extension Journal {
             isDone = try cleaner.step(
                 durable, below: limit, bytes: bytes, drop: drop, marks: &marks,
                 save: { (marks, lines) throws(StorageError) in
-                    try files.save(CleanMarks.name, marks.encoded)
+                    try log.withRoom { () throws(StorageError) in try files.save(CleanMarks.name, marks.encoded) }
                     guard !lines.isEmpty else { return }
                     for line in lines { holdings.withhold(line) }
                     withheld = lines
-                    try files.save(holdingsFile, holdings.encode())
+                    try log.withRoom { () throws(StorageError) in try files.save(holdingsFile, holdings.encode()) }
                 }, changed: { changed.append($0) })
         } catch {
             guard case .damage(let damage) = error.kind, durable.isClosed(damage.entries.lowerBound) else { throw error }
@@ -61,6 +61,6 @@ extension Journal {
         }
         guard copied > marks.copied else { return }
         marks.copied = copied
-        try logFiles.save(CleanMarks.name, marks.encoded)
+        try durable.withRoom { () throws(StorageError) in try logFiles.save(CleanMarks.name, marks.encoded) }
     }
 }

@@ -46,10 +46,10 @@ extension Journal {
         switch job {
         case .withhold(let lines):
             for line in lines { holdings.withhold(line) }
-            try files.save(Self.holdingsName, holdings.encode())
+            try saveHoldings()
         case .held(let lines):
             holdings.fill(lines)
-            try files.save(Self.holdingsName, holdings.encode())
+            try saveHoldings()
         case .agree(let place):
             do throws(StorageError) { try agreedFile.save(place.encode()) } catch {
                 guard error.isFull else { throw error }
@@ -64,6 +64,10 @@ extension Journal {
             try fill(stretch, bytes.view, isLast: isLast, into: &results)
         default: return
         }
+    }
+
+    private func saveHoldings() throws(StorageError) {
+        try durable.withRoom { () throws(StorageError) in try files.save(Self.holdingsName, holdings.encode()) }
     }
 
     // MARK: filling
@@ -98,8 +102,8 @@ extension Journal {
                 try cancelFill()
                 return results.append(.filled(first: stretch.first, isDone: false))
             }
-            filling = nil
             let isDone = try !durable.finish([draft]).isEmpty
+            filling = nil
             cleaner.changed(stretch.first)
             durableValues.forget(stretch.first)
             results.append(.filled(first: stretch.first, isDone: isDone))

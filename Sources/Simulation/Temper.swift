@@ -142,7 +142,7 @@ struct Temper {
         if random.chance(40) { kinds += [.rot, .rot] }
         kinds = parting?.faults(of: kinds) ?? kinds
         let wild = Fault.first + [.leave] + (unlimited.chance(50) ? [.rot, .rot] : [])
-        faults = isDuel ? [.kill] : isNewsroom ? [] : isUnlimited ? wild : kinds
+        faults = isDuel ? [.kill] : isNewsroom ? [] : isUnlimited ? parting?.faults(of: wild) ?? wild : kinds
         nodes = isDuel ? 5 : isNewsroom ? newsroom.pick([2, 3, 3, 4]) : random.chance(6) ? 6 + random.below(2) : few
         let members = nodes
         var hang = SplitMix64(seed: seed, .hang)

@@ -60,22 +60,26 @@ extension Log {
         defer { staged.clear(at: end) }
         try checkWritable("append")
         let isEmpty = openSegment.bytes == SegmentHeader.size
-        if !isEmpty, openSegment.bytes + staged.bytes > options.mostBytes { try beginSegment(checkpoint: nil) }
+        if !isEmpty, openSegment.bytes + staged.bytes > options.mostBytes {
+            try withRoom { () throws(StorageError) in try beginSegment(checkpoint: nil) }
+        }
 
         let position = openSegment.bytes
         let after = position + staged.bytes
         // Zeros spare small syncs a change of the file's extents; a large write pays for that once, and less than for the zeros.
         let isSmall = staged.bytes < options.zeroAhead / 2
         let ahead = after > zeroed && isSmall ? max(0, min(options.zeroAhead, reserved - after)) : 0
-        do throws(StorageError) {
-            try zeros.withView { zeros throws(StorageError) in
-                try staged.withParts(zeros[0..<ahead]) { parts throws(StorageError) in
-                    try disk.write(file, at: position, parts: parts)
+        try withRoom { () throws(StorageError) in
+            do throws(StorageError) {
+                try zeros.withView { zeros throws(StorageError) in
+                    try staged.withParts(zeros[0..<ahead]) { parts throws(StorageError) in
+                        try disk.write(file, at: position, parts: parts)
+                    }
                 }
+            } catch {
+                try clearTail()
+                throw error
             }
-        } catch {
-            try clearTail()
-            throw error
         }
         zeroed = max(zeroed, after + ahead)
         noteStaged(at: position)
@@ -166,7 +170,12 @@ extension Log {
         zeroed = openSegment.bytes
         reserved = zeroed
         guard !disk.isVolatile else { return }
-        if try disk.allocate(file, bytes: options.reservedBytes) { reserved = max(zeroed, options.reservedBytes) }
+        var isReserved = try disk.allocate(file, bytes: options.reservedBytes)
+        if !isReserved, !spares.paths.isEmpty {
+            try dropSpares()
+            isReserved = try disk.allocate(file, bytes: options.reservedBytes)
+        }
+        if isReserved { reserved = max(zeroed, options.reservedBytes) }
     }
 }
 

@@ -125,21 +125,26 @@ extension Log {
             whole.append(draft)
         }
         guard !whole.isEmpty else { return [] }
-        try poisoning { () throws(StorageError) in
-            if !planted(.cleanedUnsynced) { for draft in whole { try disk.sync(draft.file) } }
-            var freed: [(path: String, bytes: Int)] = []
-            for draft in whole {
-                guard let i = indexOfClosed(draft.span) else { continue }
-                let room = freed.reduce(0) { $0 + $1.bytes }
-                if let spare = try linkSpare(i, beside: room) { freed.append(spare) }
-                try disk.rename(draft.path, to: path(segments[i].name))
-                draft.isOpen = false
-                disk.close(draft.file)
-                take(draft, i)
+        var freed: [(path: String, bytes: Int)] = []
+        do throws(StorageError) {
+            try poisoning { () throws(StorageError) in
+                if !planted(.cleanedUnsynced) { for draft in whole { try disk.sync(draft.file) } }
+                for draft in whole {
+                    guard let i = indexOfClosed(draft.span) else { continue }
+                    if let spare = try linkSpare(i, beside: freed.reduce(0) { $0 + $1.bytes }) { freed.append(spare) }
+                    try disk.rename(draft.path, to: path(segments[i].name))
+                    draft.isOpen = false
+                    disk.close(draft.file)
+                    take(draft, i)
+                }
+                if !planted(.cleanedNameUnsynced) { try disk.syncDirectory(directory) }
             }
-            if !planted(.cleanedNameUnsynced) { try disk.syncDirectory(directory) }
-            for spare in freed { spares.add(spare.path, spare.bytes) }
+        } catch {
+            // Where there was no room the log goes on, and these names are nobody's.
+            if error.isFull, poison == nil { for spare in freed { try removeSpare(spare.path) } }
+            throw error
         }
+        for spare in freed { spares.add(spare.path, spare.bytes) }
         return whole
     }
     /// Segment `i` has the draft's contents now.

@@ -35,11 +35,11 @@ extension Log {
                 let what = "entries up to \(draft.place.number.raw) do not reach \(next.number.raw), or are of another history: \(hole)"
                 throw StorageError(.corruptInput(what), "repair", directory)
             }
+            _ = try finish([draft])
         } catch {
             try discard(draft)
             throw error
         }
-        _ = try finish([draft])
     }
 
     private func copy(

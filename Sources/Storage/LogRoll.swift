@@ -17,7 +17,7 @@ extension Log {
     package func roll(checkpoint: [UInt8]) throws(StorageError) {
         precondition(staged.count == 0, "write or discard before rolling")
         try checkWritable("roll")
-        try beginSegment(checkpoint: checkpoint)
+        try withRoom { () throws(StorageError) in try beginSegment(checkpoint: checkpoint) }
     }
 
     func beginSegment(checkpoint: [UInt8]?) throws(StorageError) {

@@ -12,6 +12,8 @@ internal import Wire
 struct SpareFiles {
     static let suffix = ".spare"
     private(set) var paths: [(path: String, bytes: Int)] = []
+    /// This file system makes no zeros of what there is.
+    var areOfNoUse = false
 
     var bytes: Int { paths.reduce(0) { $0 + $1.bytes } }
     mutating func add(_ path: String, _ bytes: Int) { paths.append((path, bytes)) }
@@ -21,41 +23,60 @@ struct SpareFiles {
 extension Log {
     /// Bytes of files that wait to be used again.
     package var spareBytes: Int { spares.bytes }
+    private var mostSpare: Int { max(2 * options.reservedBytes, bytes / 8) }
 
     /// Gives a closed segment's file the name of a spare one; nil where the file is not to be kept. Others, of `room` bytes, are about to be.
     func linkSpare(_ i: Int, beside room: Int) throws(StorageError) -> (path: String, bytes: Int)? {
         let segment = segments[i]
-        let most = max(2 * options.segmentBytes, bytes / 8)
         let isFull = segment.bytes >= options.segmentBytes && segment.bytes <= options.mostBytes
-        guard !disk.isVolatile, isFull, spares.bytes + room + segment.bytes <= most, !damage.contains(where: { $0.segment == path(segment.name) }) else { return nil }
+        let isDamaged = damage.contains { $0.segment == path(segment.name) }
+        guard !disk.isVolatile, !spares.areOfNoUse, isFull, !isDamaged, spares.bytes + room + segment.bytes <= mostSpare else { return nil }
         let spare = path(SegmentName.text(segment.start.number, segment.start.offset) + SpareFiles.suffix)
         // It was rewritten before, and its last file waits still.
         guard !spares.paths.contains(where: { $0.path == spare }) else { return nil }
-        if try disk.exists(spare) { try disk.remove(spare) }
+        try removeSpare(spare)
         return try disk.link(path(segment.name), as: spare) ? (spare, segment.bytes) : nil
     }
 
-    /// The next segment's file, made of a spare one; nil: there is none.
+    /// The next segment's file, made of a spare one; nil: there is none that can be had.
     func createFromSpare(_ header: SegmentHeader) throws(StorageError) -> D.File? {
-        // Whoever needs its space may have removed it.
         guard let spare = spares.take(), try disk.exists(spare) else { return nil }
         let file = try disk.open(spare, create: false)
         do throws(StorageError) {
-            guard try disk.blank(file) else {
-                try disk.remove(spare)
-                disk.close(file)
-                return nil
+            if try disk.blank(file) {
+                try Self.begin(disk, directory, header, file, spare)
+                return file
             }
-            try Self.begin(disk, directory, header, file, spare)
-            return file
+            spares.areOfNoUse = true
         } catch {
-            disk.close(file)
-            throw error
+            guard error.isFull, !error.isFailedSync else {
+                disk.close(file)
+                throw error
+            }
         }
+        disk.close(file)
+        try removeSpare(spare)
+        return nil
+    }
+
+    /// Does what may find the disk full; then spare files give their space back, where there are any, and it is done once more.
+    package func withRoom<R>(_ body: () throws(StorageError) -> R) throws(StorageError) -> R {
+        let hasSpares = !spares.paths.isEmpty
+        do throws(StorageError) { return try body() } catch {
+            guard error.isFull, !error.isFailedSync, poison == nil, hasSpares else { throw error }
+        }
+        try dropSpares()
+        return try body()
     }
 
     /// Gives the space of spare files back.
     package func dropSpares() throws(StorageError) {
-        while let spare = spares.take() { if try disk.exists(spare) { try disk.remove(spare) } }
+        while let spare = spares.take() { try removeSpare(spare) }
     }
+    /// The log has become smaller: no more are kept than it may have.
+    package func trimSpares() throws(StorageError) {
+        while spares.bytes > mostSpare, let spare = spares.take() { try removeSpare(spare) }
+    }
+    /// Whoever needs its space may have removed it already.
+    func removeSpare(_ spare: String) throws(StorageError) { if try disk.exists(spare) { try disk.remove(spare) } }
 }

@@ -32,9 +32,24 @@ extension ClusterTests {
         try await expectSame(cluster, count)
     }
 
+    /// What a view that runs is held up by: three quarters of a MiB at 256 KiB a second, asked for in pieces of 256 KiB.
+    @Test func aRepairOfALiveNodeKeepsToTheRateOfCopies() async throws {
+        let (cluster, count) = try await filled(extra: "copy_rate: 256KiB\n")
+        let segment = try Segment.oldest(in: cluster.data(2))
+        try segment.wipe(segment.size / 8..<segment.size * 7 / 8)
+        let reader = try cluster.program("dsub", ["t/seq", "-o", "beginning", "-e", "-f", "%s\\n"], at: [2])
+        try await until("node 2 finds the damage") { cluster.log(2).contains("damage: group-0/") }
+        let found = ContinuousClock.now
+        try await until("node 2 has repaired it", within: 30) { cluster.log(2).contains("the log reads back whole") }
+        let took = ContinuousClock.now - found
+        #expect(took >= .seconds(1.5), "three quarters of a MiB came within \(took)")
+        try await reader.succeeds()
+        try await expectSame(cluster, count)
+    }
+
     /// Three nodes with some megabytes in small segments; how many records.
-    private func filled() async throws -> (Cluster, Int) {
-        let cluster = try Cluster { _ in "segment: 1MiB\n" }
+    private func filled(extra: String = "") async throws -> (Cluster, Int) {
+        let cluster = try Cluster { _ in "segment: 1MiB\n" + extra }
         try await cluster.untilLive()
         let count = 120_000
         let publisher = try cluster.program("dpub", ["t/seq", "-f", numbers(count, in: cluster), "-l", "--rate", "60000"])

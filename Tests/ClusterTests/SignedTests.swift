@@ -112,6 +112,13 @@ struct Segment {
     static func oldest(in data: URL) throws -> Segment { try Segment(try #require(all(in: data).first)) }
     static func newest(in data: URL) throws -> Segment { try Segment(try #require(all(in: data).last)) }
 
+    /// Zeros where there was something else.
+    func wipe(_ bytes: Range<UInt64>) throws {
+        let handle = try FileHandle(forUpdating: file)
+        defer { try? handle.close() }
+        try handle.seek(toOffset: bytes.lowerBound)
+        try handle.write(contentsOf: Data(count: bytes.count))
+    }
     func flip(_ position: UInt64) throws {
         let handle = try FileHandle(forUpdating: file)
         defer { try? handle.close() }

@@ -194,6 +194,19 @@ extension Log {
             try write()
         }
     }
+    /// A segment's draft with the entries that the segment has.
+    func copied(_ span: LogSpan) throws(StorageError) -> SegmentDraft<D>? {
+        guard let draft = try beginDraft(of: span) else { return nil }
+        var bytes: [UInt8] = []
+        do throws(StorageError) {
+            _ = try read(from: span.first, below: span.end, maximumBytes: 1 << 20, into: &bytes)
+            try append(bytes, to: draft)
+        } catch {
+            try discard(draft)
+            throw error
+        }
+        return draft
+    }
     func append(all samples: some Sequence<Sample>) throws(StorageError) {
         for sample in samples { try append(sample) }
     }

@@ -145,6 +145,9 @@ struct KeptLog {
         return gone
     }
 
+    /// What the log takes on the disk, files that wait to be used again among them.
+    var bytesOnDisk: Int { journal.durable.bytes + journal.durable.spareBytes }
+
     /// Bytes of what stays: records, and once for each entry that has any its header and its batch's.
     var mostBytes: Int {
         let gone = mayGo
