@@ -79,7 +79,7 @@ let package = Package(
 
         // The benchmarks' load: a publisher and a subscriber that only measure.
         .executableTarget(
-            name: "dbench", dependencies: ["Client", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
+            name: "dbench", dependencies: ["Client", "Transport", "Wire", "CSystem", "Tooling", arguments], swiftSettings: settings),
 
         // What tests measure by.
         .target(name: "TestClock", path: "Tests/TestClock", swiftSettings: settings),

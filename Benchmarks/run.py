@@ -12,6 +12,7 @@ import time
 
 import conditions
 import counts
+import crowd
 import idle
 import many
 import parted
@@ -37,7 +38,7 @@ FABRIC = os.path.join(OUTPUT, "fabric")  # not there where libfabric's header wa
 RESULTS = os.path.join(OUTPUT, "results.jsonl")
 
 # Ours beside ours: module and rounds unless the command line says how many.
-VARIANTS = {"many": (many, 5), "retention": (retention, 3), "parted": (parted, 3), "stopped": (stopped, 1), "subscribers": (subscribers, 5), "counts": (counts, 3),
+VARIANTS = {"many": (many, 5), "retention": (retention, 3), "parted": (parted, 3), "stopped": (stopped, 1), "subscribers": (subscribers, 5), "crowd": (crowd, 3), "counts": (counts, 3),
             "waiting": (waiting, 3), "sharing": (sharing, 5), "shapes": (shapes, 5)}
 VARIANT_ROUNDS_LEAST = 3  # where the module does not say less by LEAST_ROUNDS
 

@@ -16,8 +16,9 @@ struct Holders: Sendable {
     var layout: HolderLayout?
     /// Buckets that are this node's in the running view.
     var held = BucketSet()
-    /// What the members have said in the running view.
+    /// What the members have said in the running view, and those who begin the next one sooner in that.
     var words: [NodeID: HoldingWord] = [:]
+    private var view = ViewNumber(0)
     /// What this node has said, and when; nil: somebody has not heard.
     var told: HoldingWord?
     var toldAt: UInt64 = 0
@@ -51,6 +52,7 @@ struct Holders: Sendable {
     mutating func begin(_ view: ViewNumber, members: [NodeID], me: NodeID, end: EntryNumber) {
         (layout, held) = (nil, BucketSet())
         if isActive { share(among: members, me: me) }
+        self.view = view
         // Who began it sooner may have said its word.
         if !planted(.dropOnOldWord) { words = words.filter { $0.value.view == view } }
         told = nil
@@ -88,6 +90,7 @@ struct Holders: Sendable {
         guard let layout else { return [] }
         // A hole must end within every member's disk: one that comes back finds by chains what its log shares with another's, and inside a hole
         // there is none.
+        let words = planted(.dropOnOldWord) ? words : words.filter { $0.value.view == view }
         let all = layout.members.compactMap { words[$0]?.end }
         let least = all.count == layout.members.count ? all.min() : nil
         var lines: [Holdings.Line] = []

@@ -98,7 +98,9 @@ package struct Node: Sendable {
     var learner: Learner?
     var live: LiveView?
     var copy: LogCopy?
-    var sessions: [SessionID: Session] = [:]
+    var sessions = SessionTable()
+    /// The head of the entry that was handed over last, and its bytes.
+    var entryHead: (header: EntryHeader?, bytes: [UInt8]) = (nil, [])
     /// Sessions in the order of their arrival: directives never follow a dictionary's order.
     var sessionOrder: [SessionID] = []
     var watches = Watches()

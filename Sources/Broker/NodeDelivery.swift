@@ -75,10 +75,11 @@ extension Node {
         let group = header.group.index
         guard header.records > 0, watches.sets[group].isWatched else { return }
         let picks = gather(header, body)
+        var last = LastShare()
         for watcher in picks.touched {
             let id = watches.session(of: watcher)
             guard sessions[id]!.cursors[group].isLive else { continue }
-            if !hand(header, body, owner, picks.runs(of: watcher), to: id, into: &out) { fallBehind(id, header) }
+            if !hand(header, body, owner, picks.runs(of: watcher), to: id, &last, into: &out) { fallBehind(id, header) }
         }
         watches.picks = picks
     }
@@ -103,9 +104,9 @@ extension Node {
     /// Sends the names of wanted topics that the session has not been told. False: no room.
     mutating func sendNames(to id: SessionID, group: GroupID, into out: inout [Directive]) -> Bool {
         let count = watches.sets[group.index].count
-        var cursor = sessions[id]!.cursors[group.index]
         let picks = sessions[id]!.watcher != nil
-        guard picks ? !cursor.unnamed.isEmpty : cursor.named < count else { return true }
+        guard picks ? !sessions[id]!.cursors[group.index].unnamed.isEmpty : sessions[id]!.cursors[group.index].named < count else { return true }
+        var cursor = sessions[id]!.cursors[group.index]
         let topics = live!.groups[group.index].state.topics
         while picks ? !cursor.unnamed.isEmpty : cursor.named < count {
             var bytes: [UInt8] = []
@@ -156,13 +157,19 @@ extension Node {
         return false
     }
 
-    /// Those records of an entry that are in `runs` to one session. False: no room.
     mutating func hand(
-        _ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, _ runs: [RecordRun], to id: SessionID,
+        _ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, _ runs: [RecordRun], to id: SessionID, into out: inout [Directive]
+    ) -> Bool {
+        var last = LastShare()
+        return hand(header, body, owner, runs, to: id, &last, into: &out)
+    }
+    /// Those records of an entry that are in `runs` to one session. False: no room.
+    /// - last: what the entry's other sessions got.
+    private mutating func hand(
+        _ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, _ runs: [RecordRun], to id: SessionID, _ last: inout LastShare,
         into out: inout [Directive]
     ) -> Bool {
-        let cursor = sessions[id]!.cursors[header.group.index]
-        guard header.timestamp >= cursor.firstTime else { return true }
+        guard header.timestamp >= sessions[id]!.cursors[header.group.index].firstTime else { return true }
         var runs = runs
         let isConsumer = sessions[id]!.share != nil
         if isConsumer {
@@ -173,17 +180,20 @@ extension Node {
             let topics = live!.groups[header.group.index].state.topics
             runs = admitted(runs, body) { record in topics.withName(of: record.header.topic) { filter.admits(record, topic: $0) } ?? false }
         }
-        let share = Share(header, body, runs, from: cursor.firstOffset)
+        let share = last.of(header, body, runs, from: sessions[id]!.cursors[header.group.index].firstOffset)
         guard share != .nothing else { return true }
         guard sendNames(to: id, group: header.group, into: &out) else { return false }
         switch share {
         case .nothing: break
         case .whole:
             guard hasRoom(id, EntryHeader.size + body.count, into: &out) else { return false }
-            var head: [UInt8] = []
-            head.reserveCapacity(EntryHeader.size)
-            header.encode(into: &head) { $0 }
-            send(id, .entry, head, body, owner: owner, into: &out)
+            // The same for every session that gets the entry.
+            if entryHead.header != header {
+                entryHead = (header, [])
+                entryHead.bytes.reserveCapacity(EntryHeader.size)
+                header.encode(into: &entryHead.bytes) { $0 }
+            }
+            send(id, .entry, entryHead.bytes, body, owner: owner, into: &out)
         case .picked(let bytes):
             guard hasRoom(id, bytes.count, into: &out) else { return false }
             send(id, .records, bytes, into: &out)
@@ -243,9 +253,10 @@ extension Node {
         for id in watches.everything where !handAll(header, body, nil, to: id, into: &out) { miss(id, frame) }
         if watches.sets[group.index].isWatched {
             let picks = gather(header, body)
+            var last = LastShare()
             for watcher in picks.touched {
                 let id = watches.session(of: watcher)
-                if !hand(header, body, nil, picks.runs(of: watcher), to: id, into: &out) { miss(id, frame) }
+                if !hand(header, body, nil, picks.runs(of: watcher), to: id, &last, into: &out) { miss(id, frame) }
             }
             watches.picks = picks
         }

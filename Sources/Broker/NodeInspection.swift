@@ -57,6 +57,11 @@ extension Node {
         let ends = live!.groups[group.index].ends()
         return Standing(view: view, origin: ends.carried, end: ends.log, delivered: ends.carried == nil ? ends.delivered : nil)
     }
+    /// Topics that have changed their group in this view, by this node's own word.
+    package var topicMoves: Int { live?.routing.moves ?? 0 }
+    /// What this node is a holder of, as far as not everybody is.
+    package var heldBuckets: BucketSet { holders.held }
+
     /// What this node holds in memory beyond what it has room for; nil: nothing. Every member's frames lie in a ring of so many bytes, and
     /// what is kept for sessions that are behind has a limit of its own.
     /// - ringBytes: of each member's data ring.

@@ -135,3 +135,15 @@ enum Share: Equatable {
         }
     }
 }
+
+/// Of one entry, what went to the session before: who wants the same gets the same bytes.
+struct LastShare {
+    private var runs: [RecordRun] = []
+    private var share = Share.nothing
+
+    mutating func of(_ header: EntryHeader, _ body: ByteView, _ wanted: [RecordRun], from first: Offset) -> Share {
+        guard first <= header.baseOffset else { return Share(header, body, wanted, from: first) }
+        if runs != wanted { (runs, share) = (wanted, Share(header, body, wanted, from: first)) }
+        return share
+    }
+}

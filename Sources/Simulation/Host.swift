@@ -57,6 +57,9 @@ final class Host {
     var crashAfter: Int?
     var crashesPower = false
     var isSlow = false
+    /// As of its last turn: topics that this life has moved to other groups, and what it holds since when.
+    var moves = 0
+    var held: (view: UInt64, buckets: BucketSet)?
     /// The disk answers nothing until then.
     var hungUntil: UInt64 = 0
     /// A sync of this disk's has failed, or will.

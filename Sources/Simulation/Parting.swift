@@ -15,10 +15,10 @@ struct Parting {
     /// What one disk alone keeps may not rot.
     var mayRot: Bool { replicas.allSatisfy { $0.count > 1 } }
 
-    /// Nil: all nodes keep all topics.
-    init?(seed: UInt64) {
+    /// Nil: all nodes keep all topics; never where that `isSure`.
+    init?(seed: UInt64, isSure: Bool) {
         var random = SplitMix64(seed: seed, .parting)
-        guard random.chance(9) else { return nil }
+        guard random.chance(9) || isSure else { return nil }
         replicas = ["t0/", "t1/", "t3/", "s/"].filter { _ in random.chance(70) }.map { ($0, random.pick([1, 2, 2, 3])) }
         fillAfter = random.pick([1, 10, 100]) * Span.millisecond
         sayHoldingEvery = random.pick([1, 5, 20]) * Span.millisecond

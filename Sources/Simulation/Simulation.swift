@@ -13,14 +13,22 @@ package struct Plan: Sendable, Equatable {
     package var steps: Int
     /// Faults left out, by their number in the world (from 1).
     package var skip: Set<Int>
-    /// Faults of all kinds follow one another for as long as the world stands, some of them for good: nodes that never come back, cuts that
-    /// never heal, disks that stay full. Nobody is owed progress; what must never be is asked for all the same.
-    package var isUnlimited: Bool
-    package init(seed: UInt64, steps: Int, skip: Set<Int> = [], isUnlimited: Bool = false) {
+    package var kind: Kind
+    package enum Kind: String, Sendable {
+        /// Of all sorts, as the seed has it.
+        case mixed
+        /// Faults of all kinds follow one another for as long as the world stands, some of them for good: nodes that never come back, cuts that
+        /// never heal, disks that stay full. Nobody is owed progress; what must never be is asked for all the same.
+        case unlimited
+        /// Topics keep moving: those of no order from group to group, as subscribers come and go, those that few nodes keep from holder to holder.
+        case moving
+    }
+    var isUnlimited: Bool { kind == .unlimited }
+    package init(seed: UInt64, steps: Int, skip: Set<Int> = [], kind: Kind = .mixed) {
         self.seed = seed
         self.steps = steps
         self.skip = skip
-        self.isUnlimited = isUnlimited
+        self.kind = kind
     }
 }
 
@@ -56,6 +64,9 @@ package struct Report: Sendable, Equatable {
         /// Questions of one node to another for records, or values, that it does not hold; times that a node has got back what it is to hold.
         package var asked = 0
         package var filled = 0
+        /// Times that a sender took an unordered topic from one group into another, and that a node became a holder of durable ones.
+        package var moves = 0
+        package var handovers = 0
         /// Bits that turned over on a disk.
         package var rots = 0
         /// Nanoseconds of virtual time.

@@ -87,19 +87,20 @@ struct Temper {
         ]
     }
 
-    init(seed: UInt64, isUnlimited: Bool = false) {
+    init(seed: UInt64, kind: Plan.Kind = .mixed) {
+        let isUnlimited = kind == .unlimited
         var random = SplitMix64(seed: seed, .temper)
         // A world in which one of five goes down at a time, and each change of the view is fallen upon: two leaders meet nowhere else as often.
         var duel = SplitMix64(seed: seed, .duel)
-        isDuel = duel.chance(6)
+        isDuel = duel.chance(6) && kind != .moving
         var newsroom = SplitMix64(seed: seed, .newsroom)
-        isNewsroom = !isDuel && newsroom.chance(4)
+        isNewsroom = newsroom.chance(4) && !isDuel && kind != .moving
         let isPlain = !isDuel && !isNewsroom
         let few = random.pick([2, 3, 3, 3, 4, 5, 5])
         ringBytes = random.pick([4, 16, 16, 64]) << 10
         var cleaning = SplitMix64(seed: seed, .cleaning)
         let rules = isPlain && cleaning.chance(35) ? Self.rules(&cleaning) : []
-        parting = isPlain ? Parting(seed: seed) : nil
+        parting = isPlain ? Parting(seed: seed, isSure: kind == .moving) : nil
         keeping = parting?.rules(with: rules) ?? rules
         removesStay = cleaning.pick([50, 500, 5_000]) * Span.millisecond
         cleanBytes = cleaning.pick([1, 4, 64]) << 10
@@ -127,7 +128,7 @@ struct Temper {
         onChange = isDuel ? 100 : change
         var unlimited = SplitMix64(seed: seed, .unlimited)
         let wildGap = unlimited.pick([5, 20, 60, 150]) * Span.millisecond
-        faultGap = isDuel ? 60 * Span.millisecond : isNewsroom ? 0 : isUnlimited ? wildGap : gap
+        faultGap = isDuel ? 60 * Span.millisecond : isNewsroom ? 0 : isUnlimited ? wildGap : kind == .moving ? 40 * Span.millisecond : gap
         let down = random.pick([50, 300, 3_000] as [UInt64])
         downMost = (isDuel ? 50 : down) * Span.millisecond
         restartWait = random.pick([20, 200]) * Span.millisecond
@@ -162,7 +163,7 @@ struct Temper {
         keptBytes = pages.pick([1, 8, 1024]) << 10
         tear = pages.pick([64, 512, 512])
         var casts = SplitMix64(seed: seed, .news)
-        let cast = isPlain && casts.chance(8) ? (1 + casts.below(2), 1 + casts.below(4)) : (0, 0)
+        let cast = isPlain && (casts.chance(8) || kind == .moving) ? (1 + casts.below(2), 1 + casts.below(4)) : (0, 0)
         news = isNewsroom ? (2, 5 + newsroom.below(3)) : cast
         mostGroups = casts.pick([1, 2, 3, 8])
         foldEvery = casts.pick([1, 20, 200]) * Span.millisecond

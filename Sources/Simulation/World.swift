@@ -57,7 +57,7 @@ final class World {
         self.plan = plan
         let seed = plan.seed
         self.trace = trace
-        temper = Temper(seed: seed, isUnlimited: plan.isUnlimited)
+        temper = Temper(seed: seed, kind: plan.kind)
         news = NewsChecker(isNewsroom: temper.isNewsroom)
         network = SplitMix64(seed: seed, .network)
         disk = SplitMix64(seed: seed, .disk)

@@ -300,6 +300,7 @@ extension World {
             host.look { $0.checkWatches() }
             if let excess = host.look({ $0.excess(ringBytes: temper.ringBytes) }) ?? nil { checker.fail("\(host.id): \(excess)") }
         }
+        countMoves(host, node.view.number.raw)
         if temper.cleans, let end = node.delivered { clean.delivered(host.index, below: end.number.raw) }
         let view = node.view
         if let origin = node.origin {
@@ -316,6 +317,15 @@ extension World {
                 if let wrong { checker.fail(wrong) }
             }
         }
+    }
+
+    private func countMoves(_ host: Host, _ view: UInt64) {
+        let moves = host.look { $0.topicMoves } ?? 0
+        counts.moves += max(0, moves - host.moves)
+        host.moves = moves
+        guard temper.isParted, host.held?.view != view, let held = host.look({ $0.heldBuckets }) else { return }
+        if let before = host.held { counts.handovers += held.subtracting(before.buckets).count }
+        host.held = (view, held)
     }
 
     private func handle(_ event: Host.Event, _ host: Host, _ at: Instant) {

@@ -18,6 +18,7 @@ extension Transport {
         if eventsAreDue || self.now - lastEventRead >= Transport.eventInterval { readEvents(into: &events) }
         if self.now >= nextTimer { runTimers(into: &events) }
         if !pending.isEmpty { flush(stalledOnly: true) }
+        flushCrowd()
     }
     /// How often the event queue is read while nothing points at it: it costs a system call.
     static let eventInterval: UInt64 = 1_000_000
@@ -131,7 +132,12 @@ extension Transport {
         links[i].closeShare()
         atomicMemoryFence(ordering: .acquiring)
         let prefix = links[i].rowIn.prefix
+        let space = links[i].sending.space
         guard links[i].sending.acknowledge(prefix.consumed) else { return .protocol("it consumed what was not sent") }
+        if links[i].sending.space != space, !links[i].isRoomier {
+            links[i].isRoomier = true
+            roomier.append(i)
+        }
         let before = links[i].receiving.tail
         guard links[i].receiving.advance(to: prefix.tail) else { return .protocol("it sent more than the ring holds") }
         let id = id(i)

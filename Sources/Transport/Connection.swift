@@ -32,7 +32,7 @@ extension Transport {
         guard options.provider == "auto", options.listen == nil, fabric != nil, Fabric.hasDevices, dialing == 0 else { return }
         let used = (0..<highWater).filter { links[$0].state != .free }
         guard used.allSatisfy({ links[$0].state == .down && links[$0].peer == nil }) else { return }
-        bury()
+        while !graves.isEmpty { bury() }
         poller.remove(completionFile)
         poller.remove(eventFile)
         fabric = nil
@@ -76,13 +76,16 @@ extension Transport {
         }
     }
 
-    /// Closes; what was flushed before goes out where the connection still carries it. `.down(link, .local)` follows with
+    /// Closes; what was sent before goes out where the connection still carries it. `.down(link, .local)` follows with
     /// the next poll. No effect on a link that is gone.
     package func close(_ link: LinkID) {
         let i = link.index
         guard i < highWater, links[i].generation == link.generation else { return }
         switch links[i].state {
-        case .connecting, .greeting, .up: doom(i, .local)
+        case .up:
+            _ = flush(link: i)
+            doom(i, .local)
+        case .connecting, .greeting: doom(i, .local)
         case .free, .lingering, .down: return
         }
     }
@@ -288,15 +291,13 @@ extension Transport {
         if !links[i].isOutgoing { halfOpen -= 1 }
         links[i].lastHeard = now
         links[i].lastSent = now
+        if peer.identity.isNode { links[i].silence = SilenceDetector(heartbeat: options.heartbeat, ceiling: options.deadline, now: now) }
         links[i].wantsRow = true
         markPending(i)
         links[i].isStalled = true
         nextTimer = min(nextTimer, now + options.heartbeat)
         let identity = PeerIdentity(identity: peer.identity, address: links[i].address, isOutgoing: links[i].isOutgoing)
         links[i].peer = identity
-        if case .node = peer.identity {
-            links[i].silence = SilenceDetector(heartbeat: options.heartbeat, ceiling: options.deadline, now: now)
-        }
         events.append(.up(id(i), peer: identity))
         // The peer may have written before its last message of the hello was read.
         noteNews(i)
@@ -361,8 +362,8 @@ extension Transport {
         }
         if links[i].isShared { sharers.removeAll { $0 == i } }
         links[i].state = .down
-        closeEndpoint(i)
-        links[i].outbound = nil
+        // Many may go at once, and each end costs the provider a look at all that are left: so some in each turn.
+        if graves.count < Transport.burials { closeEndpoint(i) }
         links[i].closeNeighbour()
         links[i].sending = SendRing(.none)
         links[i].closeShare()
@@ -378,12 +379,15 @@ extension Transport {
         unsafe links[i].endpoint = nil
     }
 
-    /// Frees the links that went down before this poll.
+    /// Frees links that went down before this poll, the first ones first.
     func bury() {
         guard !graves.isEmpty else { return }
-        for i in graves { giveBack(i) }
-        graves.removeAll(keepingCapacity: true)
+        let count = min(graves.count, Transport.burials)
+        for i in graves[..<count] { giveBack(i) }
+        graves.removeFirst(count)
     }
+    /// Endpoints that are closed in one turn.
+    static let burials = 16
 
     private func takePlace() -> Int? {
         // The place that was free longest, so that a number returns as late as can be.
@@ -395,8 +399,12 @@ extension Transport {
     }
     private func giveBack(_ i: Int) {
         closeEndpoint(i)
-        if links[i].isPending { pending.removeAll { $0 == i } }
+        if links[i].isPending {
+            pending.removeAll { $0 == i }
+            crowded.removeAll { $0 == i }
+        }
         if links[i].hasNews { arrived.removeAll { $0 == i } }
+        if links[i].isRoomier { roomier.removeAll { $0 == i } }
         links[i].reset()
         freePlaces.append(i)
     }

@@ -74,12 +74,16 @@ struct DataRange {
     /// Of a peer node; a client's silence is given `TransportOptions.deadline`.
     var silence: SilenceDetector?
     var lastSent: UInt64 = 0
+    /// What the last row said of the next one: it goes out so long after it, at the latest.
+    var pause: UInt64 = 0
     /// In the list of links to flush.
     var isPending = false
     /// A flush found no room for operations: the next poll tries again.
     var isStalled = false
     /// In the list of links whose row is to be read.
     var hasNews = false
+    /// In the list of links that have more room.
+    var isRoomier = false
     /// A row goes out even if nothing else does.
     var wantsRow = false
     var peerWantsRoom = false

@@ -9,13 +9,19 @@ internal import Wire
 ///
 /// `tail`: end of my messages; `consumed`: how far I let yours go; `beat`: rises with every write; `version`, `length`,
 /// `rowcrc`: of the application row, whose version rises with each change; `flags` bit 0: I wait for room, report
-/// consumption at once; `crc`: CRC-32C of bytes 0 ..< 44.
+/// consumption at once; bits 16 to 31: the next row follows within so many ms; `crc`: CRC-32C of bytes 0 ..< 44.
 struct RowPrefix: Equatable {
     static let size = 48
     static let beatPlace = 16
     static let crcPlace = 44
     static let wantsRoom: UInt32 = 1
-    static let knownFlags: UInt32 = 1
+    static let knownFlags: UInt32 = 0xffff_0001
+
+    static func flags(wantsRoom: Bool, pause: UInt64) -> UInt32 {
+        UInt32(min(pause / 1_000_000, 0xffff)) << 16 | (wantsRoom ? Self.wantsRoom : 0)
+    }
+    /// How long the peer may say nothing, nanoseconds.
+    var pause: UInt64 { UInt64(flags >> 16) * 1_000_000 }
 
     var tail: UInt64 = 0
     var consumed: UInt64 = 0

@@ -189,9 +189,7 @@ extension Transport {
     func tell(_ i: Int, _ neighbour: NeighbourEnd) {
         atomicMemoryFence(ordering: .releasing)
         links[i].sending.posted = links[i].sending.tail
-        links[i].rowOut.write(
-            to: neighbour.row, tail: links[i].sending.tail, consumed: links[i].receiving.released,
-            flags: links[i].sending.wanted != nil ? RowPrefix.wantsRoom : 0)
+        links[i].rowOut.write(to: neighbour.row, tail: links[i].sending.tail, consumed: links[i].receiving.released, flags: rowFlags(i))
         noteRow(i)
     }
 }

@@ -52,10 +52,23 @@ private struct FlushCursor {
 
 /// What goes out: per link one gathered write where the provider can, else several in order.
 extension Transport {
-    /// Posts everything pending on all links that have something.
+    /// Posts everything pending on all links that have something; of a node's clients, on some of them: the others follow with the next turns, so
+    /// that no turn is so long that the members wait for this node.
     package func flush() {
         if !pending.isEmpty { flush(stalledOnly: false) }
+        flushCrowd()
     }
+    func flushCrowd() {
+        let count = min(crowded.count, Transport.crowdAtOnce)
+        leavesCrowd = crowded.count > count
+        guard count > 0 else { return }
+        for k in 0..<count {
+            let i = crowded[k]
+            if flush(link: i) { links[i].isPending = false } else { crowded.append(i) }
+        }
+        crowded.removeFirst(count)
+    }
+    static let crowdAtOnce = 256
 
     /// - stalledOnly: only links that an earlier flush left behind, or that the transport itself wants out.
     func flush(stalledOnly: Bool) {
@@ -76,7 +89,7 @@ extension Transport {
     }
 
     /// Posts what link `i` has: data, messages, the row last. False: something waits for completions.
-    private func flush(link i: Int) -> Bool {
+    func flush(link i: Int) -> Bool {
         guard links[i].state == .up, let fabric, let endpoint = unsafe links[i].endpoint else { return true }
         links[i].isStalled = false
         let isTraffic = links[i].hasTraffic
@@ -172,9 +185,7 @@ extension Transport {
     /// Adds the row, as of now.
     private func addRow(_ i: Int, _ parts: inout WriteParts) {
         guard let control = links[i].control else { return }
-        let wants = links[i].sending.wanted != nil
-        let row = links[i].rowOut.prepare(
-            tail: links[i].sending.tail, consumed: links[i].receiving.released, flags: wants ? RowPrefix.wantsRoom : 0)
+        let row = links[i].rowOut.prepare(tail: links[i].sending.tail, consumed: links[i].receiving.released, flags: rowFlags(i))
         parts.add(control, ControlLayout.rows(receives: receives) + row.offset, row.length, to: links[i].remote.row, 0)
     }
 
@@ -188,6 +199,7 @@ extension Transport {
         counters.writes += 1
         counters.bytesWritten += UInt64(bytes)
     }
+    func rowFlags(_ i: Int) -> UInt32 { RowPrefix.flags(wantsRoom: links[i].sending.wanted != nil, pause: pause(i)) }
     private func finishRow(_ i: Int) {
         links[i].rowOut.took()
         noteRow(i)
@@ -197,6 +209,7 @@ extension Transport {
         links[i].receiving.reported = links[i].receiving.released
         links[i].wantsRow = false
         links[i].lastSent = now
+        links[i].pause = pause(i)
         counters.rows += 1
     }
 }

@@ -33,6 +33,12 @@ package import Wire
 
     /// Links with something to flush; with a row to read; gone since the last poll; and those that are to go with the next.
     var pending: [Int] = []
+    /// The same of clients of a node that the fabric reaches, which may be thousands: some in each flush, in turn.
+    var crowded: [Int] = []
+    /// The last flush has left some of them out.
+    var leavesCrowd = false
+    /// Links whose peers have let messages go since `takeRoomier`.
+    var roomier: [Int] = []
     var arrived: [Int] = []
     var graves: [Int] = []
     var doomed: [(link: LinkID, reason: DownReason)] = []
@@ -40,6 +46,8 @@ package import Wire
     /// The time of the last poll, and what is due when.
     var now: UInt64
     var nextTimer: UInt64 = .max
+    /// Clients, as of the last look at the timers.
+    var crowd = 0
     var lastEventRead: UInt64 = 0
     var lastTraffic: UInt64 = 0
     /// Before this time a yield is no use: a neighbour keeps the processor.
@@ -137,6 +145,15 @@ package import Wire
     package func space(_ link: LinkID) -> Int { place(link).map { links[$0].sending.space } ?? 0 }
     /// Bytes of the largest body that will fit at the latest when the peer has let everything go: half its ring, less 8.
     package func largestMessage(_ link: LinkID) -> Int { place(link).map { links[$0].sending.largest } ?? 0 }
+
+    /// Calls `body` for each link that has had more room than before since the last call; some may be gone.
+    package func takeRoomier(_ body: (LinkID) -> Void) {
+        for i in roomier {
+            links[i].isRoomier = false
+            body(id(i))
+        }
+        roomier.removeAll(keepingCapacity: true)
+    }
 
     /// A body of `length` bytes waits for room: the peer is asked to report what it lets go at once, and `.space` follows. No effect where there is room.
     package func wantRoom(_ link: LinkID, length: Int) {
@@ -277,7 +294,7 @@ package import Wire
     func markPending(_ i: Int) {
         guard !links[i].isPending else { return }
         links[i].isPending = true
-        pending.append(i)
+        if options.identity.isNode, links[i].silence == nil, links[i].neighbour == nil { crowded.append(i) } else { pending.append(i) }
     }
     func doom(_ i: Int, _ reason: DownReason) { doomed.append((id(i), reason)) }
 }

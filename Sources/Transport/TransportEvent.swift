@@ -1,6 +1,7 @@
 /// A link of this process: an index that is used again, and a generation that tells its uses apart.
 package struct LinkID: Hashable, Sendable, CustomStringConvertible {
     package let raw: UInt32
+    package init(raw: UInt32) { self.raw = raw }
     init(index: Int, generation: UInt16) { raw = UInt32(generation) << 16 | UInt32(index) }
     /// Dense and small: below `TransportOptions.maximumLinks`; for tables beside the transport's own.
     package var index: Int { Int(raw & 0xffff) }

@@ -17,7 +17,7 @@ extension Transport {
         let before = events.count
         let time = monotonicNow()
         let limit = min(until, nextTimer)
-        guard doomed.isEmpty, time < limit else { return look(for: 0, into: &events) }
+        guard doomed.isEmpty, time < limit, !leavesCrowd, graves.count <= Transport.burials else { return look(for: 0, into: &events) }
         switch mode {
         case .busy:
             sched_yield()
@@ -80,6 +80,7 @@ extension Transport {
 
     func runTimers(into events: inout [TransportEvent]) {
         var next = UInt64.max
+        crowd = (0..<highWater).count { links[$0].state == .up && links[$0].silence == nil }
         for i in 0..<highWater {
             switch links[i].state {
             case .free, .down: continue
@@ -97,7 +98,7 @@ extension Transport {
                     fail(i, .silent, into: &events)
                     continue
                 }
-                if now + heartbeatSlack >= links[i].lastSent + options.heartbeat {
+                if now + heartbeatSlack >= links[i].lastSent + links[i].pause {
                     // A neighbour finds it when its own time comes to look for it; where the row says more, it is rung as ever.
                     if let neighbour = links[i].neighbour {
                         if links[i].hasTraffic || links[i].wantsRow { toRing.append(i) }
@@ -116,10 +117,28 @@ extension Transport {
         nextTimer = next
     }
     private func due(_ i: Int) -> UInt64 {
-        links[i].state == .up ? min(links[i].lastSent + options.heartbeat, silent(i)) : links[i].deadline
+        links[i].state == .up ? min(links[i].lastSent + links[i].pause, silent(i)) : links[i].deadline
     }
     /// When a peer that says nothing more is given up.
-    private func silent(_ i: Int) -> UInt64 { links[i].lastHeard + (links[i].silence?.limit ?? options.deadline) }
+    private func silent(_ i: Int) -> UInt64 {
+        let limit = links[i].silence?.limit ?? options.deadline
+        let told = longest(links[i].rowIn.prefix.pause)
+        return links[i].lastHeard + (told > options.heartbeat ? max(limit, Transport.missedPauses * told) : limit)
+    }
+    private func longest(_ pause: UInt64) -> UInt64 { min(max(pause, options.heartbeat), max(Transport.longestPause, options.heartbeat)) }
+
+    /// When the next row on a link follows this one at the latest. Where a node has many clients, rows that say nothing new would cost it, and
+    /// them, more than all else: they become rarer, so that it sends about as many a second whatever the number of clients; each client answers in
+    /// kind. Members among themselves keep to the heartbeat.
+    func pause(_ i: Int) -> UInt64 {
+        guard options.identity.isNode else { return longest(links[i].rowIn.prefix.pause) }
+        return links[i].silence != nil ? options.heartbeat : longest(options.heartbeat * UInt64(crowd / Transport.smallCrowd))
+    }
+    /// Clients that get a row with each heartbeat.
+    static let smallCrowd = 100
+    static let longestPause: UInt64 = 2_000_000_000
+    /// Who sends rows more rarely than with each heartbeat is given up after so many that should have come.
+    static let missedPauses: UInt64 = 4
 
     /// This thread was away for `pause` beyond a heartbeat: links get that time back.
     func forgive(_ pause: UInt64) {

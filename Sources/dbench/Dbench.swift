@@ -9,8 +9,8 @@ import Wire
 struct Dbench: ParsableCommand, Tool {
     static let configuration = CommandConfiguration(
         commandName: "dbench", abstract: "Publish or receive records as fast as the cluster takes them, and measure.",
-        version: toolVersion, subcommands: [Pub.self, Sub.self, Watchers.self])
-    func perform() throws(ToolFailure) -> ExitStatus { throw .usage("say pub, sub or watchers") }
+        version: toolVersion, subcommands: [Pub.self, Sub.self, Watchers.self, Crowd.self])
+    func perform() throws(ToolFailure) -> ExitStatus { throw .usage("say pub, sub, watchers or crowd") }
     static func main() { runToExit() }
 }
 

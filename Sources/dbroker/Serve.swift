@@ -46,7 +46,9 @@ final class Serve {
     private var node: Node
     private var roles: [Role]
     private var peers: [NodeID: Peer] = [:]
-    private var links: [SessionID: LinkID] = [:]
+    /// Clients' links that have been sent something, or have let something go, since the node was told their room.
+    private var used: [LinkID] = []
+    private var isUsed: [Bool]
     private var stalled: [SessionID: Stalled] = [:]
     private var stalledOrder: [SessionID] = []
     /// Messages that a link had no room for, in order.
@@ -81,6 +83,7 @@ final class Serve {
         self.disk = disk
         self.stop = stop
         roles = Array(repeating: .none, count: 65_536)
+        isUsed = Array(repeating: false, count: 65_536)
         node = Node(settings: settings, state: state, states: states, holes: holes, holdings: holdings, agreed: agreed, ring: unsafe ByteStore(transport.dataSource))
         node.isLeaving = isLeaving
         for member in configuration.members where member.node != configuration.node { peers[member.node] = Peer() }
@@ -171,10 +174,16 @@ final class Serve {
         case .client:
             let session = SessionID(link.raw)
             roles[link.index] = .client(session)
-            links[session] = link
             node.sessionUp(session, into: &out)
             node.setSpace(session, transport.space(link))
         }
+    }
+
+    /// A session has its link's number. Nil: the link has gone.
+    private func link(of session: SessionID) -> LinkID? {
+        let link = LinkID(raw: session.raw)
+        guard case .client(session) = roles[link.index] else { return nil }
+        return link
     }
 
     private func drop(_ link: LinkID) {
@@ -203,7 +212,6 @@ final class Serve {
             node.peerDown(id, why: "\(reason)", into: &out)
         case .client(let session):
             roles[link.index] = .none
-            links[session] = nil
             if stalled.removeValue(forKey: session) != nil { stalledOrder.removeAll { $0 == session } }
             node.sessionDown(session)
         }
@@ -265,7 +273,7 @@ final class Serve {
         let order = stalledOrder
         stalledOrder.removeAll(keepingCapacity: true)
         for session in order {
-            guard let message = stalled.removeValue(forKey: session), let link = links[session] else { continue }
+            guard let message = stalled.removeValue(forKey: session), let link = link(of: session) else { continue }
             if offer(session, link, message.kind, message.body, now) {
                 clientMessages(session, link, now)
             } else {
@@ -294,7 +302,18 @@ final class Serve {
     }
 
     private func setSpaces() {
-        for (session, link) in links where waiting[link] == nil { node.setSpace(session, transport.space(link)) }
+        transport.takeRoomier { use($0) }
+        for link in used {
+            isUsed[link.index] = false
+            guard waiting.isEmpty || waiting[link] == nil, case .client(let session) = roles[link.index], session.raw == link.raw else { continue }
+            node.setSpace(session, transport.space(link))
+        }
+        used.removeAll(keepingCapacity: true)
+    }
+    private func use(_ link: LinkID) {
+        guard case .client = roles[link.index], !isUsed[link.index] else { return }
+        isUsed[link.index] = true
+        used.append(link)
     }
 
     /// The higher of two ids connects to the lower, so that a pair never has two links.
@@ -329,7 +348,7 @@ final class Serve {
             guard let link = peers[id]?.link else { return }
             bytes.withView { send(link, kind.rawValue, $0, .empty) }
         case .session(let session, let kind, let head, let body, let owner):
-            guard let link = links[session] else { return }
+            guard let link = link(of: session) else { return }
             withExtendedLifetime(owner) { head.withView { send(link, kind.rawValue, $0, body) } }
         case .data(let id, let from, let to):
             if let link = peers[id]?.link { transport.postData(link, from: from, to: to) }
@@ -346,10 +365,10 @@ final class Serve {
                 if let link = peers[member]?.link { giveRow(member, link, now) }
             }
         case .disk(let job): jobs.append(job)
-        case .wantsRoom(let session, let bytes): if let link = links[session] { transport.wantRoom(link, length: bytes) }
+        case .wantsRoom(let session, let bytes): if let link = link(of: session) { transport.wantRoom(link, length: bytes) }
         case .closeSession(let session, let why):
             say("closing \(session): \(why)")
-            if let link = links[session] { transport.close(link) }
+            if let link = link(of: session) { transport.close(link) }
         case .log(let line): say(line)
         case .restart(let why): ending = .again(why)
         case .left(let why): ending = .left(why)
@@ -396,7 +415,8 @@ final class Serve {
     }
 
     private func send(_ link: LinkID, _ kind: UInt32, _ head: ByteView, _ body: ByteView) {
-        if waiting[link] == nil, transport.send(link, kind: kind, head, body) { return }
+        use(link)
+        if waiting.isEmpty || waiting[link] == nil, transport.send(link, kind: kind, head, body) { return }
         guard transport.isUp(link) else { return }
         var bytes = head.array
         bytes.append(view: body)
@@ -409,6 +429,7 @@ final class Serve {
 
     private func sendWaiting(_ link: LinkID) {
         guard var queue = waiting[link] else { return }
+        use(link)
         while let first = queue.first, first.bytes.withView({ transport.send(link, kind: first.kind, $0) }) { queue.removeFirst() }
         waiting[link] = queue.isEmpty ? nil : queue
     }

@@ -32,7 +32,7 @@ struct Shrink: ParsableCommand {
         skip = skip.filter { $0 > 0 }
         let list = skip.sorted().map { "\($0)" }.joined(separator: ",")
         print("\(least) steps, \(last.struck.count) faults: \(last.what)")
-        print("again: simulate --seed \(seed) --steps \(least)\(size.unlimited ? " --unlimited" : "")\(list.isEmpty ? "" : " --skip \(list)") --trace")
+        print("again: simulate --seed \(seed) \(Size(steps: least, as: size).text)\(list.isEmpty ? "" : " --skip \(list)") --trace")
         if let out { try keep(in: out, least, list, last.what) }
     }
 
@@ -68,7 +68,7 @@ struct Shrink: ParsableCommand {
 
     private func fails(_ steps: Int, _ skip: Set<Int>) -> Failure? {
         let list = skip.sorted().map { "\($0)" }.joined(separator: ",")
-        var arguments = ["work", "--from", "\(seed)", "--to", "\(seed)"] + Size(steps: steps, unlimited: size.unlimited).words
+        var arguments = ["work", "--from", "\(seed)", "--to", "\(seed)"] + Size(steps: steps, as: size).words
         if !list.isEmpty { arguments += ["--skip", list] }
         if let mutant { arguments += ["--mutant", mutant] }
         guard let child = Child(arguments) else { return nil }
@@ -86,7 +86,7 @@ struct Shrink: ParsableCommand {
     private func keep(in folder: String, _ steps: Int, _ skip: String, _ what: String) throws {
         let path = "\(folder)/\(seed)-\(steps).seed"
         guard let file = unsafe fopen(path, "w") else { throw ValidationError("--out: \(path) cannot be written") }
-        unsafe fputs("seed \(seed)\nsteps \(steps)\n\(size.unlimited ? "unlimited\n" : "")skip \(skip)\nwhat \(what)\n", file)
+        unsafe fputs("seed \(seed)\nsteps \(steps)\n\(size.kind == .mixed ? "" : "\(size.kind.rawValue)\n")skip \(skip)\nwhat \(what)\n", file)
         unsafe fclose(file)
         print("kept: \(path)")
     }

@@ -14,16 +14,19 @@ struct Simulate: ParsableCommand {
 struct Size: ParsableArguments {
     @Option(help: "Events with faults in each world.") var steps = 2_000
     @Flag(help: "Worlds whose faults never end and may last: they are never left in peace, and safety alone is asked for.") var unlimited = false
+    @Flag(help: "Worlds in which topics move from group to group and from holder to holder all the time.") var moving = false
 
     init() {}
-    init(steps: Int, unlimited: Bool) { (self.steps, self.unlimited) = (steps, unlimited) }
-    func plan(_ seed: UInt64, skip: Set<Int> = []) -> Plan { Plan(seed: seed, steps: steps, skip: skip, isUnlimited: unlimited) }
+    init(steps: Int, as other: Size) { (self.steps, unlimited, moving) = (steps, other.unlimited, other.moving) }
+    var kind: Plan.Kind { unlimited ? .unlimited : moving ? .moving : .mixed }
+    func plan(_ seed: UInt64, skip: Set<Int> = []) -> Plan { Plan(seed: seed, steps: steps, skip: skip, kind: kind) }
     /// As a child is told it, or whoever runs a world again.
-    var words: [String] { ["--steps", "\(steps)"] + (unlimited ? ["--unlimited"] : []) }
+    var words: [String] { ["--steps", "\(steps)"] + (kind == .mixed ? [] : ["--\(kind.rawValue)"]) }
     var text: String { words.joined(separator: " ") }
 
     mutating func validate() throws {
         guard steps > 0 else { throw ValidationError("--steps: \(steps) is not above 0") }
+        guard !unlimited || !moving else { throw ValidationError("--unlimited and --moving: one of the two") }
     }
 }
 

@@ -132,4 +132,53 @@ extension ClusterTests {
         try await cluster.untilLive([1, 2, 3, 5])
         try await expectAll([2, 5])
     }
+
+    /// Nodes are killed and come back under load, so that topics go from holder to holder, each time with their past. A subscriber that stays misses
+    /// nothing and sees no offset go back, and in the end each node gives all of it. SQUALL_SECONDS sets for how long; 120 is the full bar.
+    @Test func topicsGoFromHolderToHolderUnderLoad() async throws {
+        let cluster = try Cluster(nodes: 5, topics: "topics: [{pattern: bench/#, level: durable, replicas: 2}]\n") { _ in
+            "segment: 1MiB\nrefill_after: 100ms\n"
+        }
+        try await cluster.untilLive(Array(1...5))
+        let seconds = ProcessInfo.processInfo.environment["SQUALL_SECONDS"].flatMap { Int($0) } ?? 12
+        let (count, topics) = (5_000 * seconds, 6)
+        let steady = try cluster.program("dsub", ["bench/run/#", "-c", "\(count)", "-f", "%t %o %s\\n"], at: [1])
+        try await until("the subscription stands") { try await cluster.status(1)?.watches == 1 }
+        let words = ["pub", "--records", "\(count)", "--topics", "\(topics)", "--rate", "5000", "--size", "40", "--text", "-b", cluster.addresses([2, 1])]
+        let publisher = try Program("dbench", words, in: cluster.url)
+        var rounds = 0
+        while publisher.isRunning {
+            let node = 3 + rounds % 3
+            try await cluster.kill(node)
+            try await cluster.untilLive([1, 2, 3, 4, 5].filter { $0 != node })
+            try cluster.start(node)
+            try await cluster.untilLive(Array(1...5))
+            rounds += 1
+        }
+        try await publisher.succeeds()
+        try await steady.succeeds(within: 60)
+        #expect(rounds > seconds / 8, "\(rounds) rounds")
+
+        func check(_ lines: [Substring], _ who: String) throws {
+            var (last, offset, seen) = ([Substring: Int](), -1, 0)
+            for line in lines {
+                let words = line.split(separator: " ")
+                let number = try #require(Int(words[2].prefix { $0 != "a" }))
+                let place = try #require(Int(words[1]))
+                // Each topic has every sixth number.
+                try #require(number == last[words[0]].map { $0 + topics } ?? number && place > offset, "\(who): \(line) after \(last) at \(offset)")
+                (last[words[0]], offset, seen) = (number, place, seen + 1)
+            }
+            #expect(seen == count && last.count == topics, "\(who): \(seen) of \(count)")
+        }
+        try check(steady.outputText.split(separator: "\n"), "the subscriber that stayed")
+        try await until("every holder has all of its topics", within: 60) {
+            for node in 1...5 where try await holding(cluster, node)?.lacking != 0 { return false }
+            return true
+        }
+        for node in 1...5 {
+            let held = try await cluster.contents("bench/run/#", format: "%t %o %s\n", at: node)
+            try check(String(decoding: held, as: UTF8.self).split(separator: "\n"), "node \(node)")
+        }
+    }
 }
