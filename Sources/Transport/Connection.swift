@@ -363,7 +363,7 @@ extension Transport {
         if links[i].isShared { sharers.removeAll { $0 == i } }
         links[i].state = .down
         // Many may go at once, and each end costs the provider a look at all that are left: so some in each turn.
-        if graves.count < Transport.burials { closeEndpoint(i) }
+        if links[i].silence != nil || graves.count < Transport.burials { closeEndpoint(i) }
         links[i].closeNeighbour()
         links[i].sending = SendRing(.none)
         links[i].closeShare()

@@ -59,14 +59,16 @@ extension Transport {
         flushCrowd()
     }
     func flushCrowd() {
-        let count = min(crowded.count, Transport.crowdAtOnce)
-        leavesCrowd = crowded.count > count
+        let (all, count) = (crowded.count, min(crowded.count, Transport.crowdAtOnce))
+        leavesCrowd = false
         guard count > 0 else { return }
         for k in 0..<count {
             let i = crowded[k]
             if flush(link: i) { links[i].isPending = false } else { crowded.append(i) }
         }
         crowded.removeFirst(count)
+        // Where none had room there is nothing to do but wait for completions.
+        leavesCrowd = all > count && crowded.count < all
     }
     static let crowdAtOnce = 256
 

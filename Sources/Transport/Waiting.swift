@@ -119,25 +119,29 @@ extension Transport {
     private func due(_ i: Int) -> UInt64 {
         links[i].state == .up ? min(links[i].lastSent + links[i].pause, silent(i)) : links[i].deadline
     }
+    private func areMembers(_ i: Int) -> Bool { options.identity.isNode && links[i].silence != nil }
     /// When a peer that says nothing more is given up.
     private func silent(_ i: Int) -> UInt64 {
         let limit = links[i].silence?.limit ?? options.deadline
-        let told = longest(links[i].rowIn.prefix.pause)
-        return links[i].lastHeard + (told > options.heartbeat ? max(limit, Transport.missedPauses * told) : limit)
+        let told = told(i)
+        return links[i].lastHeard + (told > options.heartbeat && !areMembers(i) ? max(limit, Transport.missedPauses * told) : limit)
     }
-    private func longest(_ pause: UInt64) -> UInt64 { min(max(pause, options.heartbeat), max(Transport.longestPause, options.heartbeat)) }
+    private func told(_ i: Int) -> UInt64 { min(links[i].rowIn.prefix.pause, Transport.longestTold) }
 
     /// When the next row on a link follows this one at the latest. Where a node has many clients, rows that say nothing new would cost it, and
     /// them, more than all else: they become rarer, so that it sends about as many a second whatever the number of clients; each client answers in
     /// kind. Members among themselves keep to the heartbeat.
     func pause(_ i: Int) -> UInt64 {
-        guard options.identity.isNode else { return longest(links[i].rowIn.prefix.pause) }
-        return links[i].silence != nil ? options.heartbeat : longest(options.heartbeat * UInt64(crowd / Transport.smallCrowd))
+        guard !areMembers(i) else { return options.heartbeat }
+        guard options.identity.isNode else { return max(options.heartbeat, told(i)) }
+        return max(options.heartbeat, min(options.heartbeat * UInt64(crowd / Transport.smallCrowd), Transport.longestPause))
     }
     /// Clients that get a row with each heartbeat.
     static let smallCrowd = 100
     static let longestPause: UInt64 = 2_000_000_000
-    /// Who sends rows more rarely than with each heartbeat is given up after so many that should have come.
+    /// The longest heartbeat that a node may be told to have.
+    static let longestTold: UInt64 = 10_000_000_000
+    /// Between a client and its node: who says that it sends rows more rarely than this side does is given up after so many that should have come.
     static let missedPauses: UInt64 = 4
 
     /// This thread was away for `pause` beyond a heartbeat: links get that time back.
