@@ -16,9 +16,10 @@ struct Holders: Sendable {
     var layout: HolderLayout?
     /// Buckets that are this node's in the running view.
     var held = BucketSet()
-    /// What the members have said in the running view, and those who begin the next one sooner in that.
+    /// What the members have said in the running view.
     var words: [NodeID: HoldingWord] = [:]
-    private var view = ViewNumber(0)
+    /// What those who have begun a later one have said in that.
+    var wordsAhead: [NodeID: HoldingWord] = [:]
     /// What this node has said, and when; nil: somebody has not heard.
     var told: HoldingWord?
     var toldAt: UInt64 = 0
@@ -52,9 +53,8 @@ struct Holders: Sendable {
     mutating func begin(_ view: ViewNumber, members: [NodeID], me: NodeID, end: EntryNumber) {
         (layout, held) = (nil, BucketSet())
         if isActive { share(among: members, me: me) }
-        self.view = view
-        // Who began it sooner may have said its word.
-        if !planted(.dropOnOldWord) { words = words.filter { $0.value.view == view } }
+        if !planted(.dropOnOldWord) { words = wordsAhead.filter { $0.value.view == view } }
+        wordsAhead = wordsAhead.filter { $0.value.view > view }
         told = nil
         synced = end
         onDisk = .zero
@@ -90,7 +90,6 @@ struct Holders: Sendable {
         guard let layout else { return [] }
         // A hole must end within every member's disk: one that comes back finds by chains what its log shares with another's, and inside a hole
         // there is none.
-        let words = planted(.dropOnOldWord) ? words : words.filter { $0.value.view == view }
         let all = layout.members.compactMap { words[$0]?.end }
         let least = all.count == layout.members.count ? all.min() : nil
         var lines: [Holdings.Line] = []
@@ -192,7 +191,7 @@ extension Node {
 
     mutating func take(_ word: HoldingWord, from node: NodeID) {
         guard let live, live.view.contains(node), word.view >= live.view.number || planted(.dropOnOldWord), word.rules == holders.rules else { return }
-        if word.view == live.view.number || holders.words[node]?.view != live.view.number || planted(.dropOnOldWord) { holders.words[node] = word }
+        if word.view == live.view.number || planted(.dropOnOldWord) { holders.words[node] = word } else { holders.wordsAhead[node] = word }
     }
 
     /// What the disk may let go of.

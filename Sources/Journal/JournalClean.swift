@@ -60,7 +60,9 @@ extension Journal {
             at += header.length
         }
         guard copied > marks.copied else { return }
-        marks.copied = copied
-        try durable.withRoom { () throws(StorageError) in try logFiles.save(CleanMarks.name, marks.encoded) }
+        var raised = marks
+        raised.copied = copied
+        try durable.withRoom { () throws(StorageError) in try logFiles.save(CleanMarks.name, raised.encoded) }
+        marks = raised
     }
 }

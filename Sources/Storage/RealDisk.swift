@@ -223,7 +223,7 @@ package final class RealDisk: Disk, Sendable {
         while squall_zero_range(file.descriptor, off_t(bytes)) != 0 {
             switch errno {
             case EINTR: continue
-            case EOPNOTSUPP, ENOSYS, EINVAL, ENOSPC, EDQUOT: return false
+            case EOPNOTSUPP, ENOSYS, EINVAL: return false
             default: throw failure("fallocate", file.path)
             }
         }

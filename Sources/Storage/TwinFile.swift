@@ -36,7 +36,7 @@ package final class TwinFile<D: Disk> {
     /// What of the file a power cut can take nothing of, bytes.
     package var syncedBytes: Range<Int> { current * size..<current * size + length }
 
-    /// Replaces the blob; durable when it returns. After an error either stands, and only a new `TwinFile` may go on.
+    /// Replaces the blob; durable when it returns. After an error either stands; where no sync has failed it may be done again.
     package func save(_ bytes: [UInt8]) throws(StorageError) {
         let whole = encode(bytes)
         guard let file, whole.count <= size else { return try remake(whole) }

@@ -19,6 +19,7 @@ extension Transport {
         if self.now >= nextTimer { runTimers(into: &events) }
         if !pending.isEmpty { flush(stalledOnly: true) }
         flushCrowd()
+        buriable = graves.count
     }
     /// How often the event queue is read while nothing points at it: it costs a system call.
     static let eventInterval: UInt64 = 1_000_000

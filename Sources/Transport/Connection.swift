@@ -32,6 +32,7 @@ extension Transport {
         guard options.provider == "auto", options.listen == nil, fabric != nil, Fabric.hasDevices, dialing == 0 else { return }
         let used = (0..<highWater).filter { links[$0].state != .free }
         guard used.allSatisfy({ links[$0].state == .down && links[$0].peer == nil }) else { return }
+        buriable = graves.count
         while !graves.isEmpty { bury() }
         poller.remove(completionFile)
         poller.remove(eventFile)
@@ -379,12 +380,13 @@ extension Transport {
         unsafe links[i].endpoint = nil
     }
 
-    /// Frees links that went down before this poll, the first ones first.
+    /// Frees links whose end was told before this poll, the first ones first. What a sleep has met is told with this poll: till then its memory stays.
     func bury() {
-        guard !graves.isEmpty else { return }
-        let count = min(graves.count, Transport.burials)
+        let count = min(buriable, Transport.burials)
+        guard count > 0 else { return }
         for i in graves[..<count] { giveBack(i) }
         graves.removeFirst(count)
+        buriable -= count
     }
     /// Endpoints that are closed in one turn.
     static let burials = 16

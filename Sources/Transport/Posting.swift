@@ -55,20 +55,27 @@ extension Transport {
     /// Posts everything pending on all links that have something; of a node's clients, on some of them: the others follow with the next turns, so
     /// that no turn is so long that the members wait for this node.
     package func flush() {
-        if !pending.isEmpty { flush(stalledOnly: false) }
+        flushMembers()
         flushCrowd()
     }
+    /// The same without those clients.
+    package func flushMembers() {
+        if !pending.isEmpty { flush(stalledOnly: false) }
+    }
     func flushCrowd() {
-        let (all, count) = (crowded.count, min(crowded.count, Transport.crowdAtOnce))
+        let count = min(crowded.count, Transport.crowdAtOnce)
         leavesCrowd = false
         guard count > 0 else { return }
         for k in 0..<count {
             let i = crowded[k]
-            if flush(link: i) { links[i].isPending = false } else { crowded.append(i) }
+            if flush(link: i) { (links[i].isPending, fruitless) = (false, 0) } else {
+                crowded.append(i)
+                fruitless += 1
+            }
         }
         crowded.removeFirst(count)
-        // Where none had room there is nothing to do but wait for completions.
-        leavesCrowd = all > count && crowded.count < all
+        // Where none has room there is nothing to do but wait for completions.
+        leavesCrowd = fruitless < crowded.count
     }
     static let crowdAtOnce = 256
 
@@ -212,6 +219,7 @@ extension Transport {
         links[i].wantsRow = false
         links[i].lastSent = now
         links[i].pause = pause(i)
+        nextTimer = min(nextTimer, now + links[i].pause)
         counters.rows += 1
     }
 }

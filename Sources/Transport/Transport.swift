@@ -35,12 +35,15 @@ package import Wire
     var pending: [Int] = []
     /// The same of clients of a node that the fabric reaches, which may be thousands: some in each flush, in turn.
     var crowded: [Int] = []
-    /// The last flush has left some of them out.
+    /// The last flush has left some of them out; how many in a row had no room.
     var leavesCrowd = false
+    var fruitless = 0
     /// Links whose peers have let messages go since `takeRoomier`.
     var roomier: [Int] = []
     var arrived: [Int] = []
     var graves: [Int] = []
+    /// Of the graves, the first ones: their ends have been told.
+    var buriable = 0
     var doomed: [(link: LinkID, reason: DownReason)] = []
 
     /// The time of the last poll, and what is due when.
@@ -78,6 +81,7 @@ package import Wire
     }
 
     deinit {
+        repeat { flushCrowd() } while leavesCrowd
         drain()
         // Endpoints before the memory they use, memory before the domain.
         for i in 0..<highWater {

@@ -17,7 +17,7 @@ extension Transport {
         let before = events.count
         let time = monotonicNow()
         let limit = min(until, nextTimer)
-        guard doomed.isEmpty, time < limit, !leavesCrowd, graves.count <= Transport.burials else { return look(for: 0, into: &events) }
+        guard doomed.isEmpty, time < limit, !leavesCrowd, graves.isEmpty else { return look(for: 0, into: &events) }
         switch mode {
         case .busy:
             sched_yield()
@@ -43,6 +43,8 @@ extension Transport {
         }
         counters.sleeps += 1
         look(for: limit - time, into: &events)
+        // Time that was slept by intent is no pause of ours.
+        now = max(now, min(monotonicNow(), limit))
     }
 
     /// Waits up to `nanoseconds` and reports which wakeups are ready.

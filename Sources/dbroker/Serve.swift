@@ -387,7 +387,7 @@ final class Serve {
         transport.postData(link, from: block.from, to: block.to)
         block.encode(isInPlace: true).withView { send(link, MessageKind.relay.rawValue, $0, .empty) }
         // On its way while the next one is laid out: so the chain works on several at a time.
-        transport.flush()
+        transport.flushMembers()
     }
 
     private func passBlocksOn() {
@@ -409,7 +409,7 @@ final class Serve {
                 continue
             }
             relays.removeFirst(to: link)
-            transport.flush()
+            transport.flushMembers()
         }
         relays.release()
     }
