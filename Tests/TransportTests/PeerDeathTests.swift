@@ -236,3 +236,29 @@ extension Links {
         }
     }
 }
+
+extension Links {
+    /// Frames of the peer's may lie in its memory until whoever holds them has heard of the end, whatever part of the transport met it.
+    @Test func theMemoryOfALinkThatEndsDuringASleepIsThereWhenItsEndIsTold() throws {
+        var first = nodeOptions(1)
+        var second = nodeOptions(2)
+        (first.dataRing, second.dataRing) = (64 << 10, 64 << 10)
+        var b: Station? = try Station(second)
+        let a = try Station(first)
+        _ = try b!.transport.connect(host: firstHost, port: a.transport.listeningPort)
+        try #require(pump([a, b!]) { !a.ups.isEmpty && !b!.ups.isEmpty })
+        let link = try #require(a.ups.first)
+        a.events.removeAll()
+        b = nil
+        let end = monotonicNow() + 5_000_000_000
+        while a.downs.isEmpty, monotonicNow() < end {
+            // As a sleep does between arming and blocking.
+            a.transport.readCompletions(into: &a.events)
+            a.transport.readEvents(into: &a.events)
+        }
+        a.transport.poll(now: monotonicNow(), into: &a.events)
+        #expect(a.downs.count == 1 && a.transport.memory(of: link) != nil)
+        a.transport.poll(now: monotonicNow(), into: &a.events)
+        #expect(a.transport.memory(of: link) == nil)
+    }
+}
