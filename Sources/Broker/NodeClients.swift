@@ -96,28 +96,26 @@ extension Node {
             return true
         }
         learnQuality(of: header.group)
-        var tooLong: (topic: TopicID, length: Int, limit: Int)?
+        var tooLong: (record: Int, topic: TopicID, length: Int)?
         let limits = quality.recordLimits(of: header.group)
+        var number = 0
         try checkRecords(body, count: header.count) { (topic, length) throws(DecodeError) in
             guard topic.index < limits.count else { throw .value(what: "topic id", value: UInt64(topic.raw)) }
-            if length > limits[topic.index] { tooLong = (topic, length, Int(limits[topic.index])) }
+            if length > limits[topic.index], tooLong == nil { tooLong = (number, topic, length) }
+            number += 1
         }
-        if let tooLong {
-            let name = live!.groups[header.group.index].state.topics.name(of: tooLong.topic) ?? ""
-            let why = "a record of \(tooLong.length) bytes for topic \"\(name)\"; its max_record is \(tooLong.limit)"
-            refuse(id, .tooLarge, header, why, request: asked, into: &out)
+        if let (record, topic, length) = tooLong {
+            let why = "takes \(length) bytes; its max_record is \(limits[topic.index])"
+            refuse(id, .tooLarge, header, record, topic, why, request: asked, into: &out)
             return true
         }
         if let flaw = quality.flaw(in: body, header.group) {
-            let name = live!.groups[header.group.index].state.topics.name(of: flaw.topic) ?? ""
-            let why = "record \(header.sequence + UInt64(flaw.record)), for topic \"\(name)\", is not as its schema says: \(flaw.why)"
-            refuse(id, .unfit, header, why, request: asked, into: &out)
+            refuse(id, .unfit, header, flaw.record, flaw.topic, "is not as its schema says: \(flaw.why)", request: asked, into: &out)
             return true
         }
-        if let topic = quality.spend(body, header.group, now: now.monotonic) {
-            let name = live!.groups[header.group.index].state.topics.name(of: topic) ?? ""
-            let why = "a record too many for topic \"\(name)\"; its max_rate is \(quality.rate(of: topic, header.group))"
-            refuse(id, .tooFast, header, why, request: asked, into: &out)
+        if let (record, topic) = quality.spend(body, header.group, now: now.monotonic) {
+            let why = "is one too many; its max_rate is \(quality.rate(of: topic, header.group))"
+            refuse(id, .tooFast, header, record, topic, why, request: asked, into: &out)
             return true
         }
         let ticket = asked.map { Ticket.put(id, request: $0, last: header.lastSequence) } ?? .publish(id, epoch: header.epoch, last: header.lastSequence)
@@ -140,10 +138,21 @@ extension Node {
     }
 
     private mutating func refuse(
-        _ id: SessionID, _ code: Refusal.Code, _ header: BatchHeader, _ why: String, request: UInt32?, into out: inout [Directive]
+        _ id: SessionID, _ code: Refusal.Code, _ header: BatchHeader, _ why: String, at record: Int = 0, request: UInt32?,
+        into out: inout [Directive]
     ) {
         counters.batchesRefused += 1
-        send(id, .refused, Refusal(code, request: request ?? 0, group: header.group, sequence: header.sequence, reason: why).encode(), into: &out)
+        let sequence = header.sequence &+ UInt64(record)
+        send(id, .refused, Refusal(code, request: request ?? 0, group: header.group, sequence: sequence, reason: why).encode(), into: &out)
+    }
+    /// The batch is not taken, for one record of it: those before it may come again without it.
+    private mutating func refuse(
+        _ id: SessionID, _ code: Refusal.Code, _ header: BatchHeader, _ record: Int, _ topic: TopicID, _ what: String, request: UInt32?,
+        into out: inout [Directive]
+    ) {
+        let name = live!.groups[header.group.index].state.topics.name(of: topic) ?? ""
+        let why = "record \(header.sequence &+ UInt64(record)), for topic \"\(name)\", \(what)"
+        refuse(id, code, header, why, at: record, request: request, into: &out)
     }
 
     /// Into the open frame of its group, with who waits for it.

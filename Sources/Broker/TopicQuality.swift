@@ -118,20 +118,22 @@ struct TopicQuality: Sendable {
         return rate % 60 == 0 ? "\(rate / 60)/s" : "\(rate)/min"
     }
 
-    /// Counts a batch's records, which were found whole; nil, or the topic of which they are too many: then none is counted.
-    mutating func spend(_ records: ByteView, _ group: GroupID, now: UInt64) -> TopicID? {
+    /// Counts a batch's records, which were found whole; nil, or the first that is too many of its topic: then none is counted.
+    mutating func spend(_ records: ByteView, _ group: GroupID, now: UInt64) -> (record: Int, topic: TopicID)? {
         guard hasRates else { return nil }
         spent.removeAll(keepingCapacity: true)
         var at = 0
+        var number = -1
         while records.count - at >= RecordHeader.size {
             let header = RecordHeader(records.from(at))
             at += header.length
+            number += 1
             let topic = header.topic.index
             guard groups[group.index].purses[topic].rate > 0 else { continue }
             groups[group.index].purses[topic].earn(now)
             guard groups[group.index].purses[topic].saved >= Purse.record else {
                 giveBack(group)
-                return header.topic
+                return (number, header.topic)
             }
             groups[group.index].purses[topic].saved -= Purse.record
             spent.append(topic)

@@ -28,6 +28,8 @@ struct Outbound {
     private var sent = 0
     private(set) var bytes = 0
     private let batchBytes: Int
+    /// Nothing of this sequence or behind it is published any more.
+    private(set) var stopped = UInt64.max
 
     init(group: GroupID, batchBytes: Int) {
         self.group = group
@@ -74,6 +76,36 @@ struct Outbound {
     }
 
     mutating func noteSent() { sent += 1 }
+
+    /// Gives up the record of this sequence and all behind it; those before it go again where they were in a batch with it.
+    /// Returns how many are given up.
+    mutating func stop(before sequence: UInt64, _ publisher: PublisherID) -> UInt64 {
+        finish(publisher)
+        var given: UInt64 = 0
+        while head < batches.count, let batch = batches.last, batch.last >= sequence {
+            batches.removeLast()
+            bytes -= batch.bytes.count
+            let kept = batch.sequence < sequence ? Int(sequence - batch.sequence) : 0
+            given += UInt64(batch.count - kept)
+            sent = min(sent, batches.count)
+            if kept > 0 {
+                batches.append(shortened(batch, to: kept, publisher))
+                bytes += batches[batches.count - 1].bytes.count
+            }
+        }
+        nextSequence = min(nextSequence, sequence)
+        stopped = sequence
+        return given
+    }
+    private func shortened(_ batch: Batch, to count: Int, _ publisher: PublisherID) -> Batch {
+        var shorter = BatchBuilder()
+        batch.bytes.withView { bytes in
+            var cursor = RecordCursor(bytes.from(BatchHeader.size))
+            while shorter.count < count, let record = cursor.next() { shorter.append(record.whole) }
+        }
+        let bytes = shorter.finish(publisher: publisher, epoch: epoch, sequence: batch.sequence, group: group)
+        return Batch(bytes: bytes, sequence: batch.sequence, count: count)
+    }
 
     /// The broker is lost: what was not acknowledged goes again, in the epoch that the next opening gives.
     mutating func rewind() {

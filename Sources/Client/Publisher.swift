@@ -22,6 +22,7 @@ public final class Publisher {
         let key: [UInt8]
         let headers: [UInt8]
         let payload: [UInt8]
+        var size: Int { 64 + key.count + headers.count + payload.count }
     }
 
     public private(set) var statistics: PublisherStatistics {
@@ -50,12 +51,10 @@ public final class Publisher {
     private var staged: [Staged] = []
     private var stagedHead = 0
     private var stagedBytes = 0
-    private var fault: ClientError? {
-        didSet {
-            statistics.failed = unacknowledged
-            flow.isClear = fault == nil && stagedHead == staged.count
-        }
-    }
+    private var fault: ClientError?
+    /// Only a record and what came behind it are given up; what came before is published still.
+    private var isPartial = false
+    private var isTold = false
     private var lowestLevel = Level.signed
     private var progress = false
     private var forgivenFences = 0
@@ -155,6 +154,9 @@ public final class Publisher {
 
     /// Makes progress for up to `seconds` (0: once), and returns early when anything was acknowledged, there is room again, or
     /// `file` (a descriptor, or -1) can be read. Returns whether `file` can be read.
+    ///
+    /// A record that is refused is thrown once: it and what came behind it are given up and count as failed, what came before it is
+    /// published, and can be waited for. `publish` throws the same from then on.
     public func wait(upTo seconds: Double, reading file: Int32) throws(ClientError) -> Bool {
         let limit = Attachment.now() + UInt64(min(max(seconds, 0), 1e9) * 1e9)
         progress = false
@@ -162,7 +164,10 @@ public final class Publisher {
             let due = finishDue()
             pump()
             let isReadable = try attachment.turn(until: min(limit, due), reading: file, self)
-            if let fault { throw fault }
+            if let fault, !isPartial || !isTold {
+                isTold = true
+                throw fault
+            }
             _ = finishDue()
             pump()
             attachment.flush()
@@ -249,7 +254,7 @@ public final class Publisher {
                     }
                 }
             }
-            stagedBytes -= 64 + record.key.count + record.headers.count + record.payload.count
+            stagedBytes -= record.size
             stagedHead += 1
             progress = true
         }
@@ -298,23 +303,43 @@ extension Publisher: AttachmentUser {
 
     private func declared(_ answer: DeclareAnswer) {
         guard let indices = asked.removeValue(forKey: answer.request), indices.count == answer.lines.count else { return }
+        var refusals: [Int: ClientError] = [:]
         for (index, line) in zip(indices, answer.lines) {
             switch line {
+            case .topic(_, _, let level) where level.rawValue < minimumLevel:
+                let wanted = Level(rawValue: UInt8(minimumLevel))?.name ?? "\(minimumLevel)"
+                refusals[index] = .refused("topic \"\(topics[index].name)\" is \(level.name) here; \(wanted) is asked for")
             case .topic(let group, let id, let level):
-                guard Int(level.rawValue) >= minimumLevel else {
-                    let wanted = Level(rawValue: UInt8(minimumLevel))?.name ?? "\(minimumLevel)"
-                    fault = .refused("topic \"\(topics[index].name)\" is \(level.name) here; \(wanted) is asked for")
-                    return
-                }
                 topics[index].knowledge = .known(group, id)
                 flow.set(index, group, id)
                 lowestLevel = min(lowestLevel, level)
                 statistics.level = lowestLevel.name
                 if groups[group.index].opening == .no { ask(toOpen: group.index) }
-            case .refused(let why): fault = .refused(why)
+            case .refused(let why): refusals[index] = .refused(why)
             }
         }
         progress = true
+        let first = staged[stagedHead...].firstIndex { refusals[$0.topic] != nil }
+        guard let culprit = first.map({ staged[$0].topic }) ?? refusals.keys.min(), let error = refusals[culprit] else { return }
+        giveUp(staged: first ?? staged.count, error)
+    }
+
+    /// Records that wait for their topic's id are given up from one on.
+    private func giveUp(staged first: Int, _ error: ClientError) {
+        statistics.failed += UInt64(staged.count - first)
+        for record in staged[first...] { stagedBytes -= record.size }
+        staged.removeLast(staged.count - first)
+        isPartial = fault == nil || isPartial
+        fault = fault ?? error
+        flow.isClear = false
+    }
+
+    /// Nothing more can be published, nor be waited for.
+    private func fail(_ error: ClientError) {
+        statistics.failed += unacknowledged
+        isPartial = false
+        fault = error
+        flow.isClear = false
     }
 
     private func opened(_ answer: OpenAnswer) {
@@ -332,21 +357,33 @@ extension Publisher: AttachmentUser {
     }
 
     private func refused(_ refusal: Refusal) {
+        let group = refusal.group.index % groups.count
         switch refusal.code {
+        // What was under way behind a record that was refused.
+        case .gap where refusal.sequence >= groups[group].stopped: break
         case .unavailable, .gap: attachment.leave(refusal.reason, self)
         case .fenced where forgivenFences < attachment.losses || !isNamed && forgivenFences < 16:
             // An opening that was still under way when its broker was lost came after the newer one: open once more.
             forgivenFences = max(forgivenFences + 1, isNamed ? attachment.losses : 0)
-            groups[refusal.group.index % groups.count].rewind()
-            ask(toOpen: refusal.group.index % groups.count)
+            groups[group].rewind()
+            ask(toOpen: group)
         case .fenced:
-            fault = isNamed
-                ? .fenced("another publisher has taken over this identity: \(refusal.reason)")
-                : .failed("this publisher's session was taken over: \(refusal.reason)")
-        case .tooLarge: fault = .tooLarge(refusal.reason)
-        case .unfit: fault = .unfit(refusal.reason)
-        case .notAllowed, .conflict, .tooFast: fault = .refused(refusal.reason)
-        case .malformed: fault = .failed("the broker does not understand this client: \(refusal.reason)")
+            fail(
+                isNamed
+                    ? .fenced("another publisher has taken over this identity: \(refusal.reason)")
+                    : .failed("this publisher's session was taken over: \(refusal.reason)"))
+        case .tooLarge: giveUp(group, from: refusal.sequence, .tooLarge(refusal.reason))
+        case .unfit: giveUp(group, from: refusal.sequence, .unfit(refusal.reason))
+        case .tooFast: giveUp(group, from: refusal.sequence, .refused(refusal.reason))
+        case .notAllowed, .conflict: fail(.refused(refusal.reason))
+        case .malformed: fail(.failed("the broker does not understand this client: \(refusal.reason)"))
         }
+    }
+
+    /// A record is refused: those before it are published, it and what came behind it are not. 0: it is no record that is refused.
+    private func giveUp(_ group: Int, from sequence: UInt64, _ error: ClientError) {
+        guard sequence > 0 else { return fail(error) }
+        statistics.failed += groups[group].stop(before: sequence, publisher)
+        giveUp(staged: stagedHead, error)
     }
 }

@@ -161,7 +161,8 @@ package struct Acknowledgement: Equatable, Sendable {
     }
 }
 
-/// A request or a batch is refused: `| code u8 | request u32 | group u16 | sequence u64 | length u16, reason |`.
+/// A request or a batch is refused: `| code u8 | request u32 | group u16 | sequence u64 | length u16, reason |`. Where one record of a batch
+/// is at fault, `sequence` is that record's, and the batch's earlier ones may come again without it.
 package struct Refusal: Equatable, Sendable {
     package enum Code: UInt8, Sendable {
         case malformed = 0

@@ -127,7 +127,7 @@ struct Pump<Format: InputFormat & ~Copyable, Sink: RecordSink>: ~Copyable {
                     break
                 }
             } catch {
-                throw located(error)
+                throw .client(error)
             }
             _ = try idle(upTo: Self.slice, reading: -1)
             if Interrupts.asked { throw .interrupted }
@@ -143,15 +143,10 @@ struct Pump<Format: InputFormat & ~Copyable, Sink: RecordSink>: ~Copyable {
             cache.insert(name, fresh)
             return fresh
         } catch {
-            throw located(error)
+            throw .client(error)
         }
     }
     private func fault(_ message: String) -> PumpEnd { .input(InputFault(line: format.line, message: message)) }
-    /// What is wrong with this very record has its line said.
-    private func located(_ error: ClientError) -> PumpEnd {
-        if case .tooLarge(let why) = error { return fault(why) }
-        return .client(error)
-    }
 
     // MARK: Waiting
 

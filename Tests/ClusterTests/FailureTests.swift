@@ -58,7 +58,7 @@ struct Failure: Sendable {
         Failure("a pattern that is none", "dsub a/#/b", 64, "dsub: pattern has \"#\" at byte 2 before the last level; end the pattern with it, or use \"+\" for one level\nTry 'dsub --help'."),
         Failure(
             "a record over its topic's max_record", "dpub small/x -m 0123456789012345678901234567890123456789 --quiet", 65,
-            "dpub: a record of 64 bytes for topic \"small/x\"; its max_record is 48"),
+            "dpub: record 1, for topic \"small/x\", takes 64 bytes; its max_record is 48"),
         Failure("a count of nothing", "dsub plant/x -c 0", 64, "dsub: -c: 0 records is nothing to wait for\nTry 'dsub --help'."),
     ]
     private static let dpubHint = "Try 'dpub --help'."
@@ -145,6 +145,42 @@ extension ClusterTests {
         #expect(status == failure.status, "\(failure.name)")
         #expect(program.errorText == (failure.says.isEmpty ? "" : fill(failure.says) + "\n"), "\(failure.name)")
         #expect(program.output.isEmpty, "\(failure.name)")
+    }
+
+    /// Many batches are under way behind the record that is refused; with the input mended, the same identity goes on at it.
+    @Test(arguments: [
+        ("small/x", 65, "record 20001, for topic \"small/x\", takes 80 bytes; its max_record is 48"),
+        ("other/x", 77, "topic \"other/x\" is not admitted: no pattern of topics.yaml matches it"),
+    ])
+    func whatComesBeforeARefusedRecordIsPublishedAndNothingBehindIt(topic: String, status: Int32, says: String) async throws {
+        let cluster = try Cluster(topics: Self.listed)
+        try await cluster.untilLive()
+        func file(_ name: String, refused: Bool) throws -> String {
+            var text = ""
+            for number in 1...60_000 {
+                let isRefused = refused && number == 20_001
+                text += "{\"topic\":\"\(isRefused ? topic : "plant/a")\",\"n\":\(number)\(isRefused ? ",\"fill\":\"0123456789\"" : "")}\n"
+            }
+            return try cluster.folder.write(text, to: name).path
+        }
+        func publish(_ file: String) throws -> Program {
+            try cluster.program("dpub", ["--json", "--topic-field", "topic", "-f", file, "--id", "p"], at: [1])
+        }
+        let first = try publish(try file("wrong", refused: true))
+        #expect(try await first.status(within: 30) == status)
+        #expect(first.errorText.contains(says), "\(first.errorText)")
+        let tally = try #require(first.tally)
+        #expect(tally.acknowledged == 20_000 && tally.failed == tally.sent - 20_000, "\(tally)")
+        func held() async throws -> Int {
+            let lines = String(decoding: try await cluster.contents("plant/a", format: "%s\\n", at: 2), as: UTF8.self).split(separator: "\n")
+            for (index, line) in lines.enumerated() { #expect(line.hasSuffix("\"n\":\(index + 1)}")) }
+            return lines.count
+        }
+        #expect(try await held() == 20_000)
+        let second = try publish(try file("right", refused: false))
+        try await second.succeeds()
+        #expect(second.tally?.duplicates == 20_000)
+        #expect(try await held() == 60_000)
     }
 
     @Test func aNodeWhoseDiskIsFullSaysSoAndLeavesAndTheOthersGoOn() async throws {

@@ -59,7 +59,7 @@ extension ClusterTests {
         try await cluster.program("dpub", ["slow/a", "-m", "one"], at: [1]).succeeds(within: 20)
         let second = try cluster.program("dpub", ["slow/a", "-m", "two"], at: [1])
         #expect(try await second.status(within: 20) == 77)
-        #expect(second.errorText.contains("a record too many for topic \"slow/a\"; its max_rate is 5/min"), "\(second.errorText)")
+        #expect(second.errorText.contains("record 1, for topic \"slow/a\", is one too many; its max_rate is 5/min"), "\(second.errorText)")
         // Others are not held back.
         try await cluster.program("dpub", ["slow/b", "-m", "one"], at: [1]).succeeds(within: 20)
         let held = try await cluster.contents("slow/#", format: "%t %s\\n", at: 1)
