@@ -1,3 +1,4 @@
+internal import Folding
 internal import Topics
 internal import Wire
 
@@ -25,9 +26,24 @@ extension Node {
     func groupReport(of name: String) -> String {
         guard let rule = settings.topics.rule(for: name), let live else { return "{\"topic\":\"\(Self.escape(name))\",\"level\":null}" }
         let head = "{\"topic\":\"\(Self.escape(name))\",\"level\":\"\(rule.level.name)\",\"members\":[\(nodes(.everyone))]"
-        guard rule.level == .unordered, let topic = live.groups[GroupID.unordered.index].state.topics.lookup(name) else { return head + "}" }
-        let wanted = live.routing.wants(of: topic).map { "[\(nodes($0))]" } ?? "null"
-        return head + ",\"wanted\":\(wanted),\"sent\":[\(nodes(live.routing.ranks(of: topic)))]}"
+        guard rule.level == .unordered else { return head + holderReport(of: name, rule.replicas) + "}" }
+        guard let topic = live.groups[GroupID.unordered.index].state.topics.lookup(name) else { return head + "}" }
+        let routing = live.routing
+        let wanted = routing.wants(of: topic).map { "[\(nodes($0))]" } ?? "null"
+        var text = head + ",\"wanted\":\(wanted),\"sent\":[\(nodes(routing.ranks(of: topic)))],\"classes\":\(routing.classes),\"most\":\(settings.mostGroups)"
+        if let seen = routing.seen(of: topic) {
+            let unwanted = seen.rate * (seen.group.ranks.nonzeroBitCount - seen.members)
+            let byAll = seen.rate * (live.view.members.count - seen.members)
+            text += ",\"bytes\":\(seen.rate),\"unwanted\":\(unwanted),\"unwanted_by_all\":\(byAll),\"group_topics\":\(seen.group.topics),\"group_bytes\":\(seen.group.rate)"
+        }
+        return text + "}"
+    }
+
+    /// Who keeps the past of a topic, where not all do.
+    private func holderReport(of name: String, _ replicas: Int) -> String {
+        guard replicas > 0, let live, let layout = holders.layout, let topic = live.groups[GroupID.durable.index].state.topics.lookup(name) else { return "" }
+        let nodes = layout.holders(of: BucketSet.bucket(of: topic), replicas: replicas).map { "\($0.raw)" }
+        return ",\"replicas\":\(replicas),\"holders\":[\(nodes.joined(separator: ","))]"
     }
 
     private func nodes(_ ranks: RankSet) -> String {

@@ -125,6 +125,13 @@ struct Routing: Sendable {
     func ranks(of topic: TopicID) -> RankSet { set(topic.index < sent.count ? sent[topic.index] : all) }
     private func set(_ ranks: UInt16) -> RankSet { ranks & all == all ? .everyone : RankSet(bits: UInt64(ranks & all)) }
 
+    /// What was seen at the last look of the topics that the same members want, and of their group; nil: nobody has spoken of this one.
+    func seen(of topic: TopicID) -> (rate: Int, members: Int, group: Group)? {
+        guard topic.index < wanted.count, let group = groups.first(where: { $0.ranks == sent[topic.index] }) else { return nil }
+        let ranks = wanted[topic.index] & all | 1 << UInt16(me)
+        return (rates[ranks] ?? 0, ranks.nonzeroBitCount, group)
+    }
+
     // MARK: folding
 
     /// Gives topics their groups anew, where somebody's wants have changed, or rates may have.

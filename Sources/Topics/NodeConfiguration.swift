@@ -43,6 +43,8 @@ package struct NodeConfiguration: Hashable, Sendable {
     package var cleanRate = 32 << 20
     /// How long a node that has come to hold topics waits before it copies their past.
     package var refillAfter = Duration.seconds(300)
+    /// Groups, at most, into which this node folds what it sends of unordered topics.
+    package var maxGroups = 8
     package var heartbeat = Duration.milliseconds(250)
     /// Silence after which a member is suspected: at least `heartbeatsToSuspect` heartbeats.
     package var suspectAfter = Duration.seconds(1)
@@ -80,6 +82,7 @@ extension NodeConfiguration {
     static let copyRateRange = (64 << 10)...(64 << 30)
     static let refillRange = 0...7 * 86_400_000_000_000
     static let cleanRateRange = (64 << 10)...(64 << 30)
+    static let maxGroupsRange = 1...64
     /// A member is suspected after no fewer lost heartbeats than this.
     static let heartbeatsToSuspect = 3
     /// Bytes of a file's path (Linux, PATH_MAX) and of a provider's name.
@@ -108,6 +111,7 @@ extension NodeConfiguration {
         Fields.Key("copy_rate", example: "32MiB"),
         Fields.Key("clean_rate", example: "32MiB"),
         Fields.Key("refill_after", example: "5min"),
+        Fields.Key("max_groups", example: "8"),
     ]
     private static let memberKeys = [
         Fields.Key("node", required: true, example: "1"), Fields.Key("address", required: true, example: "127.0.0.1:7420"),
@@ -157,6 +161,7 @@ extension NodeConfiguration {
         segment = fields.quantity("segment", .size, in: Self.segmentRange, &problems) ?? segment
         copyRate = fields.quantity("copy_rate", .size, in: Self.copyRateRange, &problems) ?? copyRate
         cleanRate = fields.quantity("clean_rate", .size, in: Self.cleanRateRange, &problems) ?? cleanRate
+        maxGroups = fields.integer("max_groups", in: Self.maxGroupsRange, &problems) ?? maxGroups
         poll = fields.choice("poll", Poll.allCases.map { ($0.rawValue, $0) }, &problems) ?? poll
         if let wait = fields.quantity("refill_after", .span, in: Self.refillRange, &problems) { refillAfter = .nanoseconds(wait) }
         if let wait = fields.quantity("restart_wait", .time, in: Self.restartRange, &problems) { restartWait = .nanoseconds(wait) }

@@ -72,8 +72,18 @@ struct TopicPlace: Decodable {
     let topic: String
     let level: String?
     let members: [Int]?
+    let replicas: Int?
+    let holders: [Int]?
     let wanted: [Int]?
     let sent: [Int]?
+    let classes: Int?
+    let most: Int?
+    /// Bytes a second of all topics that the same members want.
+    let bytes: Int?
+    let unwanted: Int?
+    let unwanted_by_all: Int?
+    let group_topics: Int?
+    let group_bytes: Int?
 
     init?(_ json: String) {
         guard let answer = try? JSONDecoder().decode(Self.self, from: Data(json.utf8)) else { return nil }
@@ -89,7 +99,7 @@ enum GroupsText {
             return [log.level, Numbers.grouped(log.topics), Numbers.grouped(log.records), frontier, list(answer.members)]
         }
         var lines = [
-            "node \(answer.node) sends to members \(list(answer.members))", "", "topics with an order, which all members hold:",
+            "node \(answer.node) sends to members \(list(answer.members))", "", "topics with an order, which all members take in:",
             StatusText.table([["level", "topics", "records", "frontier", "members"]] + logs), "",
         ]
         guard answer.topics > 0 else { return (lines + ["unordered topics: none"]).joined(separator: "\n") }
@@ -107,8 +117,13 @@ enum GroupsText {
         if let unsaid = answer.unsaid, unsaid > 0 { lines.append("not spoken of yet, to all members: \(Numbers.grouped(unsaid)) topic\(unsaid == 1 ? "" : "s")") }
         let unwanted = answer.groups.reduce(0) { $0 + $1.unwanted }
         let byAll = answer.groups.reduce(0) { $0 + $1.unwanted_by_all }
+        func row(_ what: String, _ groups: Int, _ bytes: Int) -> [String] { [what, Numbers.grouped(groups), Numbers.bytes(Double(bytes))] }
         lines += [
-            "", "unwanted: \(Numbers.bytes(Double(unwanted)))/s of the \(Numbers.bytes(Double(byAll)))/s that one group for all would bring",
+            "",
+            StatusText.table([
+                ["", "groups", "unwanted/s"], row("this folding", answer.groups.count, unwanted), row("a group for each set", classes, 0),
+                row("a group for each topic", answer.topics, 0), row("one group for all", 1, byAll),
+            ]), "",
             "kept from members that do not want it, since the node began: \(Numbers.bytes(Double(answer.withheld ?? 0))); topics moved: \(Numbers.grouped(answer.moves ?? 0))",
         ]
         return lines.joined(separator: "\n")
@@ -117,12 +132,25 @@ enum GroupsText {
     static func render(_ place: TopicPlace) -> String {
         guard let level = place.level else { return "\(place.topic): no pattern of topics.yaml admits it" }
         let all = list(place.members ?? [])
-        guard level == "unordered" else { return "\(place.topic) is \(level): to all members (\(all)), each of which holds it" }
+        guard level == "unordered" else {
+            guard let replicas = place.replicas, let holders = place.holders else { return "\(place.topic) is \(level): to all members (\(all)), each of which holds it" }
+            return "\(place.topic) is \(level): to all members (\(all)); its past stays at \(list(holders)) (replicas: \(replicas)), the first of which is asked first"
+        }
         guard let sent = place.sent else { return "\(place.topic) is \(level), and nobody has published to it" }
         guard let wanted = place.wanted else { return "\(place.topic) is \(level): to all members (\(all)), some of which have not said yet whether they want it" }
         let others = wanted.isEmpty ? "no other member wants it" : "wanted at \(list(wanted))"
-        let more = sent.filter { !wanted.contains($0) }
-        return "\(place.topic) is \(level): \(others); its group is \(list(sent))" + (more.count > 1 ? ": fewer and larger groups cost less than one for each set" : "")
+        let head = "\(place.topic) is \(level): \(others); its group is \(list(sent))"
+        guard let bytes = place.bytes, let classes = place.classes, let most = place.most else { return head }
+        func rate(_ bytes: Int?) -> String { Numbers.bytes(Double(bytes ?? 0)) + "/s" }
+        let isWasteful = place.unwanted ?? 0 > 0
+        var lines = [
+            head,
+            "all that the same members want: \(rate(bytes)); in this group, of \(Numbers.grouped(place.group_topics ?? 0)) topics and \(rate(place.group_bytes)), "
+                + (isWasteful ? "\(rate(place.unwanted)) of it goes where nobody asked for it" : "none of it goes where nobody asked for it"),
+            "sent to everybody: \(rate(place.unwanted_by_all)) would",
+        ]
+        if isWasteful, classes > most { lines.append("a group of its own: none would, but \(classes) sets of members share at most \(most) groups (max_groups)") }
+        return lines.joined(separator: "\n")
     }
 
     private static func list(_ nodes: [Int]) -> String { nodes.map { "\($0)" }.joined(separator: " ") }

@@ -140,6 +140,7 @@ struct Life {
         settings.consumerGrace = nanoseconds(configuration.suspectAfter)
         settings.cleanRate = configuration.cleanRate
         settings.fillAfter = nanoseconds(configuration.refillAfter)
+        settings.mostGroups = configuration.maxGroups
         // Without a rule there is nothing to clean: only what `status` says of the log is brought up to date.
         if !topics.cleans { settings.cleanRest = 5_000_000_000 }
         settings.announces = true

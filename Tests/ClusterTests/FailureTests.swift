@@ -69,11 +69,11 @@ struct Failure: Sendable {
         Failure(
             "a wrong key in a node's file", "dbroker run -c key.yaml", 78,
             "dbroker: key.yaml:4:1: unknown key \"dat\"; did you mean \"data\"? known keys here: node, cluster, listen, data, members, topics, "
-                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after"),
+                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after, max_groups"),
         Failure(
             "the same for check", "dbroker check key.yaml", 78,
             "dbroker: key.yaml:4:1: unknown key \"dat\"; did you mean \"data\"? known keys here: node, cluster, listen, data, members, topics, "
-                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after"),
+                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after, max_groups"),
         Failure(
             "a wrong key in topics.yaml", "dbroker check topics-bad.yaml", 78,
             "dbroker: topics-bad.yaml:3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record, retention, compact, "

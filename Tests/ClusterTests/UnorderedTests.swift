@@ -48,6 +48,7 @@ extension ClusterTests {
         let shown = try Program("dbroker", ["groups", "--explain", "bench/run/0", "-b", cluster.address(1)], in: cluster.url)
         try await shown.succeeds()
         #expect(shown.outputText.hasPrefix("bench/run/0 is unordered: "), "\(shown.outputText)")
+        #expect(shown.outputText.contains("\nsent to everybody: "), "\(shown.outputText)")
         let wrong = try Program("dbroker", ["groups", "--explain", "a/+", "-b", cluster.address(1)], in: cluster.url)
         #expect(try await wrong.status(within: 10) == 64)
     }

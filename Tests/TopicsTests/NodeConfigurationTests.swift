@@ -8,7 +8,7 @@ import Wire
         ("node", "1"), ("cluster", "demo"), ("listen", "127.0.0.1:7421"), ("data", "./data/1"),
         ("members", "\n  - {node: 1, address: 127.0.0.1:7421}\n  - {node: 2, address: 127.0.0.1:7422}"), ("topics", nil),
         ("secret_file", nil), ("provider", nil), ("ring", nil), ("segment", nil), ("heartbeat", nil), ("suspect_after", nil),
-        ("poll", nil), ("restart_wait", nil), ("copy_rate", nil), ("clean_rate", nil), ("refill_after", nil),
+        ("poll", nil), ("restart_wait", nil), ("copy_rate", nil), ("clean_rate", nil), ("refill_after", nil), ("max_groups", nil),
     ]
 
     private func file(_ changes: [String: String?]) -> String {
@@ -79,6 +79,7 @@ import Wire
         Wrong("segment", "1KiB", "8:10: segment: \"1KiB\" is out of range; expected 1MiB to 4GiB"),
         Wrong("copy_rate", "1KiB", "8:12: copy_rate: \"1KiB\" is out of range; expected 64KiB to 64GiB"),
         Wrong("segment", "8GiB", "8:10: segment: \"8GiB\" is out of range; expected 1MiB to 4GiB"),
+        Wrong("max_groups", "0", "8:13: max_groups: \"0\"; expected a whole number, 1 to 64"),
         Wrong("heartbeat", "0ms", "8:12: heartbeat: \"0ms\" is out of range; expected 1ms to 10s"),
         Wrong("heartbeat", "100",
             "8:12: heartbeat: \"100\" has no unit; expected 1ms to 10s; say which: 100ns, 100us, 100ms, 100s"),
@@ -109,7 +110,7 @@ import Wire
         #expect(node.members.map(\.address.port) == [7421, 7422])
         #expect(node.provider == "auto" && node.ring == 4 << 20 && node.segment == 64 << 20 && node.poll == .adaptive)
         #expect(node.heartbeat == .milliseconds(250) && node.suspectAfter == .seconds(1) && node.restartWait == .seconds(1))
-        #expect(node.copyRate == 32 << 20 && node.refillAfter == .seconds(300))
+        #expect(node.copyRate == 32 << 20 && node.refillAfter == .seconds(300) && node.maxGroups == 8)
     }
 
     @Test func aLongFileIsReadWhole() throws {
@@ -117,7 +118,7 @@ import Wire
             "node": "2", "listen": "\"[::]:7422\"", "data": "/var/lib/squall", "topics": "topics.yaml", "secret_file": "../secret.key",
             "members": "[{node: 2, address: Node2.local:7422}, {node: 1, address: \"[fe80::1%eth0]:7421\"}]", "provider": "verbs;ofi_rxm",
             "ring": "64KiB", "segment": "4GiB", "heartbeat": "1500us", "suspect_after": "4500us",
-            "poll": "busy", "restart_wait": "0s", "copy_rate": "1GiB", "clean_rate": "1MiB", "refill_after": "0s",
+            "poll": "busy", "restart_wait": "0s", "copy_rate": "1GiB", "clean_rate": "1MiB", "refill_after": "0s", "max_groups": "16",
         ])
         let node = try NodeConfiguration.parse(text, file: "/etc/squall/node.yaml")
         #expect(node.node == NodeID(2) && node.listen.isWildcard)
@@ -126,7 +127,7 @@ import Wire
         #expect(node.members.map(\.address.description) == ["[fe80::1%eth0]:7421", "node2.local:7422"])
         #expect(node.provider == "verbs;ofi_rxm" && node.ring == 64 << 10 && node.segment == 4 << 30 && node.poll == .busy)
         #expect(node.heartbeat == .microseconds(1500) && node.suspectAfter == .microseconds(4500) && node.restartWait == .zero)
-        #expect(node.suspectAfter.wholeNanoseconds == 4_500_000 && node.copyRate == 1 << 30 && node.refillAfter == .zero)
+        #expect(node.suspectAfter.wholeNanoseconds == 4_500_000 && node.copyRate == 1 << 30 && node.refillAfter == .zero && node.maxGroups == 16)
     }
 
     @Test func relativePathsBeginInTheFilesDirectory() throws {
@@ -154,13 +155,13 @@ import Wire
             """
         #expect(refused(text) == """
             node.yaml:1:1: unknown key "noed"; did you mean "node"? known keys here: node, cluster, listen, data, members, topics, \
-            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after
+            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after, max_groups
             node.yaml:1:1: node file: missing key "data"; write for example data: ./data/1
             node.yaml:3:9: listen: "127.0.0.1" has no port; expected HOST:PORT; write 127.0.0.1:7420
             node.yaml:4:48: unknown key "adress"; did you mean "address"? known keys here: node, address
             node.yaml:5:7: ring: "5MiB" is not a power of two; write 4MiB or 8MiB
             node.yaml:6:1: unknown key "retention"; known keys here: node, cluster, listen, data, members, topics, \
-            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after
+            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after, max_groups
             """)
     }
 
