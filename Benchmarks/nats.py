@@ -17,17 +17,18 @@ SYNC_OPTION_SINCE = (2, 10)  # `sync_interval` in the jetstream block; older ser
 
 
 class Nats:
-    """One way to use NATS: "core" (no JetStream), "default" (JetStream as it comes), "synced" or "memory"."""
+    """One way to use NATS: "core" (no JetStream), "default" (JetStream as it comes), "single" (one replica), "synced" or "memory"."""
 
     def __init__(self, mode, peer, temporary):
         self.mode, self.peer, self.temporary = mode, peer, temporary
         self.server = os.environ.get("NATS_SERVER") or shutil.which("nats-server") or "/usr/sbin/nats-server"
-        self.name = {"core": "nats-core", "default": "jetstream", "synced": "jetstream-synced", "memory": "jetstream-memory"}[mode]
-        self.label = {"core": "NATS core", "default": "JetStream R3", "synced": "JetStream R3, synced",
+        self.name = {"core": "nats-core", "default": "jetstream", "single": "jetstream-single", "synced": "jetstream-synced", "memory": "jetstream-memory"}[mode]
+        self.label = {"core": "NATS core", "default": "JetStream R3", "single": "JetStream R1", "synced": "JetStream R3, synced",
                       "memory": "JetStream R3, memory"}[mode]
         self.level = "ordered" if mode in ("core", "memory") else "durable"
         # Publisher to node 1, 1 to 2, 1 to 3 (with replicas), 2 to subscriber.
-        self.crossings, self.copies = 3 if mode == "core" else 4, NODES if self.level == "durable" else 0
+        self.replicas = 1 if mode == "single" else NODES
+        self.crossings, self.copies = 3 if mode in ("core", "single") else 4, self.replicas if self.level == "durable" else 0
         self.servers, self.clients, self.monitors = None, {}, []
         self.leaders = {}
 
@@ -48,6 +49,8 @@ class Nats:
             return "nothing: reached the first server's socket"
         if self.mode == "memory":
             return "in the memory of 2 of 3 nodes"
+        if self.mode == "single":
+            return "written on 1 of 3 nodes, the only copy; its disk synced every 2 minutes"
         if self.mode == "default":
             return "written on 2 of 3 nodes; disks synced every 2 minutes"
         if self._has_sync_option():
@@ -123,7 +126,7 @@ class Nats:
         if self.mode == "core":
             return
         done = subprocess.run([self.peer, "create", "--url", self._url(1), "--stream", topic, "--subject", f"bench.{topic}",
-                               "--replicas", str(NODES)] + (["--memory"] if self.mode == "memory" else []), capture_output=True, text=True, timeout=60, check=False)
+                               "--replicas", str(self.replicas)] + (["--memory"] if self.mode == "memory" else []), capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
             raise Failure(f"no stream: {done.stderr.strip()}\n{self.servers.last_words()}")
         self.leaders[topic] = int(json.loads(done.stdout)["leader"].removeprefix("n"))

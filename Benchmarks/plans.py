@@ -16,14 +16,14 @@ from sample import measure
 from squall import Squall
 
 # quick: 3 × (limits 4 s + 7 systems × (start 1 s + warm-up 1 s + 3 s + stop 1 s)) + RabbitMQ (start 25 s + 2 × 3 × 4 s) = 190 s.
-# full: 4 sizes × (3 × (limits 4 s + 8 systems × (start and stop 2 s + 2.5 s + 2.5 s)) + RabbitMQ 25 s + 2 × 3 × 5 s) = 15 minutes.
-FULL = {"sizes": [16, 100, 1024, 10240], "rounds": 3, "seconds": 2.0, "limit_seconds": 0.3, "levels": ("durable", "ordered"),
-        "peers": True, "rate": 1000, "rate_seconds": 2.0}
+# full: 4 sizes × (3 × (limits 4 s + 9 systems × (start and stop 2 s + 2 s + 1.5 s + 1 s)) + RabbitMQ 25 s + 2 × 3 × 5 s) = 17 minutes.
+FULL = {"sizes": [16, 100, 1024, 10240], "rounds": 3, "seconds": 1.5, "limit_seconds": 0.3, "levels": ("durable", "ordered"),
+        "peers": True, "rate": 1000, "rate_seconds": 2.0, "half_seconds": 1.0}
 PLANS = {
     "quick": {"sizes": [100], "rounds": 3, "seconds": 3.0, "limit_seconds": 0.3, "levels": ("durable",), "peers": True, "rate": 0},
     "full": FULL,
     # long: 6 × 6 minutes.
-    "long": {**FULL, "sizes": [*FULL["sizes"], 100 << 10, report.LARGEST], "rounds": 5, "seconds": 4.0, "rate_seconds": 5.0},
+    "long": {**FULL, "sizes": [*FULL["sizes"], 100 << 10, report.LARGEST], "rounds": 5, "seconds": 4.0, "rate_seconds": 5.0, "half_seconds": 2.0},
     # smoke: limits 3 s + 2 × (start 2 s + warm-up 2 s + 2 s + stop 1 s) = 20 s.
     "smoke": {"sizes": [100], "rounds": 2, "seconds": 2.0, "limit_seconds": 0.2, "levels": ("durable",), "peers": False, "rate": 0},
 }
@@ -66,7 +66,7 @@ def systems(plan, binaries, output, temporary):
     ours = [Squall(binaries, temporary, level) for level in plan["levels"]]
     if not plan["peers"]:
         return ours, []
-    modes = ("default", "synced", "core") + (("memory",) if "ordered" in plan["levels"] else ())
+    modes = ("default", "single", "synced", "core") + (("memory",) if "ordered" in plan["levels"] else ())
     cluster = RabbitCluster(temporary)
     return ours, [
         *(Nats(mode, client("nats_peer"), temporary) for mode in modes),
@@ -77,11 +77,11 @@ def systems(plan, binaries, output, temporary):
 
 
 class Rounds:
-    """All runs with records of one size; `samples` and `paced` by the system's name."""
+    """All runs with records of one size; `samples`, `paced` and `halves` by the system's name."""
 
     def __init__(self, plan, size, limits, results):
         self.plan, self.size, self.limits, self.results = plan, size, limits, results
-        self.counts, self.samples, self.paced = {}, {}, {}
+        self.counts, self.samples, self.paced, self.halves = {}, {}, {}, {}
         self.failed = {}  # by the peer's name: what went wrong; it is left out from then on
         self.least = max(1, min(WARM_UP_RECORDS, WARM_UP_BYTES // size))
 
@@ -107,7 +107,7 @@ class Rounds:
         if system.name in self.failed:
             return
         try:
-            one, paced = self._run_once(system, number)
+            one, paced, half = self._run_once(system, number)
         except Failure as failure:
             if isinstance(system, Squall):
                 raise
@@ -122,10 +122,14 @@ class Rounds:
             self.paced.setdefault(system.name, []).append(paced)
             self.results.write("latency", {"round": number, **paced})
             text += f"; at {paced['rate']}/s p50 {paced['acknowledge_p50_us'] or 0} and {paced['deliver_p50_us']} us"
+        if half is not None:
+            self.halves.setdefault(system.name, []).append(half)
+            self.results.write("half", {"round": number, **half})
+            text += f"; at {half['rate']:,}/s p50 {half['acknowledge_p50_us'] or 0} and {half['deliver_p50_us']} us"
         say(text + ("" if one["whole"] else f", LOST {one['lost']}") + "".join("; " + m for m in one["messages"]))
 
     def _run_once(self, system, number):
-        """A fresh cluster, a warm-up that also sets the count of records, a run at full load, one at the plan's rate."""
+        """A fresh cluster, a warm-up that also sets the count of records, a run at full load, one at the plan's rate, one at half of the full load."""
         plan, size, rate = self.plan, self.size, self.plan["rate"]
         try:
             system.start()
@@ -140,10 +144,12 @@ class Rounds:
                 wanted = int(warm["records_per_second"] * plan["seconds"])
                 self.counts[system.name] = min(max(wanted, self.least), RECORDS_MOST)
             one = measure(system, f"run{size}-{number}", self.counts[system.name], size)
-            paced = None
+            paced = half = None
             if rate and one["whole"] and one["records_per_second"] > rate * RATE_HEADROOM:
                 paced = measure(system, f"rate{size}-{number}", int(rate * plan["rate_seconds"]), size, rate)
-            return one, paced
+                most = int(one["records_per_second"] / 2)
+                half = measure(system, f"half{size}-{number}", int(most * plan["half_seconds"]), size, most)
+            return one, paced, half
         finally:
             system.stop()
 
@@ -159,13 +165,13 @@ def recall(path, name, plan):
     where = runs[-1]
     several = {}
     for line in lines:
-        if line["run"] != where["run"] or line["kind"] not in ("sample", "latency", "limit"):
+        if line["run"] != where["run"] or line["kind"] not in ("sample", "latency", "half", "limit"):
             continue
         size = line["size_round"] if line["kind"] == "limit" else line["size"]
         rounds = several.setdefault(size, Rounds(plan, size, Limits([], 0), None))
         if line["kind"] == "limit":
             rounds.limits.figures[line["figure"]] = line
         else:
-            kept = rounds.samples if line["kind"] == "sample" else rounds.paced
+            kept = {"sample": rounds.samples, "latency": rounds.paced, "half": rounds.halves}[line["kind"]]
             kept.setdefault(line["system"], []).append(line)
     return list(several.values()), where

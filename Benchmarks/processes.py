@@ -74,6 +74,18 @@ def resident_bytes(pid, what="VmRSS"):
     raise Failure(f"process {pid} has no {what}: it has ended")
 
 
+def switches(pid):
+    """Context switches of all threads of a process that are there now, of their own will and not."""
+    count = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/status", encoding="ascii", errors="replace") as file:
+                count += sum(int(line.split()[1]) for line in file if "ctxt_switches:" in line)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # has ended since
+    return count
+
+
 def machine_busy_seconds():
     """Processor time that anyone on this machine has used: user, nice, system, irq, softirq, steal."""
     with open("/proc/stat", encoding="ascii") as file:
@@ -117,6 +129,13 @@ class Servers:
     def cpu_seconds(self):
         self.check_alive()
         return sum(cpu_seconds(process.pid) for process in self.processes)
+
+    def switches(self):
+        return sum(switches(process.pid) for process in self.processes)
+
+    def resident_bytes(self):
+        """The most that each has had, together."""
+        return sum(resident_bytes(process.pid, "VmHWM") for process in self.processes)
 
     def stop(self):
         """Ends every process and removes the directory."""

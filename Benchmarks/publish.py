@@ -13,6 +13,11 @@ def block(size, found, lines, limits, notes):
     if any(one["paced"] for one in found):
         parts += ["At 1,000 records a second:", "",
                   report.markdown_table(list(report.latency_rows(found)), report.LATENCY_HEADINGS, report.LATENCY_TEXT), ""]
+    halves = list(report.half_rows(found))
+    if halves:
+        parts += ["At half of its own full load:", "", report.markdown_table(halves, report.HALF_HEADINGS, report.LATENCY_TEXT), ""]
+    parts += ["All brokers together, at full load:", "",
+              report.markdown_table(list(report.use_rows(found)), report.USE_HEADINGS, report.LATENCY_TEXT), ""]
     return parts + [*(f"- {n}" for n in notes), "",
                     report.markdown_table(list(report.limit_rows(limits)), report.LIMIT_HEADINGS, report.LIMIT_TEXT), ""]
 

@@ -90,7 +90,7 @@ def whole(samples):
     return [s for s in samples if s["whole"]] or samples
 
 
-def summary(system, taken, paced, limits, size):
+def summary(system, taken, paced, halves, limits, size):
     samples = whole(taken)
     bound, name = limit(limits, size, system)
     rate = median(samples, "records_per_second")
@@ -102,7 +102,9 @@ def summary(system, taken, paced, limits, size):
         "fabric": beside_fabric(system, taken, limits, size),
         "limit_records_per_second": bound, "limit": name, "of_limit": rate / bound,
         "foreign_cores": median(samples, "foreign_cores"), "taken": len(taken), "lost": [s["lost"] for s in taken + paced if not s["whole"]],
+        "switches_per_thousand": median(samples, "switches_per_thousand"), "resident_bytes": median(samples, "resident_bytes"),
         "paced": {key: median(whole(paced), key) for key in LATENCIES} if paced else None,
+        "half": {key: median(whole(halves), key) for key in (*LATENCIES, "rate", "records_per_second")} if halves else None,
     }
 
 
@@ -166,6 +168,26 @@ LATENCY_TEXT = (0,)
 def latency_rows(found):
     for one in found:
         yield [one["label"], *(milliseconds(one["paced"][key]) if one["paced"] else "–" for key in LATENCIES)]
+
+
+HALF_HEADINGS = ["system", "asked for", "got", *LATENCY_HEADINGS[1:]]
+
+
+def half_rows(found):
+    for one in found:
+        if one["half"]:
+            yield [one["label"], number(one["half"]["rate"]), number(one["half"]["records_per_second"]),
+                   *(milliseconds(one["half"][key]) for key in LATENCIES)]
+
+
+USE_HEADINGS = ["system", "cpu s/M", "context switches a thousand records", "resident MiB"]
+
+
+def use_rows(found):
+    """What all brokers of a system together used at full load."""
+    for one in found:
+        if one["switches_per_thousand"] is not None:
+            yield [one["label"], number(one["cpu_per_million"]), number(one["switches_per_thousand"]), number(one["resident_bytes"] / 2**20)]
 
 
 def table(lines, headings=None, text_columns=TEXT_COLUMNS):

@@ -104,7 +104,7 @@ def measure_size(plan, size, ours, peers, results):
 def set_out(plan, rounds, ours, peers):
     """What was found with records of one size: summaries, lines of text, lines of Markdown."""
     size, limits = rounds.size, rounds.limits.figures
-    found = {s.name: report.summary(s, rounds.samples[s.name], rounds.paced.get(s.name, []), limits, size)
+    found = {s.name: report.summary(s, rounds.samples[s.name], rounds.paced.get(s.name, []), rounds.halves.get(s.name, []), limits, size)
              for s in [*ours, *peers] if s.name in rounds.samples and s.name not in rounds.failed}
 
     def reason(peer):
@@ -121,6 +121,8 @@ def set_out(plan, rounds, ours, peers):
     text = [report.table(lines), ""]
     if plan["rate"]:
         text += [f"at {plan['rate']} records a second:", report.table(report.latency_rows(shown), report.LATENCY_HEADINGS, report.LATENCY_TEXT), ""]
+        text += ["at half of its own full load:", report.table(report.half_rows(shown), report.HALF_HEADINGS, report.LATENCY_TEXT), ""]
+    text += [report.table(report.use_rows(shown), report.USE_HEADINGS, report.LATENCY_TEXT), ""]
     text += [report.table(report.limit_rows(limits), report.LIMIT_HEADINGS, report.LIMIT_TEXT), "", *notes, ""]
     return shown, text, publish.block(size, shown, lines, limits, notes)
 
@@ -159,7 +161,7 @@ def run_plan(options):
     for found in put_out(options, plan, several, ours, peers, where).values():
         for one in found:
             results.write("summary", one)
-    samples = [s for rounds in several for kept in (rounds.samples, rounds.paced) for taken in kept.values() for s in taken]
+    samples = [s for rounds in several for kept in (rounds.samples, rounds.paced, rounds.halves) for taken in kept.values() for s in taken]
     return judge(name, samples, ours, several[-1].limits)
 
 

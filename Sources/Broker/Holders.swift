@@ -23,15 +23,11 @@ struct Holders: Sendable {
     /// What this node has said, and when; nil: somebody has not heard.
     var told: HoldingWord?
     var toldAt: UInt64 = 0
-    /// Entries below are on this disk; what lies below `onDisk` is delivered besides, and below `agreed` this disk says so itself.
-    var synced = EntryNumber.zero
-    private var onDisk = AgreedPlace.zero
+    /// What lies below is delivered and on this disk, which says so itself.
     var agreed: AgreedPlace
     /// The disk is writing down such a place.
     var isAgreeing = false
     var agreeAt: UInt64 = 0
-    /// A place that was delivered and was not on this disk yet.
-    private var mark: LogEnd?
     var fill: Fill?
     /// Of what this node lacks, that of which every member has said, when it was asked last, that it does not have all; nil: not asked yet in this view.
     var lost: [Holdings.Line]?
@@ -49,16 +45,12 @@ struct Holders: Sendable {
     var isPlacing: Bool { fill != nil && fill!.stretch != nil }
     var isActive: Bool { !replicas.isEmpty || !holdings.isEmpty }
 
-    /// A view begins, with a log that is on this disk up to `end`.
-    mutating func begin(_ view: ViewNumber, members: [NodeID], me: NodeID, end: EntryNumber) {
+    mutating func begin(_ view: ViewNumber, members: [NodeID], me: NodeID) {
         (layout, held) = (nil, BucketSet())
         if isActive { share(among: members, me: me) }
         if !planted(.dropOnOldWord) { words = wordsAhead.filter { $0.value.view == view } }
         wordsAhead = wordsAhead.filter { $0.value.view > view }
         told = nil
-        synced = end
-        onDisk = .zero
-        mark = nil
         fill = nil
         lost = nil
     }
@@ -66,20 +58,6 @@ struct Holders: Sendable {
     mutating func share(among members: [NodeID], me: NodeID) {
         layout = HolderLayout(members: members)
         held = layout!.held(by: me, replicas: replicas)
-    }
-
-    /// What lies below this is delivered and on this disk.
-    mutating func reach(_ delivered: LogEnd) -> AgreedPlace {
-        if delivered.number <= synced || planted(.wordBeforeDisk) {
-            onDisk = AgreedPlace(number: delivered.number, offset: delivered.offset)
-            mark = nil
-        } else if let place = mark {
-            if place.number <= synced {
-                onDisk = AgreedPlace(number: place.number, offset: place.offset)
-                mark = delivered
-            }
-        } else { mark = delivered }
-        return onDisk
     }
 
     /// Buckets of this node of which records are missing here.
@@ -154,7 +132,7 @@ extension Node {
     /// The view has begun.
     mutating func beginHolding() {
         for group in live!.groups.indices { quality.cut(GroupID(UInt16(group)), to: live!.groups[group].deliveredTopics) }
-        holders.begin(live!.view.number, members: live!.view.members, me: me, end: states[GroupID.durable.index].end.number)
+        holders.begin(live!.view.number, members: live!.view.members, me: me)
         holders.fillAt = lastSeen + settings.fillAfter
         excerpts.forgetFill()
     }
@@ -164,7 +142,8 @@ extension Node {
         guard !holders.replicas.isEmpty, let live, live.groups[GroupID.durable.index].carried == nil else { return }
         // What a slice that was begun in an older view withholds is not known yet.
         guard !cleaning.isBusy || cleaning.view == live.view.number else { return }
-        let place = holders.reach(live.groups[GroupID.durable.index].deliveredEnd)
+        let delivered = live.groups[GroupID.durable.index].deliveredEnd
+        let place = AgreedPlace(number: delivered.number, offset: delivered.offset)
         let isLate = holders.told == nil || lastSeen - min(lastSeen, holders.toldAt) >= settings.sayHoldingEvery
         if place.number > holders.agreed.number, isLate, !holders.isAgreeing, lastSeen >= holders.agreeAt {
             holders.isAgreeing = true
@@ -172,7 +151,7 @@ extension Node {
             out.append(.disk(.agree(place)))
         }
         // Others let go of what this node has: it must know in its next life too that it is not to give it up.
-        let end = min(place.offset, holders.agreed.offset)
+        let end = planted(.wordBeforeDisk) ? place.offset : min(place.offset, holders.agreed.offset)
         let word = HoldingWord(view: live.view.number, end: end, rules: holders.rules, buckets: planted(.wordOfAll) ? holders.held : holders.held.subtracting(holders.holdings.missing))
         if let told = holders.told {
             guard told.buckets != word.buckets || told.end != word.end && isLate else { return }

@@ -55,7 +55,6 @@ extension Node {
         guard !isOver else { return }
         switch result {
         case .synced(let group, let end):
-            if group == .durable { holders.synced = max(holders.synced, end) }
             wrote(group, below: end)
         case .saved(let token): saved(token, now: now, into: &out)
         case .recovered(let state): recovered(state, now: now, into: &out)

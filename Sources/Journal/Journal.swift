@@ -141,7 +141,7 @@ package struct Journal<D: Disk> {
     }
 
     /// Writes what is staged and syncs once for everything since the last time.
-    private mutating func settle(into results: inout [DiskResult]) throws(StorageError) {
+    mutating func settle(into results: inout [DiskResult]) throws(StorageError) {
         if durable.stagedCount > 0 { try durable.write() }
         copied = 0
         let synced = try durable.sync()

@@ -51,6 +51,8 @@ extension Journal {
             holdings.fill(lines)
             try saveHoldings()
         case .agree(let place):
+            // All of it lies in jobs before this one.
+            try settle(into: &results)
             do throws(StorageError) { try agreedFile.save(place.encode()) } catch {
                 guard error.isFull else { throw error }
                 agreedFile = Self.agreedFile(durable.disk)

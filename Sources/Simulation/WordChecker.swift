@@ -6,11 +6,13 @@ internal import Wire
 struct WordChecker {
     /// By view, by host: each other word, the newest last.
     private var words: [ViewNumber: [Int: [HoldingWord]]] = [:]
-    /// By host: what it has for good, as it told another.
+    /// By host: its newest word, and what it has for good, as it told another.
+    private var newest: [Int: HoldingWord] = [:]
     private var said: [Int: Offset] = [:]
 
     mutating func says(_ bytes: [UInt8], _ host: Int) {
         guard let word = try? bytes.withView({ try HoldingWord($0) }) else { return }
+        if word.view >= newest[host]?.view ?? word.view { newest[host] = word }
         said[host] = max(said[host] ?? Offset(0), word.end)
         if words[word.view]?[host]?.last != word { words[word.view, default: [:]][host, default: []].append(word) }
     }
@@ -25,6 +27,12 @@ struct WordChecker {
             return "lets go of bucket \(line.bucket) of \(line.replicas) replicas below \(line.to.raw) in view \(drop.view.raw), in which \(others.count) others have said to have that"
         }
         return nil
+    }
+
+    /// What is wrong with what `host` is about to let go of.
+    func judge(goes lines: [Holdings.Line], _ host: Int) -> String? {
+        guard let word = newest[host], let line = lines.first(where: { word.buckets.contains($0.replicas, $0.bucket) && $0.from < word.end }) else { return nil }
+        return "lets go of bucket \(line.bucket) of \(line.replicas) replicas, which it has told others in view \(word.view.raw) to have"
     }
 
     /// What is wrong with a log that ends there.

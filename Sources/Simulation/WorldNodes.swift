@@ -237,6 +237,7 @@ extension World {
             changing(host)
         }
         checkDisk(host, saved: hasSaved)
+        for case .cleaned(_, _, let lines) in results { if let wrong = words.judge(goes: lines, host.index) { checker.fail("\(host.id) \(wrong)") } }
         noteCleaned(results, host)
         if lowest(jobs) < .max { checkCut(host) }
         if !results.isEmpty { tell(host, .disk(results)) }
