@@ -5,7 +5,7 @@ import time
 from processes import resident_bytes
 
 WINDOW_SECONDS = 20
-CORE_BAR = 0.01  # of one core, all three nodes together
+CORE_BAR = 0.005  # of one core, all three nodes together
 MEMORY_BAR = 64 * 2**20  # bytes, each node
 
 HEADINGS = ["idle", "window s", "cpu s of 3", "of one core", "VmRSS MiB each", "bars"]

@@ -204,7 +204,7 @@ def run_idle(options):
         found.append(idle.measure(system))
         results.write("idle", found[-1])
     print(report.table([idle.row(one) for one in found], idle.HEADINGS, (0,)))
-    print(f"bars: below {idle.CORE_BAR:.0%} of one core in all, below {idle.MEMORY_BAR / 2**20:g} MiB each; user + system of three nodes "
+    print(f"bars: below {idle.CORE_BAR:.1%} of one core in all, below {idle.MEMORY_BAR / 2**20:g} MiB each; user + system of three nodes "
           "without clients, topics or streams, from /proc/PID/stat")
     print("\n".join(conditions.sentences(where)))
     return 0 if any(one["system"] == ours.name and one["within_bars"] for one in found) else 1

@@ -24,9 +24,12 @@ extension Transport {
             return look(for: 0, into: &events)
         case .adaptive where time < lastTraffic + Transport.spinTime && time >= nextYield:
             sched_yield()
-            if monotonicNow() - time > Transport.yieldLimit { nextYield = time + Transport.yieldPause }
+            let took = monotonicNow() - time
+            if took > Transport.yieldLimit { nextYield = time + Transport.yieldPause }
+            if took > Courtesy.limit { courtesy.end(now: time) }
             return look(for: 0, into: &events)
-        case .adaptive, .sleep: break
+        case .adaptive: courtesy.begin(now: time)
+        case .sleep: break
         }
         // From here on neighbours ring; what they wrote before is found below.
         setAsleep(true)
@@ -46,6 +49,9 @@ extension Transport {
         // Time that was slept by intent is no pause of ours.
         now = max(now, min(monotonicNow(), limit))
     }
+
+    /// The thread that waits here does not take the processor from whoever wakes it.
+    package var waitsItsTurn: Bool { courtesy.waitsItsTurn }
 
     /// Waits up to `nanoseconds` and reports which wakeups are ready.
     private func look(for nanoseconds: UInt64, into events: inout [TransportEvent]) {
