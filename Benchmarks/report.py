@@ -101,7 +101,7 @@ def summary(system, taken, paced, halves, limits, size):
         "cpu_per_million": median(samples, "cpu_per_million"), "deliver_p50_us": median(samples, "deliver_p50_us"),
         "fabric": beside_fabric(system, taken, limits, size),
         "limit_records_per_second": bound, "limit": name, "of_limit": rate / bound,
-        "foreign_cores": median(samples, "foreign_cores"), "taken": len(taken), "lost": [s["lost"] for s in taken + paced if not s["whole"]],
+        "foreign_cores": median(samples, "foreign_cores"), "none_whole": not any(s["whole"] for s in taken), "runs": len(taken) + len(paced) + len(halves), "lost": [s["lost"] for s in taken + paced + halves if not s["whole"]],
         "switches_per_thousand": median(samples, "switches_per_thousand"), "resident_bytes": median(samples, "resident_bytes"),
         "paced": {key: median(whole(paced), key) for key in LATENCIES} if paced else None,
         "half": {key: median(whole(halves), key) for key in (*LATENCIES, "rate", "records_per_second")} if halves else None,
@@ -224,8 +224,8 @@ def losses(found):
     for one in found:
         if one["lost"]:
             records = " and ".join(f"{count:,}" for count in one["lost"])
-            yield (f"{one['label']}: {len(one['lost'])} of {one['taken']} runs, which lost {records} records, "
-                   + ("count all the same, there being no other." if one["samples"] == one["taken"] else "do not count in the medians.")
+            yield (f"{one['label']}: {len(one['lost'])} of {one['runs']} runs, which lost {records} records, "
+                   + ("count all the same, there being no other." if one["none_whole"] else "do not count in the medians.")
                    + (" An ordered topic's records are kept in 16 MiB of memory: a subscriber further behind loses some."
                       if one["system"] == ORDERED else ""))
 

@@ -91,6 +91,10 @@ extension Node {
             refuse(id, .notAllowed, header, "topics of the level unordered have no values", request: asked, into: &out)
             return true
         }
+        if asked == nil, isBarred(id, header) {
+            refuse(id, .gap, header, "records before this batch were refused", request: nil, into: &out)
+            return true
+        }
         guard bytes.count <= ring.largestBatch else {
             refuse(id, .tooLarge, header, "a batch of \(bytes.count) bytes; this cluster takes \(ring.largestBatch)", request: asked, into: &out)
             return true
@@ -104,12 +108,13 @@ extension Node {
             if length > limits[topic.index], tooLong == nil { tooLong = (number, topic, length) }
             number += 1
         }
-        if let (record, topic, length) = tooLong {
+        let flaw = quality.flaw(in: body, header.group)
+        if let (record, topic, length) = tooLong, record <= flaw?.record ?? record {
             let why = "takes \(length) bytes; its max_record is \(limits[topic.index])"
             refuse(id, .tooLarge, header, record, topic, why, request: asked, into: &out)
             return true
         }
-        if let flaw = quality.flaw(in: body, header.group) {
+        if let flaw {
             refuse(id, .unfit, header, flaw.record, flaw.topic, "is not as its schema says: \(flaw.why)", request: asked, into: &out)
             return true
         }
@@ -142,8 +147,18 @@ extension Node {
         into out: inout [Directive]
     ) {
         counters.batchesRefused += 1
+        if request == nil, code != .gap {
+            sessions[id]!.barred[header.group] = Session.Bar(publisher: header.publisher, epoch: header.epoch, sequence: header.sequence)
+        }
         let sequence = header.sequence &+ UInt64(record)
         send(id, .refused, Refusal(code, request: request ?? 0, group: header.group, sequence: sequence, reason: why).encode(), into: &out)
+    }
+    /// Whether a batch before this one was refused and has not come again: a publisher of whom the table knows nothing could begin behind it.
+    private mutating func isBarred(_ id: SessionID, _ header: BatchHeader) -> Bool {
+        guard let bar = sessions[id]?.barred[header.group], bar.publisher == header.publisher, !planted(.refusedPassed) else { return false }
+        if bar.epoch == header.epoch, header.sequence > bar.sequence { return true }
+        sessions[id]!.barred[header.group] = nil
+        return false
     }
     /// The batch is not taken, for one record of it: those before it may come again without it.
     private mutating func refuse(
@@ -151,7 +166,8 @@ extension Node {
         into out: inout [Directive]
     ) {
         let name = live!.groups[header.group.index].state.topics.name(of: topic) ?? ""
-        let why = "record \(header.sequence &+ UInt64(record)), for topic \"\(name)\", \(what)"
+        // A put is one record, of a number that nobody has heard of.
+        let why = request == nil ? "record \(header.sequence &+ UInt64(record)), for topic \"\(name)\", \(what)" : "the record for topic \"\(name)\" \(what)"
         refuse(id, code, header, why, at: record, request: request, into: &out)
     }
 

@@ -107,6 +107,7 @@ extension Node {
         let picks = sessions[id]!.watcher != nil
         guard picks ? !sessions[id]!.cursors[group.index].unnamed.isEmpty : sessions[id]!.cursors[group.index].named < count else { return true }
         var cursor = sessions[id]!.cursors[group.index]
+        learnQuality(of: group)
         let topics = live!.groups[group.index].state.topics
         while picks ? !cursor.unnamed.isEmpty : cursor.named < count {
             var bytes: [UInt8] = []
@@ -117,6 +118,7 @@ extension Node {
                 if picks { cursor.unnamed.removeFirst() } else { cursor.named = TopicID(topic.raw + 1) }
                 topics.withName(of: topic) { name in
                     bytes.append(int: topic.raw)
+                    bytes.append(quality.level(of: topic, group).rawValue)
                     bytes.append(int: UInt16(name.count))
                     bytes.append(view: name)
                 }

@@ -41,8 +41,9 @@ extension Node {
 
     /// Who keeps the past of a topic, where not all do.
     private func holderReport(of name: String, _ replicas: Int) -> String {
-        guard replicas > 0, let live, let layout = holders.layout, let topic = live.groups[GroupID.durable.index].state.topics.lookup(name) else { return "" }
-        let nodes = layout.holders(of: BucketSet.bucket(of: topic), replicas: replicas).map { "\($0.raw)" }
+        guard replicas > 0, let live, let layout = holders.layout else { return "" }
+        guard let topic = live.groups[GroupID.durable.index].state.topics.lookup(name) else { return ",\"replicas\":\(replicas)" }
+        let nodes = layout.holders(of: BucketSet.bucket(of: topic), replicas: replicas).sorted().map { "\($0.raw)" }
         return ",\"replicas\":\(replicas),\"holders\":[\(nodes.joined(separator: ","))]"
     }
 

@@ -47,7 +47,7 @@ struct Routing: Sendable {
     /// Between two looks, where somebody's wants have changed and no rates are weighed; nanoseconds.
     private static var pause: UInt64 { 20_000_000 }
     /// Classes that are folded by their rates; lighter ones follow.
-    private static var heaviest: Int { 48 }
+    private var heaviest: Int { max(48, mostGroups) }
 
     init(members: Int, me: Int, mostGroups: Int) {
         precondition(members <= UInt16.bitWidth)
@@ -186,8 +186,8 @@ struct Routing: Sendable {
         // A class keeps its place in the plan, so that the plan of now is held against that of before.
         let known = Set(planned)
         let fresh = classes.filter { !known.contains($0) }.sorted { (rates[$1] ?? 0, $0) < (rates[$0] ?? 0, $1) }
-        if planned.count > 4 * Self.heaviest { (plan, planned) = (nil, []) }
-        planned += fresh.prefix(max(0, Self.heaviest - planned.count(where: { rates[$0] ?? 0 > 0 })))
+        if planned.count > 4 * heaviest { (plan, planned) = (nil, []) }
+        planned += fresh.prefix(max(0, heaviest - planned.count(where: { rates[$0] ?? 0 > 0 })))
         var options = FoldOptions()
         (options.maxGroups, options.recordBytes, options.unicast) = (mostGroups, 0, nil)
         let demands = planned.map { ranks in

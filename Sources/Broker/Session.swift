@@ -73,6 +73,13 @@ package struct Session: Sendable {
         }
     }
 
+    /// A batch that was refused: what its publisher has sent behind it is not taken, until that comes again.
+    struct Bar: Sendable {
+        let publisher: PublisherID
+        let epoch: UInt32
+        let sequence: UInt64
+    }
+
     package let id: SessionID
     /// Raised with each subscription, so that answers to an older one are known.
     var generation: UInt32 = 0
@@ -92,6 +99,7 @@ package struct Session: Sendable {
     var isListed = false
     /// Coalesced acknowledgements, per group: sent once a turn.
     var acknowledged: [Acknowledgement?] = Array(repeating: nil, count: GroupID.count)
+    var barred: [GroupID: Bar] = [:]
     /// It stands in the node's list of those to be acknowledged.
     var isOwed = false
 

@@ -29,6 +29,7 @@ struct TopicQuality: Sendable {
     private struct Group: Sendable {
         /// Bytes of the largest record of each topic.
         var records: [Int32] = []
+        var levels: [Level] = []
         /// Nanoseconds, 0: for ever. Empty where no rule has one.
         var lifespans: [UInt64] = []
         /// Empty where no rule has one.
@@ -64,6 +65,7 @@ struct TopicQuality: Sendable {
         while groups[group.index].records.count < table.count {
             let rule = topics.rule(for: table.name(of: TopicID(UInt32(groups[group.index].records.count))) ?? "")
             groups[group.index].records.append(Int32(rule?.maxRecord ?? Limits.record))
+            groups[group.index].levels.append(rule?.level ?? group.level)
             if shortestLifespan != nil { groups[group.index].lifespans.append(rule?.lifespan ?? 0) }
             if hasRates { groups[group.index].purses.append(Purse(rate: Int64(rule?.maxRate ?? 0))) }
             if hasReplicas { groups[group.index].replicas.append(UInt8(rule?.replicas ?? 0)) }
@@ -76,6 +78,7 @@ struct TopicQuality: Sendable {
         guard groups[group.index].records.count > count else { return }
         groups[group.index].records.removeLast(groups[group.index].records.count - count)
         func shorten<T>(_ list: inout [T]) { if list.count > count { list.removeLast(list.count - count) } }
+        shorten(&groups[group.index].levels)
         shorten(&groups[group.index].lifespans)
         shorten(&groups[group.index].purses)
         shorten(&groups[group.index].schemas)
@@ -83,6 +86,12 @@ struct TopicQuality: Sendable {
     }
 
     func recordLimits(of group: GroupID) -> [Int32] { groups[group.index].records }
+
+    /// As the topics file has it; the group's own where it has not been looked up.
+    func level(of topic: TopicID, _ group: GroupID) -> Level {
+        let levels = groups[group.index].levels
+        return topic.index < levels.count ? levels[topic.index] : group.level
+    }
 
     /// How many nodes keep the records of a topic of the durable group, 0: all.
     func replicas(of topic: TopicID) -> Int {

@@ -86,6 +86,8 @@ public struct Subscription: Sendable {
     /// Which records of these topics, by what is in them, as in `value > 80 and unit == "C"`; empty: all.
     public var filter = ""
     public var start: StartPosition = .end
+    /// Topics of a lower level (0…3) end the subscription with `refused`, before anything of them is handed over.
+    public var minimumLevel = 0
     /// The consumer group to be a member of: its members share the topics, each record goes to one of them, and what they have
     /// acknowledged is kept by the cluster. `start` counts where the group is new, and is `beginning`, `end` or an offset.
     public var consumerGroup: String?

@@ -28,7 +28,7 @@ struct Outbound {
     private var sent = 0
     private(set) var bytes = 0
     private let batchBytes: Int
-    /// Nothing of this sequence or behind it is published any more.
+    /// Nothing of this sequence or behind it is sent any more.
     private(set) var stopped = UInt64.max
 
     init(group: GroupID, batchBytes: Int) {
@@ -94,7 +94,7 @@ struct Outbound {
             }
         }
         nextSequence = min(nextSequence, sequence)
-        stopped = sequence
+        stopped = min(stopped, sequence)
         return given
     }
     private func shortened(_ batch: Batch, to count: Int, _ publisher: PublisherID) -> Batch {

@@ -52,7 +52,7 @@ public final class Publisher {
     private var stagedHead = 0
     private var stagedBytes = 0
     private var fault: ClientError?
-    /// Only a record and what came behind it are given up; what came before is published still.
+    /// Only a record, and what came behind it in its group, are given up; what came before is published still.
     private var isPartial = false
     private var isTold = false
     private var lowestLevel = Level.signed
@@ -155,8 +155,8 @@ public final class Publisher {
     /// Makes progress for up to `seconds` (0: once), and returns early when anything was acknowledged, there is room again, or
     /// `file` (a descriptor, or -1) can be read. Returns whether `file` can be read.
     ///
-    /// A record that is refused is thrown once: it and what came behind it are given up and count as failed, what came before it is
-    /// published, and can be waited for. `publish` throws the same from then on.
+    /// A record that is refused is thrown once: it, what came behind it in its group (of topics of its level), and what has not been sent are given
+    /// up and count as failed; what came before it is published, and can be waited for. `publish` throws the same from then on.
     public func wait(upTo seconds: Double, reading file: Int32) throws(ClientError) -> Bool {
         let limit = Attachment.now() + UInt64(min(max(seconds, 0), 1e9) * 1e9)
         progress = false
@@ -336,6 +336,7 @@ extension Publisher: AttachmentUser {
 
     /// Nothing more can be published, nor be waited for.
     private func fail(_ error: ClientError) {
+        guard fault == nil || isPartial else { return }
         statistics.failed += unacknowledged
         isPartial = false
         fault = error

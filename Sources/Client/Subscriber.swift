@@ -316,6 +316,11 @@ public final class Subscriber {
         return true
     }
 
+    private func refuse(_ name: String, _ level: Level) {
+        let wanted = Level(rawValue: UInt8(clamping: subscription.minimumLevel))?.name ?? "\(subscription.minimumLevel)"
+        fault = fault ?? .refused("topic \"\(name)\" is \(level.name) here; \(wanted) is asked for")
+    }
+
     private func learn(_ name: String, of topic: TopicID, in group: Int) throws(DecodeError) {
         guard topic.index < Limits.topics else { throw .limit(what: "topic id", value: UInt64(topic.raw), limit: UInt64(Limits.topics)) }
         let missing = topic.index + 1 - groups[group].names.count
@@ -389,12 +394,15 @@ extension Subscriber: AttachmentUser {
             case .topicNames:
                 let names = try TopicNames(message)
                 guard names.group.index < groups.count else { return true }
-                for (topic, name) in names.names { try learn(name, of: topic, in: names.group.index) }
+                for (topic, level, name) in names.names {
+                    try learn(name, of: topic, in: names.group.index)
+                    if level.rawValue < subscription.minimumLevel { refuse(name, level) }
+                }
             case .entry, .records:
                 // Who leaves takes no more.
                 if farewell != .staying { return true }
                 // Between polls, and after a stop, records stay where they are.
-                guard body != nil, !isStopped else { return false }
+                guard body != nil, !isStopped, fault == nil else { return false }
                 guard try kind == .entry ? entry(message) : picked(message) else { return false }
                 done = 0
             case .assigned: assigned(try ConsumerAssignment(message))

@@ -120,7 +120,7 @@ final class ConsumerModel: ClientModel {
         case .topicNames:
             let new = try TopicNames(view)
             guard new.group == .durable else { return fail("is told of topics of \(new.group)", world) }
-            for (id, name) in new.names {
+            for (id, _, name) in new.names {
                 world.checker.declared(name, id.raw)
                 if !plan.wanted.matches(name) { fail("is told of \(name), for which it did not ask", world) }
                 names[id.raw] = name

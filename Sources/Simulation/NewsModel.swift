@@ -112,7 +112,7 @@ final class NewsSubscriber: ClientModel {
         case .topicNames:
             let new = try TopicNames(view)
             guard new.group == .unordered else { return }
-            for (id, name) in new.names { names[id.raw] = name }
+            for (id, _, name) in new.names { names[id.raw] = name }
         case .position:
             let position = try Position(view)
             if position.group == .unordered, position.skipped > 0 { world.news.misses(client) }

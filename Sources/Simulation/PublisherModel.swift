@@ -19,10 +19,14 @@ final class PublisherModel: ClientModel {
     private var settled: [Batch] = []
     private var sent = 0
     private var request: UInt32 = 0
+    /// Of a hundred records so many are for the last topic, which takes none of them.
+    private let slips: Int
+    /// A record was refused: when what came before it is acknowledged, it begins anew with another in its place.
+    private var isMending = false
     private static let window = 16
 
-    init(client: Int, topics: [String]) {
-        self.topics = topics
+    init(client: Int, topics: [String], slips: Int) {
+        (self.topics, self.slips) = (topics, slips)
         super.init(client: client, kind: "publisher")
     }
     var isSettled: Bool { batches.isEmpty }
@@ -31,7 +35,7 @@ final class PublisherModel: ClientModel {
 
     override func work(_ world: World) {
         guard state == .open else { return leave(world, after: 2 * Span.second) }
-        if !world.isHealing, batches.count < Self.window { gather(world) }
+        if !world.isHealing, !isMending, batches.count < Self.window { gather(world) }
         pump(world)
     }
     override func pause(_ world: World) -> UInt64 {
@@ -46,7 +50,8 @@ final class PublisherModel: ClientModel {
         let first = sequence + 1
         for _ in 0...world.workload.below(3) {
             sequence += 1
-            let index = world.workload.below(ids.count)
+            var index = world.workload.below(slips > 0 ? ids.count - 1 : ids.count)
+            if slips > 0, world.workload.chance(slips) { index = ids.count - 1 }
             var payload: [UInt8] = []
             payload.append(int: UInt32(client))
             payload.append(int: UInt32(index))
@@ -66,7 +71,7 @@ final class PublisherModel: ClientModel {
         }
     }
 
-    override func lost(_ world: World) { (state, sent) = (.idle, 0) }
+    override func lost(_ world: World) { (state, sent, isMending) = (.idle, 0, false) }
 
     private func settle(upTo last: UInt64) {
         while let first = batches.first, first.last <= last {
@@ -87,16 +92,14 @@ final class PublisherModel: ClientModel {
             let answer = try DeclareAnswer(view)
             guard state == .declaring, answer.request == request, let numbers = numbers(of: topics, answer, .durable, world) else { return }
             ids = numbers
-            state = .opening
-            request += 1
-            world.toNode(link, .open, OpenRequest(request: request, publisher: publisher, group: .durable).encode())
+            open(link, world)
         case .opened:
             let answer = try OpenAnswer(view)
             guard state == .opening, answer.request == request else { return }
             guard answer.last <= sequence else { return fail("is told of \(answer.last) records; it made \(sequence)", world) }
             world.checker.acknowledged(UInt32(client), upTo: answer.last)
             epoch = answer.epoch
-            state = .open
+            (state, isMending) = (.open, false)
             sent = 0
             settle(upTo: answer.last)
             if let first = batches.first, let begin = first.bytes.withView({ try? BatchHeader($0) }), begin.sequence != answer.last + 1 {
@@ -113,14 +116,47 @@ final class PublisherModel: ClientModel {
             pump(world)
         case .acknowledge:
             let answer = try Acknowledgement(view)
-            if state == .open, answer.epoch == epoch { settle(upTo: answer.last) }
+            guard state == .open, answer.epoch == epoch else { return }
+            settle(upTo: answer.last)
+            if isMending, batches.isEmpty { open(link, world) }
         default: try super.take(message, view, link, world)
         }
     }
-    /// A gap among what is refused: it has left nothing out.
+    private func open(_ link: ClientLink, _ world: World) {
+        state = .opening
+        request += 1
+        world.toNode(link, .open, OpenRequest(request: request, publisher: publisher, group: .durable).encode())
+    }
+
     override func refused(_ refusal: Refusal, _ world: World) {
-        guard refusal.code == .fenced else { return super.refused(refusal, world) }
-        world.counts.fenced += 1
-        leave(world)
+        switch refusal.code {
+        case .fenced:
+            world.counts.fenced += 1
+            leave(world)
+        case .tooLarge where slips > 0: mend(from: refusal.sequence, world)
+        // What was under way behind a record that was refused. Any other gap is none of its making.
+        case .gap where isMending && refusal.sequence > sequence: break
+        default: super.refused(refusal, world)
+        }
+    }
+
+    /// The record and all behind it are given up; what came before it in its batch goes again.
+    private func mend(from bad: UInt64, _ world: World) {
+        world.counts.slips += 1
+        while let batch = batches.last, batch.last >= bad {
+            batches.removeLast()
+            guard let first = batch.bytes.withView({ try? BatchHeader($0) })?.sequence, first < bad else { continue }
+            var shorter = BatchBuilder()
+            batch.bytes.withView { bytes in
+                var cursor = RecordCursor(bytes.from(BatchHeader.size))
+                while shorter.count < Int(bad - first), let record = cursor.next() { shorter.append(record.whole) }
+            }
+            sent = min(sent, batches.count)
+            batches.append(Batch(bytes: shorter.finish(publisher: publisher, epoch: epoch, sequence: first, group: .durable), last: bad - 1))
+        }
+        sent = min(sent, batches.count)
+        (sequence, isMending) = (bad - 1, true)
+        pump(world)
+        if batches.isEmpty, let link { open(link, world) }
     }
 }

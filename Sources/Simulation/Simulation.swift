@@ -46,6 +46,8 @@ package struct Report: Sendable, Equatable {
         package var received = 0
         package var gaps = 0
         package var fenced = 0
+        /// Records that were refused, and what their publishers had sent behind them.
+        package var slips = 0
         /// Nodes that left on an operator's word.
         package var leaves = 0
         /// Questions to the store that were answered; puts among them that were refused.

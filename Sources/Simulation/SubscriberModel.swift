@@ -31,7 +31,7 @@ final class SubscriberModel: ClientModel {
         case .topicNames:
             let new = try TopicNames(view)
             guard new.group == .durable else { return }
-            for (id, name) in new.names {
+            for (id, _, name) in new.names {
                 world.checker.declared(name, id.raw)
                 if !isWanted(name) { fail("is told of \(name), for which it did not ask", world) }
                 names[id.raw] = name

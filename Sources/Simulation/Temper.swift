@@ -21,6 +21,8 @@ struct Temper {
     /// Nanoseconds between a publisher's batches, about.
     let publishGap: UInt64
     let recordBytes: Int
+    /// Of a hundred records so many are for a topic that takes none of their size; 0: the topic is not there.
+    let slips: Int
     /// Nanoseconds that a message, or the disk, takes at most.
     let networkMost: UInt64
     let diskMost: UInt64
@@ -146,6 +148,8 @@ struct Temper {
         faults = isDuel ? [.kill] : isNewsroom ? [] : isUnlimited ? parting?.faults(of: wild) ?? wild : kinds
         nodes = isDuel ? 5 : isNewsroom ? newsroom.pick([2, 3, 3, 4]) : random.chance(6) ? 6 + random.below(2) : few
         let members = nodes
+        var slip = SplitMix64(seed: seed, .slips)
+        slips = isPlain && slip.chance(20) ? slip.pick([1, 5, 20]) : 0
         var hang = SplitMix64(seed: seed, .hang)
         // Half a minute of records a millisecond apart would be a tenth of all that is simulated.
         hungDisk = isPlain && members > 2 && publishGap >= 10 * Span.millisecond && hang.chance(2) ? hang.below(members) : nil

@@ -76,7 +76,8 @@ final class World {
             queue.add(.boot(host: host.index), at: now + network.scale(1, (temper.isDuel ? 5 : 100) * Span.millisecond))
         }
         for index in 0..<temper.publishers {
-            publishers.append(PublisherModel(client: index, topics: (0...workload.below(3)).map { "t\($0)/\(index % 2)" }))
+            let topics = (0...workload.below(3)).map { "t\($0)/\(index % 2)" }
+            publishers.append(PublisherModel(client: index, topics: topics + (temper.slips > 0 ? [Self.narrow] : []), slips: temper.slips))
         }
         var interests = SplitMix64(seed: seed, .interests)
         for index in 0..<temper.subscribers {
@@ -103,6 +104,8 @@ final class World {
         return isLate ? UInt64(workload.below(1_500)) * Span.millisecond : 50 * Span.millisecond
     }
 
+    private static let narrow = "narrow"
+
     private static func topics(_ rules: [CleanChecker.Rule], deadline: UInt64?) -> TopicsConfiguration {
         let rules = rules.map { rule in
             let pattern: TopicPattern
@@ -113,7 +116,9 @@ final class World {
                 replicas: rule.replicas)
         }
         let news = TopicRule(pattern: try? TopicPattern("u/#"), level: .unordered)
-        return TopicsConfiguration(rules: rules + [news], defaults: TopicRule(pattern: nil, level: .durable, deadline: deadline), admit: .all)
+        // No publisher's record is as short.
+        let none = TopicRule(pattern: try? TopicPattern(Self.narrow), level: .durable, maxRecord: RecordHeader.size + 8)
+        return TopicsConfiguration(rules: rules + [news, none], defaults: TopicRule(pattern: nil, level: .durable, deadline: deadline), admit: .all)
     }
 
     func say(_ line: @autoclosure () -> String) {

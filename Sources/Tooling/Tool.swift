@@ -3,6 +3,13 @@ internal import CSystem
 internal import Glibc
 internal import Wire
 
+/// The number of the level that -q names; nil: none is named.
+package func namedLevel(_ text: String?) throws(ToolFailure) -> Int? {
+    guard let text else { return nil }
+    guard let level = Level(named: text) else { throw .usage("-q: \"\(text)\" is not a level: unordered, ordered, durable, signed, or 0 to 3") }
+    return Int(level.rawValue)
+}
+
 /// A command line tool: arguments in, exit status out.
 package protocol Tool: ParsableCommand {
     /// Does the work; what it throws is said on standard error behind the tool's name.

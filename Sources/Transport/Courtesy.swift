@@ -4,31 +4,47 @@ internal import CSystem
 ///
 /// A node writes to several others. On few processors the first that is woken takes the processor from the writer, before its second write; a thread
 /// that waits its turn (SCHED_BATCH) does not. It would also wait for somebody who computes on its processor, to the end of his slice of
-/// milliseconds: a yield that takes long tells, and for a while the thread is as others are.
+/// milliseconds. How long a yield takes tells which of the two it is: most are over at once, or when another has had a short turn.
+///
+///      usual ──64 short yields in a row──▶ waiting ──a long one, or a late wakeup──▶ usual
 struct Courtesy {
     private enum Stage { case off, usual, waiting }
     private var stage: Stage
-    private var nextTry: UInt64 = 0
+    private var short = 0
+    private var sleeps = 0
 
     /// A yield that takes longer, nanoseconds, went to somebody who computes, not to one that has a turn of its own.
-    static var limit: UInt64 { 1_000_000 }
-    /// After so long, nanoseconds, it is tried again.
-    private static var pause: UInt64 { 1_000_000_000 }
-
-    var waitsItsTurn: Bool { stage == .waiting }
+    private static var limit: UInt64 { 1_000_000 }
+    private static var enough: Int { 64 }
+    /// So many sleeps without a yield before them, and the next one has one: long turns are followed by none.
+    private static var unseen: Int { 32 }
 
     init(isOn: Bool) { stage = isOn ? .usual : .off }
 
-    /// The thread is about to wait.
-    mutating func begin(now: UInt64) {
-        guard stage == .usual, now >= nextTry else { return }
+    var waitsItsTurn: Bool { stage == .waiting }
+
+    /// The thread is about to sleep. True: it is to yield once before, to be told how long that took.
+    mutating func asks() -> Bool {
+        guard stage != .off else { return false }
+        sleeps += 1
+        return sleeps > Self.unseen
+    }
+
+    /// A yield took so long, nanoseconds.
+    mutating func yielded(_ took: UInt64) {
+        guard stage != .off else { return }
+        sleeps = 0
+        guard took <= Self.limit else { return slept(late: took) }
+        short += 1
+        guard stage == .usual, short >= Self.enough else { return }
         stage = squall_wait_turn(1) == 0 ? .waiting : .off
     }
-    /// Somebody computes here.
-    mutating func end(now: UInt64) {
+
+    /// The thread woke so long after it was to, nanoseconds.
+    mutating func slept(late: UInt64) {
+        guard stage != .off, late > Self.limit else { return }
+        short = 0
         guard stage == .waiting else { return }
-        _ = squall_wait_turn(0)
-        stage = .usual
-        nextTry = now + Self.pause
+        stage = squall_wait_turn(0) == 0 ? .usual : .off
     }
 }

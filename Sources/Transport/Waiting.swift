@@ -24,12 +24,12 @@ extension Transport {
             return look(for: 0, into: &events)
         case .adaptive where time < lastTraffic + Transport.spinTime && time >= nextYield:
             sched_yield()
-            let took = monotonicNow() - time
-            if took > Transport.yieldLimit { nextYield = time + Transport.yieldPause }
-            if took > Courtesy.limit { courtesy.end(now: time) }
+            timeYield(from: time)
             return look(for: 0, into: &events)
-        case .adaptive: courtesy.begin(now: time)
-        case .sleep: break
+        case .adaptive where courtesy.asks():
+            sched_yield()
+            timeYield(from: time)
+        case .adaptive, .sleep: break
         }
         // From here on neighbours ring; what they wrote before is found below.
         setAsleep(true)
@@ -47,7 +47,15 @@ extension Transport {
         counters.sleeps += 1
         look(for: limit - time, into: &events)
         // Time that was slept by intent is no pause of ours.
-        now = max(now, min(monotonicNow(), limit))
+        let woken = monotonicNow()
+        now = max(now, min(woken, limit))
+        if events.count == before, woken > limit { courtesy.slept(late: woken - limit) }
+    }
+
+    private func timeYield(from time: UInt64) {
+        let took = monotonicNow() - time
+        if took > Transport.yieldLimit { nextYield = time + Transport.yieldPause }
+        courtesy.yielded(took)
     }
 
     /// The thread that waits here does not take the processor from whoever wakes it.

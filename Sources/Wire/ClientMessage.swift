@@ -361,16 +361,19 @@ package struct Position: Equatable, Sendable {
     }
 }
 
-/// Names of topics, before the first record of each: `| group u16 | count u32 × (topic u32, length u16, name) |`.
+/// Names and levels of topics, before the first record of each: `| group u16 | count u32 × (topic u32, level u8, length u16, name) |`.
 package struct TopicNames: Equatable, Sendable {
     package var group: GroupID
-    package var names: [(topic: TopicID, name: String)]
+    package var names: [(topic: TopicID, level: Level, name: String)]
     package init(_ view: ByteView) throws(DecodeError) {
         var decoder = Decoder(view, "topic names")
         group = GroupID(try decoder.int())
         names = []
-        for _ in 0..<(try decoder.count(limit: Limits.topics, size: 6)) {
-            names.append((TopicID(try decoder.int()), try decoder.text(limit: Limits.topicName)))
+        for _ in 0..<(try decoder.count(limit: Limits.topics, size: 7)) {
+            let topic = TopicID(try decoder.int())
+            let raw = try decoder.int(UInt8.self)
+            guard let level = Level(rawValue: raw) else { throw .value(what: "level", value: UInt64(raw)) }
+            names.append((topic, level, try decoder.text(limit: Limits.topicName)))
         }
         try decoder.end()
     }

@@ -103,6 +103,8 @@
     case wordForgotten = "word-forgotten"
     case stuckDiskKept = "stuck-disk-kept"
     case segmentPassed = "segment-passed"
+    // What publishers are refused.
+    case refusedPassed = "refused-passed"
     // Storage.
     case ackBeforeSync = "ack-before-sync"
     case syncRetried = "sync-retried"

@@ -133,8 +133,10 @@ enum GroupsText {
         guard let level = place.level else { return "\(place.topic): no pattern of topics.yaml admits it" }
         let all = list(place.members ?? [])
         guard level == "unordered" else {
-            guard let replicas = place.replicas, let holders = place.holders else { return "\(place.topic) is \(level): to all members (\(all)), each of which holds it" }
-            return "\(place.topic) is \(level): to all members (\(all)); its past stays at \(list(holders)) (replicas: \(replicas)), the first of which is asked first"
+            let head = "\(place.topic) is \(level): to all members (\(all))"
+            guard let replicas = place.replicas else { return head + ", each of which holds it" }
+            guard let holders = place.holders else { return head + "; its past stays at \(replicas) of them; nobody has published to it" }
+            return head + "; its past stays at \(list(holders)) (replicas: \(replicas))"
         }
         guard let sent = place.sent else { return "\(place.topic) is \(level), and nobody has published to it" }
         guard let wanted = place.wanted else { return "\(place.topic) is \(level): to all members (\(all)), some of which have not said yet whether they want it" }

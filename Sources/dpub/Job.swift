@@ -68,12 +68,17 @@ struct Job {
         defer { pump.clearProgress() }
         // A client that has failed for good has nobody to wait for.
         if case .client(let error) = result.end, !error.leavesOthersWaiting { return result }
-        do throws(ClientError) {
-            result.missing = try pump.drain(patience: options.patience)
-        } catch {
-            result.drainFault = error
+        // A record that is refused is told once: what came before it is waited for all the same.
+        while true {
+            do throws(ClientError) {
+                result.missing = try pump.drain(patience: options.patience)
+                return result
+            } catch {
+                let isFirst = result.drainFault == nil
+                result.drainFault = result.drainFault ?? error
+                guard isFirst, error.leavesOthersWaiting else { return result }
+            }
         }
-        return result
     }
 
     func details(_ tally: Tally, _ seconds: Double) -> String {

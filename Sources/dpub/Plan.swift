@@ -40,7 +40,7 @@ struct Plan: Equatable {
         identity = run.identity
         guard run.times >= 1 else { throw .usage("--repeat: \(run.times) is not 1 or more") }
         times = run.times
-        let level = try Self.level(record.level)
+        let level = try namedLevel(record.level)
         // Topics of any other level keep their last value anyway.
         minimumLevel = record.retain ? max(level ?? 0, Int(Level.ordered.rawValue)) : level
         if record.key != nil, case .csv(_, let columns) = self.input, columns.key != nil {
@@ -135,13 +135,5 @@ struct Plan: Equatable {
         case .csv, .json(_, _, .some): return .speed(factor)
         default: throw .usage("--speed needs records with times: --csv, or --json with --time-field")
         }
-    }
-
-    private static func level(_ text: String?) throws(ToolFailure) -> Int? {
-        guard let text else { return nil }
-        guard let level = Level(named: text) else {
-            throw .usage("-q: \"\(text)\" is not a level: unordered, ordered, durable, signed, or 0 to 3")
-        }
-        return Int(level.rawValue)
     }
 }

@@ -45,6 +45,10 @@ internal import Wire
         help: ArgumentHelp(
             "Only records for which this holds, as in: value > 80 and (unit == \"C\" or not ok); see docs/FILTERS.md.", valueName: "expression"))
     var filter = ""
+    @Option(
+        name: .customShort("q"),
+        help: ArgumentHelp("Refuse topics of a lower level: unordered, ordered, durable, signed, or 0 to 3.", valueName: "level"))
+    var level: String?
     @OptionGroup(title: "Consumer groups") var sharing: SharingFlags
     @OptionGroup var connection: ConnectionFlags
     @OptionGroup(title: "Where to begin and end") var span: SpanFlags
@@ -54,6 +58,10 @@ internal import Wire
 
     func perform() throws(ToolFailure) -> ExitStatus {
         var plan = try WatchPlan(patterns, excluded, filter, span, output, sharing, now: Clock.wall())
+        if let level = try namedLevel(level) {
+            if plan.asOf != nil { throw .usage("-q goes with a subscription, not with --as-of") }
+            plan.subscription.minimumLevel = level
+        }
         var options = try connection.resolve()
         if plan.output == .table { plan.width = Terminal.width(1) ?? 120 }
         // With a time limit there is no looking for a broker beyond it.

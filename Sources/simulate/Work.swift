@@ -68,13 +68,13 @@ enum Word {
 struct Tally: CustomStringConvertible {
     private(set) var numbers: [UInt64]
     private static let names = [
-        "events", "faults", "crashes", "restarts from disk", "views", "records", "acknowledged", "fenced", "given to consumers", "unordered received", "cleanings", "records gone",
+        "events", "faults", "crashes", "restarts from disk", "views", "records", "acknowledged", "fenced", "refused", "given to consumers", "unordered received", "cleanings", "records gone",
         "questions refused for that", "asked of holders", "holders filled", "moves between groups", "between holders", "ns of virtual time",
     ]
     init(_ numbers: [UInt64] = []) { self.numbers = numbers.count == Self.names.count ? numbers : Self.names.map { _ in 0 } }
     init(_ report: Report) {
         let c = report.counts
-        numbers = [c.events, c.faults, c.crashes, c.restarts, c.views, c.records, c.acknowledged, c.fenced, c.consumed, c.news, c.passes, c.gone, c.refused, c.asked, c.filled, c.moves, c.handovers].map { UInt64($0) } + [c.virtual]
+        numbers = [c.events, c.faults, c.crashes, c.restarts, c.views, c.records, c.acknowledged, c.fenced, c.slips, c.consumed, c.news, c.passes, c.gone, c.refused, c.asked, c.filled, c.moves, c.handovers].map { UInt64($0) } + [c.virtual]
     }
     static func += (a: inout Tally, b: Tally) { for i in a.numbers.indices { a.numbers[i] += b.numbers[i] } }
     var events: UInt64 { numbers[0] }

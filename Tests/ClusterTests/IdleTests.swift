@@ -6,12 +6,6 @@ extension ClusterTests {
         let cluster = try Cluster()
         try await cluster.untilLive()
         try await rest(cluster, "fresh")
-        for node in 1...3 {
-            // SCHED_BATCH: to wake a node's loop takes the processor from nobody.
-            let pid = try #require(cluster.nodes[node]).pid
-            let stat = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
-            #expect(stat.split(separator: ")").last?.split(separator: " ")[38] == "3", "\(stat)")
-        }
         let publisher = try cluster.program("dpub", ["t/seq", "-f", numbers(200_000, in: cluster), "-l"])
         let live = try cluster.program("dpub", ["live/seq", "-f", numbers(100_000, in: cluster), "-l"], at: [2])
         try await publisher.succeeds()
@@ -19,6 +13,30 @@ extension ClusterTests {
         _ = try await cluster.contents(at: 3)
         try await cluster.untilLive(settled: true)
         try await rest(cluster, "after the load")
+    }
+
+    /// To wake a node takes the processor from nobody (SCHED_BATCH, 3), but from those who compute: beside them it is scheduled as they are (0).
+    @Test func aNodeWaitsItsTurnUnlessSomebodyComputesHere() async throws {
+        let cluster = try Cluster()
+        try await cluster.untilLive()
+        func policies() throws -> [Substring?] {
+            try (1...3).flatMap { node in
+                let pid = try #require(cluster.nodes[node]).pid
+                return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").sorted { Int($0)! < Int($1)! }.map { thread in
+                    try String(contentsOfFile: "/proc/\(pid)/task/\(thread)/stat", encoding: .utf8).split(separator: ")").last?.split(separator: " ")[38]
+                }
+            }
+        }
+        let publisher = try cluster.program("dpub", ["t/seq", "-f", numbers(1_000_000, in: cluster), "-l", "--rate", "1000", "--linger", "0"])
+        defer { publisher.send(SIGKILL) }
+        // A node's loop, and the thread that writes and syncs.
+        try await until("all threads wait their turn", within: 60) { try policies().filter { $0 == "3" }.count == 6 }
+        let computing = try (0..<2 * ProcessInfo.processInfo.activeProcessorCount).map {
+            try Program("/bin/sh", ["-c", "while :; do :; done"], in: cluster.url, label: "computing-\($0)")
+        }
+        try await until("no thread does", within: 60) { try !policies().contains("3") }
+        for program in computing { program.send(SIGKILL) }
+        try await until("they do again", within: 60) { try policies().filter { $0 == "3" }.count == 6 }
     }
 
     /// Ten seconds without clients: below 0.5% of one core in all, below 64 MiB each. Beside busy neighbours a wakeup costs several

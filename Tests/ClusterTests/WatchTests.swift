@@ -32,6 +32,39 @@ extension ClusterTests {
         #expect(try await nobody.status(within: 10) == 69)
     }
 
+    @Test func aTopicOfALowerLevelThanIsAskedForEndsASubscriptionByName() async throws {
+        let cluster = try Cluster(nodes: 1, topics: """
+            topics:
+              - {pattern: fast/#, level: unordered}
+              - {pattern: memory/#, level: ordered}
+              - {pattern: "#", level: durable}
+            """)
+        try await cluster.untilLive([1])
+        func publish(_ topic: String, _ text: String) async throws {
+            try await cluster.program("dpub", [topic, "-m", text], at: [1]).succeeds(within: 20)
+        }
+        let live = try cluster.program("dsub", ["#", "-T", "memory/#", "-q", "ordered", "-v"], at: [1])
+        try await until("the subscription stands") { try await cluster.status(1)?.watches ?? 0 > 0 }
+        try await publish("plant/a", "one")
+        try await until("what is durable comes") { live.outputText == "plant/a one\n" }
+        try await publish("fast/new", "two")
+        #expect(try await live.status(within: 10) == 77)
+        #expect(live.outputText == "plant/a one\n")
+        #expect(live.errorText == "dsub: topic \"fast/new\" is unordered here; ordered is asked for\n")
+
+        // A topic that is there already is refused before anything comes, wherever one begins.
+        try await publish("memory/x", "three")
+        for (start, level) in [("beginning", "durable"), ("last", "durable"), ("-5", "2"), ("end", "signed")] {
+            let late = try cluster.program("dsub", ["memory/#", "plant/#", "-o", start, "-q", level, "-e"], at: [1])
+            #expect(try await late.status(within: 10) == 77, "\(start)")
+            #expect(late.outputText.isEmpty, "\(start): \(late.outputText)")
+            #expect(late.errorText.contains(level == "signed" ? "; signed is asked for" : "topic \"memory/x\" is ordered here; durable is asked for"), "\(late.errorText)")
+        }
+        let fits = try cluster.program("dsub", ["memory/#", "plant/#", "-o", "beginning", "-q", "ordered", "-e"], at: [1])
+        try await fits.succeeds(within: 20)
+        #expect(Set(fits.outputLines) == ["one", "three"])
+    }
+
     @Test func aFilterPicksRecordsAtTheBrokerLiveAndFromTheLog() async throws {
         let cluster = try Cluster()
         try await cluster.untilLive()

@@ -12,40 +12,64 @@ import Testing
     /// SCHED_BATCH, by its number: the header has it only for GNU's own.
     private static let waits: Int32 = 3
 
-    @Test func aThreadWaitsItsTurnUntilSomebodyComputesAndAgainAfterAWhile() async {
+    private static func meets(_ courtesy: inout Courtesy, short: Int) { for _ in 0..<short { courtesy.yielded(900_000) } }
+
+    @Test func aThreadWaitsItsTurnWhereYieldsAreShort() async {
         let found = await onItsOwn {
             var courtesy = Courtesy(isOn: true)
-            var policies = [sched_getscheduler(0)]
-            for step in [0, 1, 2, 3] as [UInt64] {
-                switch step {
-                case 0: courtesy.begin(now: 5)
-                case 1: courtesy.end(now: 10)
-                case 2: courtesy.begin(now: 1_000_000_009)
-                default: courtesy.begin(now: 1_000_000_010)
-                }
-                policies.append(sched_getscheduler(0))
-            }
+            var policies: [Int32] = []
+            func note() { policies.append(sched_getscheduler(0)) }
+            Self.meets(&courtesy, short: 63)
+            note()
+            Self.meets(&courtesy, short: 1)
+            note()
+            courtesy.yielded(1_000_001)
+            note()
+            // A long one in between counts them anew.
+            Self.meets(&courtesy, short: 40)
+            courtesy.yielded(2_000_000)
+            Self.meets(&courtesy, short: 63)
+            note()
+            Self.meets(&courtesy, short: 1)
+            note()
+            courtesy.slept(late: 900_000)
+            note()
+            courtesy.slept(late: 1_000_001)
+            note()
             return policies
         }
-        #expect(found == [Self.usual, Self.waits, Self.usual, Self.usual, Self.waits])
+        #expect(found == [Self.usual, Self.waits, Self.usual, Self.usual, Self.waits, Self.waits, Self.usual])
+    }
+
+    @Test func aThreadThatNeverYieldsIsAskedToNowAndThen() {
+        var courtesy = Courtesy(isOn: true)
+        var asked: [Int] = []
+        for sleep in 1...100 where courtesy.asks() {
+            asked.append(sleep)
+            courtesy.yielded(0)
+        }
+        #expect(asked == [33, 66, 99])
+        var off = Courtesy(isOn: false)
+        let never = (0..<100).filter { _ in off.asks() }
+        #expect(never.isEmpty)
     }
 
     @Test func aThreadThatIsScheduledOtherwiseIsLeftAlone() async {
         let found = await onItsOwn {
             var none = sched_param()
             let idle: Int32 = 5
-            guard unsafe sched_setscheduler(0, idle, &none) == 0 else { return [idle] }
+            guard unsafe sched_setscheduler(0, idle, &none) == 0 else { return idle }
             var courtesy = Courtesy(isOn: true)
-            courtesy.begin(now: 5)
-            return [sched_getscheduler(0)]
+            Self.meets(&courtesy, short: 64)
+            return sched_getscheduler(0)
         }
-        #expect(found == [5])
+        #expect(found == 5)
     }
 
     @Test func aThreadThatWasNotToldToStaysAsItIs() async {
         let found = await onItsOwn {
             var courtesy = Courtesy(isOn: false)
-            courtesy.begin(now: 5)
+            Self.meets(&courtesy, short: 64)
             return sched_getscheduler(0)
         }
         #expect(found == Self.usual)

@@ -273,12 +273,16 @@ private let allMessages = peerMessages + clientMessages + consumerMessages
         var bytes: [UInt8] = []
         bytes.append(int: UInt16(1))
         bytes.append(int: UInt32(2))
-        for (topic, name) in [(UInt32(4), "a/b"), (9, "é")] {
+        for (topic, level, name) in [(UInt32(4), Level.ordered, "a/b"), (9, .signed, "é")] {
             bytes.append(int: topic)
+            bytes.append(level.rawValue)
             bytes.append(text: name)
         }
         let names = try bytes.withView { view throws(DecodeError) in try TopicNames(view) }
-        #expect(names.group == .ordered && names.names.map(\.name) == ["a/b", "é"] && names.names.map(\.topic.raw) == [4, 9])
+        #expect(names.group == .ordered && names.names.map(\.name) == ["a/b", "é"] && names.names.map(\.topic.raw) == [4, 9] && names.names.map(\.level) == [.ordered, .signed])
+        var unknown = bytes
+        unknown[10] = 4
+        #expect(refusal(unknown) { view throws(DecodeError) in _ = try TopicNames(view) } == .value(what: "level", value: 4))
         for count in 0..<bytes.count {
             #expect(refusal(Array(bytes[0..<count])) { view throws(DecodeError) in _ = try TopicNames(view) } != nil)
         }

@@ -219,8 +219,9 @@ package enum WireTargets {
         case 10: roundTrip(body, { v throws(DecodeError) in try TopicNames(v) }) { bytes, names in
             bytes.append(int: names.group.raw)
             bytes.append(int: UInt32(names.names.count))
-            for (topic, name) in names.names {
+            for (topic, level, name) in names.names {
                 bytes.append(int: topic.raw)
+                bytes.append(level.rawValue)
                 bytes.append(text: name)
             }
         }
