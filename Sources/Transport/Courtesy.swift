@@ -6,7 +6,7 @@ internal import CSystem
 /// that waits its turn (SCHED_BATCH) does not. It would also wait for somebody who computes on its processor, to the end of his slice of
 /// milliseconds. How long a yield takes tells which of the two it is: most are over at once, or when another has had a short turn.
 ///
-///      usual ──64 short yields in a row──▶ waiting ──a long one, or a late wakeup──▶ usual
+///      usual ──16 short yields in a row──▶ waiting ──a long one, or a late wakeup──▶ usual
 struct Courtesy {
     private enum Stage { case off, usual, waiting }
     private var stage: Stage
@@ -15,9 +15,12 @@ struct Courtesy {
 
     /// A yield that takes longer, nanoseconds, went to somebody who computes, not to one that has a turn of its own.
     private static var limit: UInt64 { 1_000_000 }
-    private static var enough: Int { 64 }
-    /// So many sleeps without a yield before them, and the next one has one: long turns are followed by none.
-    private static var unseen: Int { 32 }
+    private static var enough: Int { 16 }
+    /// So many sleeps without a yield before them, and the next one has one: long turns are followed by none. Beside somebody who computes a yield
+    /// costs a slice: with each long one it is twice as many, to the most.
+    private static var unseenLeast: Int { 8 }
+    private static var unseenMost: Int { 4096 }
+    private var unseen = Courtesy.unseenLeast
 
     init(isOn: Bool) { stage = isOn ? .usual : .off }
 
@@ -27,14 +30,18 @@ struct Courtesy {
     mutating func asks() -> Bool {
         guard stage != .off else { return false }
         sleeps += 1
-        return sleeps > Self.unseen
+        return sleeps > unseen
     }
 
     /// A yield took so long, nanoseconds.
     mutating func yielded(_ took: UInt64) {
         guard stage != .off else { return }
         sleeps = 0
-        guard took <= Self.limit else { return slept(late: took) }
+        guard took <= Self.limit else {
+            unseen = min(2 * unseen, Self.unseenMost)
+            return slept(late: took)
+        }
+        unseen = Self.unseenLeast
         short += 1
         guard stage == .usual, short >= Self.enough else { return }
         stage = squall_wait_turn(1) == 0 ? .waiting : .off
