@@ -1,7 +1,6 @@
 #define _GNU_SOURCE 1
 #include "CSystem.h"
 #include <malloc.h>
-#include <sched.h>
 
 /* What follows a failure is told by the sync that comes later. */
 void squall_start_writing(int file, off_t offset, off_t length) { sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE); }
@@ -25,13 +24,6 @@ int squall_pipe(int files[2]) { return pipe2(files, O_CLOEXEC | O_NONBLOCK); }
 int squall_size_stands(int file) {
     int seals = fcntl(file, F_GET_SEALS);
     return seals >= 0 && (seals & SIZE_STANDS) == SIZE_STANDS;
-}
-
-int squall_wait_turn(int waits) {
-    const struct sched_param none = {0};
-    const int policy = sched_getscheduler(0);
-    if (policy != SCHED_OTHER && policy != SCHED_BATCH) return -1;
-    return sched_setscheduler(0, waits ? SCHED_BATCH : SCHED_OTHER, &none);
 }
 
 void squall_keep_memory(void) {

@@ -55,7 +55,6 @@ package import Wire
     var lastTraffic: UInt64 = 0
     /// Before this time a yield is no use: a neighbour keeps the processor.
     var nextYield: UInt64 = 0
-    var courtesy: Courtesy
     var eventsAreDue = true
     var eventsWereSignalled = true
     /// Descriptors that the poller waits for besides the caller's wakeups.
@@ -72,7 +71,6 @@ package import Wire
         self.options = options
         poller = try Poller()
         scratch = Scratch()
-        courtesy = Courtesy(isOn: options.waitsItsTurn)
         links = LinkTable(capacity: options.maximumLinks)
         now = monotonicNow()
         guard let listen = options.listen else { return }

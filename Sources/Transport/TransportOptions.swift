@@ -47,8 +47,6 @@ package struct TransportOptions: Sendable {
     package var rowBytes = 0
     /// Between a client and a node of one machine each writes messages into the other's memory itself, where the kernel lets it.
     package var sharesMemory = true
-    /// With `.adaptive` waits, who wakes the waiting thread keeps the processor, while nobody else computes there.
-    package var waitsItsTurn = false
     /// A row is written at least this often, so that the peer knows that this process runs.
     package var heartbeat: UInt64 = 100_000_000
     /// A peer from which nothing has come for this long is given up; a node that is otherwise punctual sooner (`SilenceDetector`).

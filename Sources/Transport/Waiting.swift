@@ -24,11 +24,8 @@ extension Transport {
             return look(for: 0, into: &events)
         case .adaptive where time < lastTraffic + Transport.spinTime && time >= nextYield:
             sched_yield()
-            timeYield(from: time)
+            if monotonicNow() - time > Transport.yieldLimit { nextYield = time + Transport.yieldPause }
             return look(for: 0, into: &events)
-        case .adaptive where courtesy.asks():
-            sched_yield()
-            timeYield(from: time)
         case .adaptive, .sleep: break
         }
         // From here on neighbours ring; what they wrote before is found below.
@@ -47,19 +44,8 @@ extension Transport {
         counters.sleeps += 1
         look(for: limit - time, into: &events)
         // Time that was slept by intent is no pause of ours.
-        let woken = monotonicNow()
-        now = max(now, min(woken, limit))
-        if events.count == before, woken > limit { courtesy.slept(late: woken - limit) }
+        now = max(now, min(monotonicNow(), limit))
     }
-
-    private func timeYield(from time: UInt64) {
-        let took = monotonicNow() - time
-        if took > Transport.yieldLimit { nextYield = time + Transport.yieldPause }
-        courtesy.yielded(took)
-    }
-
-    /// The thread that waits here does not take the processor from whoever wakes it.
-    package var waitsItsTurn: Bool { courtesy.waitsItsTurn }
 
     /// Waits up to `nanoseconds` and reports which wakeups are ready.
     private func look(for nanoseconds: UInt64, into events: inout [TransportEvent]) {

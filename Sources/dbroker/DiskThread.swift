@@ -18,7 +18,6 @@ final class DiskThread: @unchecked Sendable {
         var jobs: [DiskJob] = []
         var results: [DiskResult] = []
         var isStopping = false
-        var waitsItsTurn = false
     }
     private let shared = Mutex(Shared())
     private let wake: EventFile
@@ -63,13 +62,12 @@ final class DiskThread: @unchecked Sendable {
 
     // MARK: the loop's side
 
-    /// Hands over jobs; once a turn. `waitsItsTurn`: the loop's thread does, so this one may.
-    func give(_ jobs: inout [DiskJob], waitsItsTurn: Bool) {
+    /// Hands over jobs; once a turn.
+    func give(_ jobs: inout [DiskJob]) {
         guard !jobs.isEmpty else { return }
         let wasEmpty = shared.withLock { shared in
             let wasEmpty = shared.jobs.isEmpty
             shared.jobs += jobs
-            shared.waitsItsTurn = waitsItsTurn
             return wasEmpty
         }
         jobs.removeAll(keepingCapacity: true)
@@ -89,15 +87,12 @@ final class DiskThread: @unchecked Sendable {
 
     private func run() {
         var jobs: [DiskJob] = []
-        var waitedItsTurn = false
         while true {
             wake.take()
-            let (isStopping, waitsItsTurn) = shared.withLock { shared in
+            let isStopping = shared.withLock { shared in
                 swap(&jobs, &shared.jobs)
-                return (shared.isStopping, shared.waitsItsTurn)
+                return shared.isStopping
             }
-            if waitsItsTurn != waitedItsTurn { _ = squall_wait_turn(waitsItsTurn ? 1 : 0) }
-            waitedItsTurn = waitsItsTurn
             // Cleaning comes after all that somebody waits for.
             let cleaning = jobs.filter(\.isCleaning)
             if !cleaning.isEmpty { jobs.removeAll(where: \.isCleaning) }

@@ -92,7 +92,6 @@ struct Life {
         options.heartbeat = nanoseconds(configuration.heartbeat)
         options.deadline = nanoseconds(configuration.suspectAfter)
         options.maximumLinks = Limits.sessions
-        options.waitsItsTurn = true
         let transport: Transport
         let serve: Serve
         do throws(TransportError) {

@@ -134,7 +134,7 @@ final class Serve {
             giveAt = min(giveAt, now + Self.holdTime)
             guard now >= giveAt else { return }
         }
-        disk.give(&jobs, waitsItsTurn: transport.waitsItsTurn)
+        disk.give(&jobs)
         (heldJobs, heldBytes, mayWait, giveAt) = (0, 0, true, .max)
     }
     private static let mostHeld = 64 << 10

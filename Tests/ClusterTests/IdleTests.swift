@@ -15,30 +15,6 @@ extension ClusterTests {
         try await rest(cluster, "after the load")
     }
 
-    /// To wake a node takes the processor from nobody (SCHED_BATCH, 3), but from those who compute: beside them it is scheduled as they are (0).
-    @Test func aNodeWaitsItsTurnUnlessSomebodyComputesHere() async throws {
-        let cluster = try Cluster()
-        try await cluster.untilLive()
-        func policies() throws -> [Substring?] {
-            try (1...3).flatMap { node in
-                let pid = try #require(cluster.nodes[node]).pid
-                return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").sorted { Int($0)! < Int($1)! }.map { thread in
-                    try String(contentsOfFile: "/proc/\(pid)/task/\(thread)/stat", encoding: .utf8).split(separator: ")").last?.split(separator: " ")[38]
-                }
-            }
-        }
-        let publisher = try cluster.program("dpub", ["t/seq", "-f", numbers(1_000_000, in: cluster), "-l", "--rate", "1000", "--linger", "0"])
-        defer { publisher.send(SIGKILL) }
-        // A node's loop, and the thread that writes and syncs.
-        try await until("all threads wait their turn", within: 60) { try policies().filter { $0 == "3" }.count == 6 }
-        let computing = try (0..<2 * ProcessInfo.processInfo.activeProcessorCount).map {
-            try Program("/bin/sh", ["-c", "while :; do :; done"], in: cluster.url, label: "computing-\($0)")
-        }
-        try await until("no thread does", within: 60) { try !policies().contains("3") }
-        for program in computing { program.send(SIGKILL) }
-        try await until("they do again", within: 60) { try policies().filter { $0 == "3" }.count == 6 }
-    }
-
     /// Ten seconds without clients: below 0.75% of one core in all, below 64 MiB each. Beside busy neighbours a wakeup costs several
     /// times what it does on a quiet machine, where the bar is 0.5% (`scripts/bench idle`): the least of up to five spans counts.
     private func rest(_ cluster: Cluster, _ when: String) async throws {

@@ -48,9 +48,5 @@ static inline int squall_take_word(void *word) {
     return __atomic_load_n((uint32_t *)word, __ATOMIC_RELAXED) != 0 && __atomic_exchange_n((uint32_t *)word, 0, __ATOMIC_SEQ_CST) != 0;
 }
 
-/* sched_setscheduler(2) of the calling thread, where it is scheduled like any other: with `waits`, waking it takes the processor from nobody
-   (SCHED_BATCH). 0 or -1. */
-int squall_wait_turn(int waits);
-
 /* mallopt(3): large pieces of memory come back from the heap instead of being mapped, and its pages faulted in, each time. */
 void squall_keep_memory(void);
