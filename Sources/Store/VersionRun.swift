@@ -6,6 +6,7 @@ package import Wire
 ///
 ///      blocks   | sorted words | sorted words | …      each of `blockSize` versions that follow one another in the log
 ///      loose    | words as they came |                 fewer than a block
+///      gone     topic ─▶ words                         removes that cleaning took, of which the log says so: no records, but what was before them is over
 ///
 /// Offsets of a block lie above those of the blocks before it, so a look-up goes from the newest block back and ends at the first
 /// that has the topic. Cost: a binary search a block, at most `loose` once; nothing is taken from memory.
@@ -17,6 +18,7 @@ package struct VersionRun: Sendable {
     private var loose: [UInt64] = []
     /// Where the first of the loose ones lies.
     private var looseFirst: UInt64 = 0
+    private var gone: [TopicID: [UInt64]] = [:]
 
     private struct Block: Sendable {
         let first: UInt64
@@ -31,7 +33,7 @@ package struct VersionRun: Sendable {
         end = base
     }
 
-    package var footprint: Int { blocks.reduce(loose.capacity * 8 + 64) { $0 + $1.words.count * 8 + 48 } }
+    package var footprint: Int { blocks.reduce(loose.capacity * 8 + gone.count * 64 + 64) { $0 + $1.words.count * 8 + 48 } }
     package var count: Int { blocks.reduce(loose.count) { $0 + $1.words.count } }
 
     /// Takes in the next entry of the log; false where it does not follow, or is too far from the run's beginning. Records that cleaning has
@@ -42,6 +44,7 @@ package struct VersionRun: Sendable {
         while let (batch, whole) = (try? batches.next(verify: false)) ?? nil {
             if batch.kind == .records { append(records: whole.from(BatchHeader.size), count: batch.count) }
             if batch.kind == .sparse { append(sparse: batch, whole) }
+            if batch.kind == .state { append(state: KeptState(whole.from(BatchHeader.size)), of: entry) }
         }
         if entry.isCleaned, end < entry.endOffset { end = entry.endOffset }
         return end == entry.endOffset
@@ -53,6 +56,12 @@ package struct VersionRun: Sendable {
             append(record.topic, isRemoved: record.flags & RecordHeader.tombstone != 0)
         }
         end = Offset(first + UInt64(batch.count))
+    }
+    private mutating func append(state: KeptState, of entry: EntryHeader) {
+        state.forEachHead { head in
+            guard head.isRemoved, head.offset >= entry.baseOffset, head.offset < entry.endOffset else { return }
+            gone[head.topic, default: []].append(word(head.topic, head.offset) | 1)
+        }
     }
     /// A record that is not whole, which no node takes in, has its place and no topic: offsets are those of the log.
     private mutating func append(records: ByteView, count: Int) {
@@ -84,6 +93,11 @@ package struct VersionRun: Sendable {
     /// The last version of `topic` before the offset `cut`, or nil where this run has none.
     package func last(of topic: TopicID, before cut: Offset) -> HeadTable.Head? {
         guard cut > base else { return nil }
+        guard let over = gone[topic]?.last(where: { $0 < word(topic, min(cut, end)) }) else { return lastRecord(of: topic, before: cut) }
+        let record = lastRecord(of: topic, before: cut)
+        return record.map { $0.offset > head(over).offset } ?? false ? record : head(over)
+    }
+    private func lastRecord(of topic: TopicID, before cut: Offset) -> HeadTable.Head? {
         let limit = word(topic, min(cut, end))
         let floor = UInt64(topic.raw) << 32
         for word in loose.reversed() where word < limit && word >= floor { return head(word) }

@@ -55,7 +55,7 @@ extension ClusterTests {
 
     /// In the status of the node that would have sent it, and nowhere else.
     @Test func whatIsKeptFromMembersThatDoNotWantItIsCounted() async throws {
-        let cluster = try Cluster()
+        let cluster = try Cluster { _ in "max_groups: 3\n" }
         try await cluster.untilLive()
         func publish(_ count: Int) async throws {
             let words = ["pub", "--records", "\(count)", "--topic", "fast/one", "--size", "100", "-b", cluster.address(1)]
@@ -81,6 +81,9 @@ extension ClusterTests {
         kept = try await withheld(1) - before
         #expect(kept >= 1_000 * 100 && kept < 1_000 * 200, "\(kept)")
         for node in 2...3 { #expect(try await withheld(node) == 0) }
+        let groups = try Program("dbroker", ["groups", "-b", cluster.address(1)], in: cluster.url)
+        try await groups.succeeds()
+        #expect(groups.outputText.contains("; at most 3 groups\n"), "\(groups.outputText)")
     }
 
     /// The smallest ring: topics that fit are declared in a quiet cluster too; what never fits is refused, and nobody falls.

@@ -168,6 +168,41 @@ import Wire
         #expect(try problem(kept) == nil)
     }
 
+    /// The segment of the remove begins with a checkpoint that has the value before it: behind the remove there is none all the same.
+    @Test func whatARemoveThatIsGoneHasEndedIsNotTakenForCleaned() throws {
+        var kept = try KeptLog([Keeping(compact: true), Keeping(compact: true)], segmentBytes: 4096, removesStay: 4 * Self.second)
+        try kept.open(1, time: Self.second)
+        try kept.write([(0, 1, false, 50)], by: 1, time: Self.second + 1)
+        // Of every three records one goes at once, one when the next lot has come, and one stays: no segment goes as a whole, and each is worth a
+        // second look.
+        func fill(_ count: Int, _ time: UInt64) throws {
+            for step in 0..<count {
+                let key = [2, 1_000 + step, 10_000 + Int(kept.state.end.offset.raw)][step % 3]
+                try kept.write([(1, key, false, 60)], by: 1, time: time + UInt64(step) * 1_000_000)
+            }
+        }
+        try fill(60, 2 * Self.second)
+        let remove = kept.state.end.offset
+        try kept.write([(0, 1, true, 0)], by: 1, time: 3 * Self.second)
+        try fill(400, 4 * Self.second)
+        for time in [20, 40, 60] as [UInt64] {
+            _ = try kept.clean()
+            try fill(400, time * Self.second)
+        }
+        _ = try kept.clean()
+        let present = try contents(kept).present
+        #expect(present[0] == nil && present[remove.raw] == nil)
+        for cut in [remove.raw + 1, remove.raw + 3, kept.state.end.offset.raw] {
+            let query = ValueQuery(
+                id: 0, group: .durable, cut: .offset(Offset(cut)), below: kept.state.end, topics: [TopicID(0)], showsRemoved: true)
+            guard case .values(let page)? = try kept.work([.values(query)]).first(where: { if case .values = $0 { true } else { false } }) else {
+                Issue.record("no answer")
+                return
+            }
+            #expect(page.cleaned == nil && page.taken == 1 && page.topics.isEmpty, "\(cut): \(page)")
+        }
+    }
+
     /// The same short story, its power cut at each operation of a cleaning in turn, with many a subset lost each time.
     @Test func everyBoundaryOfACleaningSurvives() throws {
         var boundary = 0
