@@ -35,6 +35,8 @@ package struct NodeSettings: Sendable {
     package var cleanRest: UInt64 = 1_000_000_000
     /// How long a total restart waits for stragglers once a quorum is there.
     package var restartWait: UInt64 = 1_000_000_000
+    /// This node takes part in a total restart though its disk is not the one with which it began the newest view.
+    package var acceptsLoss = false
     /// A member that holds the others up for this long is suspected: it does not begin a view, or does not do on its disk what a quorum has done.
     package var holdUp: UInt64 = 10_000_000_000
     /// A wedged member that finds no next view for this long starts again from its disk.

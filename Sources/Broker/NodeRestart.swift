@@ -106,7 +106,9 @@ extension Node {
     }
 
     mutating func beginRestart() {
-        restart = Restart(me: me, mine: summary, wait: settings.restartWait, canApply: backsAcceptance(end: states[GroupID.durable.index].end.number))
+        restart = Restart(
+            me: me, mine: summary, wait: settings.restartWait, canApply: backsAcceptance(end: states[GroupID.durable.index].end.number),
+            acceptsLoss: settings.acceptsLoss)
     }
 
     /// Whether a log up to `end`, with the frames beside it, gives what this node accepted (R8).

@@ -9,6 +9,11 @@ extension Node {
         if isMending { return "its log is damaged and being repaired from other nodes" }
         if let learner { return "it is catching up with \(learner.view)" }
         guard let restart else { return "the next view is being installed" }
+        if let lost = restart.lostWith, !settings.acceptsLoss {
+            let away = lost.members.filter { $0 != me && !(peerViews[$0].map { $0.view == lost } ?? false) }
+            return "its disk has nothing of \(lost), which it had begun: what was on the one before may be nowhere else but where it is not looked for yet; "
+                + "waiting for the others to go on without it: " + away.map { "\($0) \(absence(of: $0, from: lost))" }.joined(separator: ", ")
+        }
         let view = restart.mine.view
         let here = restart.ableRanks()
         let away = view.members.enumerated().filter { !here.contains($0.offset) }.map { "\($0.element) \(absence(of: $0.element, from: view))" }
@@ -24,7 +29,10 @@ extension Node {
     private func absence(of node: NodeID, from view: View) -> String {
         guard linked.contains(node) else { return "(not linked)" }
         guard let known = peerViews[node] else { return "(has not said yet what it holds)" }
-        if known.view.number < view.number { return "(has only \(known.view))" }
+        if known.view.number < view.number {
+            let isNew = restart?.mine.ends.contains { $0.view == view.number } ?? false
+            return "(has only \(known.view)\(isNew ? ": not on the disk with which it began \(view.number)" : ""))"
+        }
         return known.isLive ? "(runs \(known.view))" : "(has \(known.view))"
     }
 

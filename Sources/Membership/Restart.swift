@@ -64,10 +64,15 @@ package struct Restart: Sendable {
     /// Whether this node's disk gives the log of the cut that it accepted. Where its log has lost its end to damage that looks as if it had
     /// never been written, it speaks of what it accepted, and leaves it to others to bring a log there.
     private let canApply: Bool
+    /// Whether this node takes part though its disk is not the one with which it began the newest view.
+    private let acceptsLoss: Bool
 
     /// - wait: how long to wait for stragglers once a quorum is there; patience: how long a ballot may take. Nanoseconds.
-    package init(me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000, canApply: Bool = true) {
+    package init(
+        me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000, canApply: Bool = true, acceptsLoss: Bool = false
+    ) {
         self.canApply = canApply
+        self.acceptsLoss = acceptsLoss
         self.me = me
         self.mine = mine
         self.wait = wait
@@ -236,6 +241,15 @@ package struct Restart: Sendable {
         return able
     }
 
+    /// The newest view, where frames were sent in it, so that all of its members had begun it, and this one has nothing of it on its disk: that
+    /// disk is not the one it had. What it had acknowledged there others may not have: it counts for nobody until they go on without it.
+    package var lostWith: View? {
+        guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number, newest.contains(me)
+        else { return nil }
+        let hasEntries = peers.values.contains { $0.view == newest && !$0.live && $0.ends.contains { $0.view >= newest.number } }
+        return hasEntries && mine.accepted?.proposal.view != newest ? newest : nil
+    }
+
     private mutating func joinRunning(into out: inout [RestartDirective]) -> Bool {
         let running = peers.filter { $0.value.live && $0.value.view.number >= mine.view.number }
         guard let (node, summary) = running.max(by: { ($0.value.view.number, $1.key) < ($1.value.view.number, $0.key) }) else {
@@ -262,7 +276,9 @@ package struct Restart: Sendable {
         }
         if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me), canApply {
             install(accepted.proposal, live: false, into: &out)
-        } else if newest.contains(me), let holder = peers.filter({ !$0.value.live && $0.value.view == newest }).keys.min() {
+        } else if newest.contains(me), lostWith == nil || acceptsLoss,
+            let holder = peers.filter({ !$0.value.live && $0.value.view == newest }).keys.min()
+        {
             // It belongs to that view and never began it, so no frame was sent there: the log of one that did is its beginning.
             isBusy = true
             adopting = newest

@@ -36,7 +36,7 @@ struct Dbroker: ParsableCommand, Tool {
         let configuration = NodeConfiguration.embedded(data: try Environment.data())
         var topics = TopicsConfiguration.standard
         if unsafe access("topics.yaml", R_OK) == 0 { topics = try readTopics("topics.yaml") }
-        return try Life(configuration: configuration, declared: topics, secret: []).run()
+        return try Life(configuration: configuration, declared: topics, secret: [], acceptsLoss: false).run()
     }
 
     static func main() { runToExit() }
@@ -74,6 +74,13 @@ struct Run: ParsableCommand, Tool {
     static let configuration = CommandConfiguration(abstract: "Run a node from its configuration file.")
     @Option(name: .shortAndLong, help: ArgumentHelp("The node's file; see docs/CONFIGURATION.md.", valueName: "file"))
     var config: String
+    @Flag(help: ArgumentHelp(
+        "After disks were lost for good: take part though this node's disk is new.",
+        discussion: """
+            A node whose disk is not the one that it had waits for the others to go on without it, since what was on that disk may be on one that is \
+            away. Where those will not come back, this begins with what the nodes that are here have; what only the others had is lost.
+            """))
+    var acceptLoss = false
 
     func perform() throws(ToolFailure) -> ExitStatus {
         let text = try readText(config)
@@ -83,7 +90,7 @@ struct Run: ParsableCommand, Tool {
         }
         let topics = try configuration.topics.map { path throws(ToolFailure) in try readTopics(path) } ?? .standard
         let secret = try configuration.secretFile.map { path throws(ToolFailure) in try readSecret(path) } ?? []
-        return try Life(configuration: configuration, declared: topics, secret: secret).run()
+        return try Life(configuration: configuration, declared: topics, secret: secret, acceptsLoss: acceptLoss).run()
     }
 }
 

@@ -46,6 +46,7 @@ enum DoctorFindings {
         address(machine, needs, &found)
         devices(machine, needs, &found)
         limits(machine, needs, &found)
+        congestion(machine, &found)
         return found
     }
 
@@ -192,6 +193,14 @@ enum DoctorFindings {
     }
     /// A node has up to 4,096 links, and the log's segments.
     private static let fewFiles: UInt64 = 4096 + 256
+
+    /// BBR spaces out what it sends by a timer of each connection: between nodes side by side that is work for nothing.
+    private static func congestion(_ machine: DoctorMachine, _ found: inout [DoctorFinding]) {
+        guard machine.address == .served(by: "tcp"), machine.congestion == "bbr" else { return }
+        found.append(.init(
+            grade: .note, about: "tcp", text: "the kernel's TCP paces what it sends (bbr): on a local network records of 10 KiB go up to a third slower",
+            remedy: "sysctl -w net.ipv4.tcp_congestion_control=cubic, or congctl cubic for the routes between the nodes; keep bbr where links lose packets"))
+    }
 
     static func time(_ microseconds: Int) -> String {
         microseconds < 10_000 ? "\(microseconds) µs" : "\((microseconds + 500) / 1000) ms"

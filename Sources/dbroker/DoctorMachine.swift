@@ -34,6 +34,8 @@ struct DoctorMachine: Equatable {
     var freeBytes: UInt64 = 0
     /// The file system keeps its files in memory.
     var isInMemory = false
+    /// How the kernel's TCP paces what it sends (tcp(7)); empty: it does not say.
+    var congestion = ""
     var listen = ""
     var address = Address.refused("not tried")
 
@@ -53,6 +55,7 @@ struct DoctorMachine: Equatable {
         machine.lockedBytes = limit(__RLIMIT_MEMLOCK)
         machine.mayLockAll = mayLockAll()
         machine.openFiles = limit(RLIMIT_NOFILE)
+        machine.congestion = congestion()
         machine.data = data
         machine.readDisk()
         machine.listen = host
@@ -67,6 +70,11 @@ struct DoctorMachine: Equatable {
         var limits = rlimit()
         guard unsafe getrlimit(__rlimit_resource_t(what.rawValue), &limits) == 0, limits.rlim_cur != .max else { return nil }
         return UInt64(limits.rlim_cur)
+    }
+
+    private static func congestion() -> String {
+        guard let text = try? Descriptor.contents(of: "/proc/sys/net/ipv4/tcp_congestion_control", limit: 256) else { return "" }
+        return String(decoding: text.filter { $0 > 0x20 && $0 < 0x7f }, as: UTF8.self)
     }
 
     /// CAP_IPC_LOCK among this process's effective capabilities (/proc/self/status, capabilities(7)).

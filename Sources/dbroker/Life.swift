@@ -14,11 +14,13 @@ struct Life {
     /// What the topics file says.
     let declared: TopicsConfiguration
     let secret: [UInt8]
+    /// As `NodeSettings.acceptsLoss`.
+    let acceptsLoss: Bool
     /// What holds: of a signed log nothing is cleaned.
     private var topics: TopicsConfiguration { declared.signs ? declared.keepingAll : declared }
 
-    init(configuration: NodeConfiguration, declared: TopicsConfiguration, secret: [UInt8]) {
-        (self.configuration, self.declared, self.secret) = (configuration, declared, secret)
+    init(configuration: NodeConfiguration, declared: TopicsConfiguration, secret: [UInt8], acceptsLoss: Bool) {
+        (self.configuration, self.declared, self.secret, self.acceptsLoss) = (configuration, declared, secret, acceptsLoss)
     }
 
     func run() throws(ToolFailure) -> ExitStatus {
@@ -137,6 +139,7 @@ struct Life {
         settings.scrubBytes = 2 << 20
         settings.restartWait = nanoseconds(configuration.restartWait)
         settings.copyRate = configuration.copyRate
+        settings.acceptsLoss = acceptsLoss
         settings.consumerGrace = nanoseconds(configuration.suspectAfter)
         settings.cleanRate = configuration.cleanRate
         settings.fillAfter = nanoseconds(configuration.refillAfter)

@@ -97,8 +97,8 @@ final class Cluster {
         for node in 1...count { try start(node) }
     }
 
-    func start(_ node: Int) throws {
-        nodes[node] = try Program("dbroker", ["run", "--config", "n\(node).yaml"], in: url, label: "n\(node)")
+    func start(_ node: Int, _ flags: [String] = []) throws {
+        nodes[node] = try Program("dbroker", ["run", "--config", "n\(node).yaml"] + flags, in: url, label: "n\(node)")
     }
     /// kill -9.
     func kill(_ node: Int) async throws { try await nodes[node]?.destroy() }

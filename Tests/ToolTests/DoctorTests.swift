@@ -62,6 +62,17 @@ import Transport
         Ailment("at most 8 MiB may be locked", "ulimit -l") { $0.lockedBytes = 8 << 20 },
         Ailment("cannot be written: open: Permission denied", "may write") { $0.diskTime = .failed("open: Permission denied") },
     ]
+    @Test func pacingIsWorthANoteWhereTCPServesTheAddress() {
+        var machine = Self.sound
+        machine.congestion = "bbr"
+        #expect(!DoctorFindings.judge(machine, Self.needs).contains { $0.about == "tcp" })
+        machine.address = .served(by: "tcp")
+        let found = DoctorFindings.judge(machine, Self.needs).filter { $0.about == "tcp" }
+        #expect(found.map(\.grade) == [.note] && found[0].remedy.contains("cubic"), "\(found)")
+        machine.congestion = "cubic"
+        #expect(!DoctorFindings.judge(machine, Self.needs).contains { $0.about == "tcp" })
+    }
+
     @Test(arguments: ailments.indices)
     func eachAilmentIsAProblemWithItsRemedy(_ index: Int) throws {
         let ailment = Self.ailments[index]
