@@ -2,7 +2,7 @@
 import PackageDescription
 
 /// One array for every target: Swift 6 mode, strict memory safety, no warnings. Each object that is worked on often belongs to one thread, and
-/// looking at each access whether another one overlaps it took a fifth of a node's own time: builds for debugging look.
+/// looking at each access whether another one overlaps it took a fifth of a node's time outside the kernel: builds for debugging look.
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .strictMemorySafety(),

@@ -9,11 +9,7 @@ extension Node {
         if isMending { return "its log is damaged and being repaired from other nodes" }
         if let learner { return "it is catching up with \(learner.view)" }
         guard let restart else { return "the next view is being installed" }
-        if let lost = restart.lostWith, !settings.acceptsLoss {
-            let away = lost.members.filter { $0 != me && !(peerViews[$0].map { $0.view == lost } ?? false) }
-            return "its disk has nothing of \(lost), which it had begun: what was on the one before may be nowhere else but where it is not looked for yet; "
-                + "waiting for the others to go on without it: " + away.map { "\($0) \(absence(of: $0, from: lost))" }.joined(separator: ", ")
-        }
+        if let lost = restart.lostWith, !settings.acceptsLoss { return newDisk(lost) }
         let view = restart.mine.view
         let here = restart.ableRanks()
         let away = view.members.enumerated().filter { !here.contains($0.offset) }.map { "\($0.element) \(absence(of: $0.element, from: view))" }
@@ -24,6 +20,19 @@ extension Node {
             return "\(here.count) of \(view) is here, which is no quorum (\(view.quorumSize)); waiting for " + away.joined(separator: ", ")
         }
         return away.isEmpty ? "the members of \(view) agree on the next one" : "a quorum of \(view) is here, and waits a little for " + away.joined(separator: ", ")
+    }
+
+    /// This node had begun `lost`, and has nothing of it: whether the others can go on without it.
+    private func newDisk(_ lost: View) -> String {
+        let others = lost.members.indices.filter { lost.members[$0] != me }
+        let here = RankSet(others.filter { peerViews[lost.members[$0]].map { $0.view == lost } ?? false })
+        let what = "its disk has nothing of \(lost), which it had begun: what was on the one before may be on no other that is here"
+        if lost.isQuorum(here) { return "\(what); the others agree on the next view" }
+        guard lost.isQuorum(RankSet(others)) else {
+            return "\(what), and the others are no quorum of it: bring the old disk back, or start this node with --accept-loss"
+        }
+        let away = others.filter { !here.contains($0) }.map { "\(lost.members[$0]) \(absence(of: lost.members[$0], from: lost))" }
+        return "\(what); waiting for \(away.joined(separator: ", "))"
     }
 
     private func absence(of node: NodeID, from view: View) -> String {

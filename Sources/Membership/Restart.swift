@@ -54,6 +54,8 @@ package struct Restart: Sendable {
     package private(set) var mine: Summary
     private var peers: [NodeID: Summary] = [:]
     private var quorumSince: UInt64?
+    /// Since when a newer view than this node's has been known of.
+    private var newestSince: (view: ViewNumber, at: UInt64)?
     private var leading: Leading?
     private var promising: (ballot: Ballot, to: NodeID)?
     private var following: Following?
@@ -85,6 +87,8 @@ package struct Restart: Sendable {
         // One that has come back speaks of as many groups as this node has; anything else is no word to act on.
         guard summary.live || summary.ends.count == mine.ends.count else { return }
         peers[node] = summary
+        // What it was asked for in an older view is the business of those who count.
+        if !counts { (leading, following, promising) = (nil, nil, nil) }
     }
     package mutating func lost(_ node: NodeID) {
         peers[node] = nil
@@ -94,7 +98,7 @@ package struct Restart: Sendable {
 
     package mutating func tick(now: UInt64, into out: inout [RestartDirective]) {
         guard !isBusy else { return }
-        if joinRunning(into: &out) || catchUpWithNewest(into: &out) { return }
+        if joinRunning(into: &out) || catchUpWithNewest(now: now, into: &out) { return }
         if let leading, now - leading.began > patience { self.leading = nil }
         // Whoever was waited for may have gone.
         chooseWhenPromised(into: &out)
@@ -125,7 +129,7 @@ package struct Restart: Sendable {
             return
         }
         // From the moment at which a newer view is being installed here, or copied to be, nothing is agreed on in the older one.
-        guard !isInstalling, adopting == nil else { return }
+        guard !isInstalling, adopting == nil, counts else { return }
         switch kind {
         case .prepare:
             guard step.ballot > bound || planted(.restartOldBallot), !isBusy else { return }
@@ -246,9 +250,10 @@ package struct Restart: Sendable {
     package var lostWith: View? {
         guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number, newest.contains(me)
         else { return nil }
-        let hasEntries = peers.values.contains { $0.view == newest && !$0.live && $0.ends.contains { $0.view >= newest.number } }
+        let hasEntries = peers.values.contains { $0.view == newest && !$0.live && $0.ends.contains { $0.view == newest.number } }
         return hasEntries && mine.accepted?.proposal.view != newest ? newest : nil
     }
+    private var counts: Bool { acceptsLoss || lostWith == nil }
 
     private mutating func joinRunning(into out: inout [RestartDirective]) -> Bool {
         let running = peers.filter { $0.value.live && $0.value.view.number >= mine.view.number }
@@ -270,16 +275,19 @@ package struct Restart: Sendable {
     }
 
     /// Somebody installed a newer view; where this node accepted that very view it can install it by itself.
-    private mutating func catchUpWithNewest(into out: inout [RestartDirective]) -> Bool {
+    private mutating func catchUpWithNewest(now: UInt64, into out: inout [RestartDirective]) -> Bool {
         guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number else {
+            newestSince = nil
             return false
         }
+        if newestSince?.view != newest.number { newestSince = (newest.number, now) }
         if let accepted = mine.accepted, accepted.proposal.view == newest, newest.contains(me), canApply {
             install(accepted.proposal, live: false, into: &out)
-        } else if newest.contains(me), lostWith == nil || acceptsLoss,
+        } else if newest.contains(me), counts, now - (newestSince?.at ?? now) >= wait,
             let holder = peers.filter({ !$0.value.live && $0.value.view == newest }).keys.min()
         {
-            // It belongs to that view and never began it, so no frame was sent there: the log of one that did is its beginning.
+            // It belongs to that view and never began it, so no frame was sent there: the log of one that did is its beginning. Whoever has entries of it
+            // has had time to say so.
             isBusy = true
             adopting = newest
             let ends = peers[holder]?.ends ?? []

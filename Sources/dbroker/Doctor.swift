@@ -77,7 +77,7 @@ enum DoctorText {
         let devices: [Device]
         let locked_bytes: UInt64?
         let open_files: UInt64?
-        let congestion: String
+        let congestion: String?
         let sync_median_us: Int?
         let sync_longest_us: Int?
         let findings: [Finding]
@@ -98,7 +98,7 @@ enum DoctorText {
         let report = Report(
             ok: !found.contains { $0.grade == .problem }, libfabric: machine.fabricVersion, providers: machine.providers,
             devices: devices, locked_bytes: machine.mayLockAll ? nil : machine.lockedBytes, open_files: machine.openFiles,
-            congestion: machine.congestion, sync_median_us: times?.median, sync_longest_us: times?.longest,
+            congestion: machine.congestion.isEmpty ? nil : machine.congestion, sync_median_us: times?.median, sync_longest_us: times?.longest,
             findings: found.map { .init(grade: $0.grade.rawValue, about: $0.about, text: $0.text, remedy: $0.remedy) })
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

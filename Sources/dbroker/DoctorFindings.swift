@@ -198,7 +198,7 @@ enum DoctorFindings {
     private static func congestion(_ machine: DoctorMachine, _ found: inout [DoctorFinding]) {
         guard machine.address == .served(by: "tcp"), machine.congestion == "bbr" else { return }
         found.append(.init(
-            grade: .note, about: "tcp", text: "the kernel's TCP paces what it sends (bbr): on a local network records of 10 KiB go up to a third slower",
+            grade: .note, about: "tcp", text: "the kernel's TCP paces what it sends (bbr): on a local network large records go up to a quarter slower",
             remedy: "sysctl -w net.ipv4.tcp_congestion_control=cubic, or congctl cubic for the routes between the nodes; keep bbr where links lose packets"))
     }
 

@@ -32,6 +32,7 @@ struct Life {
             throw ToolFailure(.disk, "\(error)")
         }
         let signer = try signer(disk)
+        if acceptsLoss { Console.say("\(configuration.node): takes part even on a new disk, this time (--accept-loss): what only disks that are away hold may be lost") }
         var carried = Carried()
         while true {
             switch try one(disk, signer, stop, &carried) {

@@ -29,6 +29,10 @@ extension ClusterTests {
         try await cluster.program("dpub", ["t/more", "-f", numbers(100, in: cluster), "-l"], at: [2, 3]).succeeds()
         let held = try await cluster.contents("t/seq", format: "%s\\n", at: 3)
         #expect(flaw(String(decoding: held, as: UTF8.self).split(separator: "\n"), upTo: 5_000) == nil)
+        try cluster.start(1)
+        try await cluster.untilLive(settled: true)
+        let all = try await cluster.contents(at: 2)
+        #expect(try await cluster.contents(at: 1) == all)
     }
 
     /// All nodes off; node 3's disk empty.
@@ -36,6 +40,8 @@ extension ClusterTests {
         let cluster = try Cluster()
         try await cluster.untilLive()
         try await cluster.program("dpub", ["t/seq", "-f", numbers(5_000, in: cluster), "-l"]).succeeds()
+        // An acknowledgement is two disks: node 2's is to be one of them.
+        try await cluster.untilLive(settled: true)
         for node in 1...3 { cluster.nodes[node]?.send(SIGKILL) }
         for node in 1...3 { try await cluster.kill(node) }
         try FileManager.default.removeItem(at: cluster.data(3))
