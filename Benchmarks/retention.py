@@ -14,6 +14,7 @@ VARIANTS = ("all", "cleaned")
 SIZE = 100
 SEGMENT = 32 << 20
 KEPT = 1 << 30  # bytes of the one topic's records, by its rule
+RECORDS_LEAST = 4 * KEPT // SIZE  # so that most of what is written goes
 WARM_UP_RECORDS = 20_000
 LOOK_RECORDS = 200_000
 ROUND_SECONDS = 16.0

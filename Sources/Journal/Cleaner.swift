@@ -76,6 +76,8 @@ struct Cleaner<D: Disk> {
     private var rules: [Keeping] = []
     private var ruleOf: [UInt16] = []
     private var tallies = SegmentTallies()
+    /// Bytes of the segments that were closed since the pass began.
+    private var grown = 0
     /// Where the last pass ended.
     private var last: EntryNumber = .zero
     private(set) var report = CleanReport()
@@ -107,7 +109,9 @@ struct Cleaner<D: Disk> {
     }
     /// The log has begun a segment.
     mutating func rolled(_ log: Log<D>) {
-        if isActive, let span = log.span(endingAt: log.openFirst) { tallies.close(span) }
+        guard isActive, let span = log.span(endingAt: log.openFirst) else { return }
+        grown += log.segmentBytes(from: span.first) ?? 0
+        tallies.close(span)
     }
     /// The log ends at `number` now.
     mutating func cut(to number: EntryNumber) { tallies.cut(to: number) }
@@ -144,6 +148,7 @@ struct Cleaner<D: Disk> {
             return true
         }
         var left = bytes
+        defer { report.isBehind = if case .idle = phase { false } else { grown * Self.growth > log.bytes } }
         while left > 0 {
             switch phase {
             case .idle:
@@ -199,6 +204,7 @@ struct Cleaner<D: Disk> {
         guard state.end.number == place.number, !state.hasHoles else { return false }
         learn(state.topics)
         last = place.number
+        grown = 0
         dropped.merge(ends) { $1 }
         let plan = KeepPlan(
             end: state.end, heads: state.heads, ruleOf: ruleOf, rules: rules, removesStay: removesStay, replicasOf: replicasOf, drop: drop.lines)

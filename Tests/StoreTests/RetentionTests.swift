@@ -283,6 +283,38 @@ import Wire
         #expect(try problem(kept) == nil)
     }
 
+    /// A log that grows by more than begins a pass while one is under way says so; one at rest, or that grows by less, does not.
+    @Test func aLogThatGrowsFasterThanItIsCleanedSaysSo() throws {
+        // Every segment keeps a third of what is in it: all have to be read and written anew.
+        var kept = try KeptLog([Keeping(), Keeping(records: 1), Keeping(records: 1)], segmentBytes: 4096)
+        try kept.open(1, time: Self.second)
+        var step = 0
+        func write(segments: Int) throws {
+            let before = kept.journal.durable.closedSpans(below: kept.state.end.number).count
+            while kept.journal.durable.closedSpans(below: kept.state.end.number).count < before + segments {
+                step += 1
+                try kept.write((0..<6).map { (($0 + step) % 3, step, false, 60) }, by: 1, time: Self.second * UInt64(step + 1))
+            }
+        }
+        func slice() throws -> (report: CleanReport, isDone: Bool) {
+            for case .cleaned(let report, let isDone, _) in try kept.work([
+                .clean(.durable, below: kept.state.end.number, bytes: 600, drop: Droppable(view: ViewNumber(1), lines: []))
+            ]) { return (report, isDone) }
+            preconditionFailure("no report")
+        }
+        try write(segments: 32)
+        #expect(try !slice().report.isBehind)
+        // A sixteenth of 32 segments are two.
+        try write(segments: 1)
+        #expect(try !slice().report.isBehind)
+        try write(segments: 2)
+        let behind = try slice()
+        #expect(behind.report.isBehind && !behind.isDone)
+        var last = behind
+        while !last.isDone { last = try slice() }
+        #expect(!last.report.isBehind && last.report.cleaned > 0)
+    }
+
     /// So that cleaning keeps up with any load: damage in a segment that goes altogether is never met, and goes with it.
     @Test func aSegmentOfWhichNothingStaysIsNotRead() throws {
         var kept = try KeptLog([Keeping(bytes: 3000)], segmentBytes: 4096)
