@@ -77,16 +77,17 @@ def systems(plan, binaries, output, temporary):
 
 
 class Rounds:
-    """All runs with records of one size; `samples`, `paced` and `halves` by the system's name."""
+    """All runs with records of one size; `samples`, `paced` and `halves` by the system's name, `beside`: ours, in turns with those that start slowly."""
 
     def __init__(self, plan, size, limits, results):
         self.plan, self.size, self.limits, self.results = plan, size, limits, results
-        self.counts, self.samples, self.paced, self.halves = {}, {}, {}, {}
+        self.counts, self.samples, self.paced, self.halves, self.beside = {}, {}, {}, {}, {}
         self.failed = {}  # by the peer's name: what went wrong; it is left out from then on
         self.least = max(1, min(WARM_UP_RECORDS, WARM_UP_BYTES // size))
 
     def run(self, present):
-        """Every system once, then every system again; those with a slow start afterwards, on one start."""
+        """Every system once, then every system again; those with a slow start afterwards, on one start, and ours at full load in turns with them:
+        the machine is not what it was minutes ago."""
         numbers = range(1, self.plan["rounds"] + 1)
         slow = [s for s in present if hasattr(s, "leave")]
         try:
@@ -98,24 +99,27 @@ class Rounds:
             for number in numbers:
                 for system in slow:
                     self._take(system, number)
+                for system in present:
+                    if slow and isinstance(system, Squall):
+                        self._take(system, number, is_beside=True)
         finally:
             for system in slow:
                 system.leave()
 
-    def _take(self, system, number):
+    def _take(self, system, number, is_beside=False):
         """One turn of one system; a peer that fails does not end the benchmark, ours does."""
         if system.name in self.failed:
             return
         try:
-            one, paced, half = self._run_once(system, number)
+            one, paced, half = self._run_once(system, number, is_beside)
         except Failure as failure:
             if isinstance(system, Squall):
                 raise
             self.failed[system.name] = str(failure)
             say(f"bench: {system.label} is left out: {failure}")
             return
-        self.samples.setdefault(system.name, []).append(one)
-        self.results.write("sample", {"round": number, **one})
+        (self.beside if is_beside else self.samples).setdefault(system.name, []).append(one)
+        self.results.write("beside" if is_beside else "sample", {"round": number, **one})
         text = (f"  {self.size} B, round {number}: {system.label:32} {one['records_per_second']:>12,.0f} rec/s, "
                 f"{one['cpu_per_million']:.2f} cpu s/M, others {one['foreign_cores']:.2f} cores")
         if paced is not None:
@@ -128,7 +132,7 @@ class Rounds:
             text += f"; at {half['rate']:,}/s p50 {half['acknowledge_p50_us'] or 0} and {half['deliver_p50_us']} us"
         say(text + ("" if one["whole"] else f", LOST {one['lost']}") + "".join("; " + m for m in one["messages"]))
 
-    def _run_once(self, system, number):
+    def _run_once(self, system, number, is_beside):
         """A fresh cluster, a warm-up that also sets the count of records, a run at full load, one at the plan's rate, one at half of the full load."""
         plan, size, rate = self.plan, self.size, self.plan["rate"]
         try:
@@ -145,7 +149,7 @@ class Rounds:
                 self.counts[system.name] = min(max(wanted, self.least), RECORDS_MOST)
             one = measure(system, f"run{size}-{number}", self.counts[system.name], size)
             paced = half = None
-            if rate and one["whole"] and one["records_per_second"] > rate * RATE_HEADROOM:
+            if rate and not is_beside and one["whole"] and one["records_per_second"] > rate * RATE_HEADROOM:
                 paced = measure(system, f"rate{size}-{number}", int(rate * plan["rate_seconds"]), size, rate)
                 most = int(one["records_per_second"] / 2)
                 half = measure(system, f"half{size}-{number}", int(most * plan["half_seconds"]), size, most)
@@ -165,13 +169,13 @@ def recall(path, name, plan):
     where = runs[-1]
     several = {}
     for line in lines:
-        if line["run"] != where["run"] or line["kind"] not in ("sample", "latency", "half", "limit"):
+        if line["run"] != where["run"] or line["kind"] not in ("sample", "latency", "half", "beside", "limit"):
             continue
         size = line["size_round"] if line["kind"] == "limit" else line["size"]
         rounds = several.setdefault(size, Rounds(plan, size, Limits([], 0), None))
         if line["kind"] == "limit":
             rounds.limits.figures[line["figure"]] = line
         else:
-            kept = {"sample": rounds.samples, "latency": rounds.paced, "half": rounds.halves}[line["kind"]]
+            kept = {"sample": rounds.samples, "latency": rounds.paced, "half": rounds.halves, "beside": rounds.beside}[line["kind"]]
             kept.setdefault(line["system"], []).append(line)
     return list(several.values()), where

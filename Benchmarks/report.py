@@ -140,12 +140,14 @@ HEADINGS = ["workload", "ours rec/s", "peer", "peer rec/s", "ours ÷ peer", "our
 TEXT_COLUMNS = (0, 2)
 
 
-def rows(size, ours, peers):
-    """One row for each peer beside ours with a promise of its kind. A peer may be (label, level, why it did not run)."""
+def rows(size, ours, peers, beside=None, slow=()):
+    """One row for each peer beside ours with a promise of its kind, by level: a peer in `slow` beside what ours took in turns with it. A peer may be
+    (label, level, why it did not run)."""
     for peer in peers:
         theirs = peer if isinstance(peer, dict) else None
         level = theirs["level"] if theirs else peer[1]
-        mine = ours.get(level) or ours.get("durable")
+        own = beside if theirs and theirs["system"] in slow and beside else ours
+        mine = own.get(level) or own.get("durable")
         yield [
             f"{bytes_text(size)} {mine['level'] if mine else level}",
             rate(mine) if mine else "–",

@@ -110,10 +110,12 @@ def set_out(plan, rounds, ours, peers):
     def reason(peer):
         return peer.missing() or "failed"
     mine = {s.level: found[s.name] for s in ours if s.name in found}
-    lines = list(report.rows(size, mine, [found.get(p.name, (p.label, p.level, reason(p))) for p in peers] or [("–", "durable", "–")]))
+    beside = {s.level: report.summary(s, rounds.beside[s.name], [], [], limits, size) for s in ours if s.name in rounds.beside}
+    slow = {p.name for p in peers if hasattr(p, "leave")}
+    lines = list(report.rows(size, mine, [found.get(p.name, (p.label, p.level, reason(p))) for p in peers] or [("–", "durable", "–")], beside, slow))
     shown = list(found.values())
     notes = report.promises(shown) + list(report.losses(shown)) + report.arithmetic(limits, size, shown) + [
-        f"{plan['rounds']} runs each, medians; interleaved on fresh clusters" + (", but RabbitMQ's in turn on one start" if peers else "") + "; records a run: "
+        f"{plan['rounds']} runs each, medians; interleaved on fresh clusters" + (", but RabbitMQ's afterwards on one start, in turns with ours once more" if peers else "") + "; records a run: "
         + ", ".join(f"{one['label']} {one['records']:,}" for one in shown) + ".",
         "Processor time of anyone else on the machine meanwhile, at least: "
         + ", ".join(f"{one['label']} {one['foreign_cores']:.2f} cores" for one in shown) + "."]
@@ -161,7 +163,7 @@ def run_plan(options):
     for found in put_out(options, plan, several, ours, peers, where).values():
         for one in found:
             results.write("summary", one)
-    samples = [s for rounds in several for kept in (rounds.samples, rounds.paced, rounds.halves) for taken in kept.values() for s in taken]
+    samples = [s for rounds in several for kept in (rounds.samples, rounds.paced, rounds.halves, rounds.beside) for taken in kept.values() for s in taken]
     return judge(name, samples, ours, several[-1].limits)
 
 

@@ -39,7 +39,7 @@ extension Node {
         guard linked.contains(node) else { return "(not linked)" }
         guard let known = peerViews[node] else { return "(has not said yet what it holds)" }
         if known.view.number < view.number {
-            let isNew = restart?.mine.ends.contains { $0.view == view.number } ?? false
+            let isNew = known.view.number == ViewNumber(0) || restart?.mine.ends.contains { $0.view == view.number } ?? false
             return "(has only \(known.view)\(isNew ? ": not on the disk with which it began \(view.number)" : ""))"
         }
         return known.isLive ? "(runs \(known.view))" : "(has \(known.view))"

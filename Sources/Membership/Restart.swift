@@ -245,13 +245,15 @@ package struct Restart: Sendable {
         return able
     }
 
-    /// The newest view, where frames were sent in it, so that all of its members had begun it, and this one has nothing of it on its disk: that
-    /// disk is not the one it had. What it had acknowledged there others may not have: it counts for nobody until they go on without it.
+    /// The newest view, where this one has nothing of it on its disk and that disk is not the one it had. What it had acknowledged there others may
+    /// not have: it counts for nobody until they go on without it. Either that disk has never had a view, and nobody is a member before it has caught
+    /// up; or frames were sent in that view, so that all of its members had begun it.
     package var lostWith: View? {
-        guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number, newest.contains(me)
+        guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number, newest.contains(me),
+            mine.accepted?.proposal.view != newest, !planted(.newDiskCounts)
         else { return nil }
-        let hasEntries = peers.values.contains { $0.view == newest && !$0.live && $0.ends.contains { $0.view == newest.number } }
-        return hasEntries && mine.accepted?.proposal.view != newest ? newest : nil
+        if mine.view.number == ViewNumber(0), !planted(.newDiskCountsQuiet) { return newest }
+        return peers.values.contains { $0.view == newest && !$0.live && $0.ends.contains { $0.view == newest.number } } ? newest : nil
     }
     private var counts: Bool { acceptsLoss || lostWith == nil }
 

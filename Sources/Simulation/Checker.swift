@@ -45,14 +45,23 @@ struct Checker {
         return true
     }
 
+    /// Whether the newest view that anyone has begun can go on without the node.
+    func canSpare(_ node: NodeID) -> Bool {
+        guard let newest = views.keys.max(), newest > 0, let members = views[newest]?.members else { return false }
+        let others = members.filter { $0 != node }
+        return 2 * others.count > members.count || (2 * others.count == members.count && others.first == members[0])
+    }
+
     /// What a node's disk says of its view and its log when it begins a life.
     mutating func hasInstalled(_ view: View, entries: UInt64, at node: NodeID) {
         guard let known = views[view.number.raw], entries < known.number else { return }
         fail("\(node) has \(view) installed, which began with \(known.number) entries, and has only \(entries)")
     }
 
-    /// `peak`: how many entries have ever been on a node's disk.
-    mutating func delivered(_ number: UInt64, chain: UInt64, view: View, at node: NodeID, peak: (NodeID) -> UInt64) {
+    /// `peak`: how many entries have ever been on a node's disk. True where nobody had delivered anything of the view before.
+    mutating func delivered(_ number: UInt64, chain: UInt64, view: View, at node: NodeID, peak: (NodeID) -> UInt64) -> Bool {
+        let begin = views[view.number.raw]?.number ?? 0
+        let isFirst = number > begin && deliveredIn[view.number.raw] ?? 0 <= begin
         if deliveredIn[view.number.raw] ?? 0 < number {
             deliveredIn[view.number.raw] = number
             for (later, begin) in views where later > view.number.raw && begin.number < number {
@@ -61,12 +70,13 @@ struct Checker {
         }
         if let known = delivered[number] {
             if known != chain { fail("\(node) delivered another history of \(number) entries") }
-            return
+            return isFirst
         }
         delivered[number] = chain
         let have = view.members.filter { peak($0) >= number }
         let isQuorum = 2 * have.count > view.members.count || (2 * have.count == view.members.count && have.contains(view.members[0]))
         if !isQuorum { fail("\(node) delivered \(number) entries in \(view), which only \(have) have on disk") }
+        return isFirst
     }
 
     mutating func declared(_ topic: String, _ id: UInt32) {

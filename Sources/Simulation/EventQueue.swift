@@ -22,6 +22,8 @@ struct EventQueue {
         case strike(near: Int)
         /// The first leader of a duel has begun its view.
         case fall(host: Int, life: Int)
+        /// All go down, and this host's disk is lost.
+        case loss(host: Int)
         /// The host's disk has room again, and is as fast as ever.
         case relief(host: Int)
     }

@@ -19,7 +19,7 @@ final class Host {
     }
     let index: Int
     let id: NodeID
-    let files = MemoryDisk()
+    private(set) var files = MemoryDisk()
     var life = 0
     var node: Node?
     /// Looks at the node where it is: to call on an optional copies all of it first.
@@ -62,6 +62,10 @@ final class Host {
     var held: (view: UInt64, buckets: BucketSet)?
     /// The disk answers nothing until then.
     var hungUntil: UInt64 = 0
+    /// The newest view that it has begun.
+    var view = ViewNumber(0)
+    /// The view in which its disk was lost, and the most entries that have ever been on that.
+    private(set) var lost: (view: ViewNumber, peak: UInt64)?
     /// A sync of this disk's has failed, or will.
     var syncFails = false
     /// The life ends on an operator's word; an operator starts the next one.
@@ -89,6 +93,23 @@ final class Host {
         nextAttempt = Array(repeating: 0, count: count)
     }
     var isRunning: Bool { node != nil }
+
+    /// The most entries that were on its disk of that view.
+    func peak(in view: ViewNumber) -> UInt64 {
+        if let lost, view <= lost.view { return max(lost.peak, peak) }
+        return peak
+    }
+
+    /// The disk is lost with all that was on it.
+    func loseDisk() {
+        let tear = files.tear
+        files = MemoryDisk()
+        files.tear = tear
+        lost = (view, peak)
+        (peak, told) = (0, 0)
+        (incarnation, promised) = (Incarnation(0), Ballot(round: 0, rank: 0))
+        (isSlow, syncFails, mustVerify) = (false, false, false)
+    }
 
     /// The life is over: everything but the disk goes.
     func forget() {

@@ -8,7 +8,10 @@ internal import Wire
         unsafe plantedMutant = Mutant(rawValue: name)
         return unsafe plantedMutant != nil
     }
+    /// Whether only worlds without peace show it.
+    package func isUnlimited(mutant name: String) -> Bool { [.newDiskCounts, .newDiskCountsQuiet].contains(Mutant(rawValue: name)) }
 #else
     package var mutantNames: [String] { [] }
     package func plant(_ name: String) -> Bool { false }
+    package func isUnlimited(mutant name: String) -> Bool { false }
 #endif

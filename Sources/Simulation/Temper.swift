@@ -70,6 +70,8 @@ struct Temper {
     /// Bytes that a node reads of its log for a subscriber that is behind, at a time, and keeps in memory for it.
     let pageBytes: Int
     let keptBytes: Int
+    /// A node's disk is lost, once: it comes back on an empty one.
+    let losesDisk: Bool
     var isParted: Bool { parting != nil }
     var cleans: Bool { !keeping.isEmpty }
 
@@ -103,6 +105,9 @@ struct Temper {
         var cleaning = SplitMix64(seed: seed, .cleaning)
         let rules = isPlain && cleaning.chance(35) ? Self.rules(&cleaning) : []
         parting = isPlain ? Parting(seed: seed, isSure: kind == .moving) : nil
+        var loss = SplitMix64(seed: seed, .newDisk)
+        // Quiet but for its faults: there has to be time for all to go down and come back.
+        losesDisk = isUnlimited && isPlain && parting == nil && few > 2 && loss.chance(40)
         keeping = parting?.rules(with: rules) ?? rules
         removesStay = cleaning.pick([50, 500, 5_000]) * Span.millisecond
         cleanBytes = cleaning.pick([1, 4, 64]) << 10
@@ -115,7 +120,7 @@ struct Temper {
         let drawn = (publishers: 1 + random.below(3), subscribers: 2 + random.below(2))
         (publishers, subscribers) = isNewsroom ? (1, 1) : drawn
         let publishing = random.pick([500, 2_000, 10_000, 40_000]) * Span.microsecond
-        publishGap = !isPlain ? 20 * Span.millisecond : parting?.publishGap ?? publishing
+        publishGap = !isPlain || losesDisk ? 20 * Span.millisecond : parting?.publishGap ?? publishing
         // Three records fit into the largest batch that the ring takes.
         recordBytes = min(random.pick([16, 64, 400]), ringBytes / 14)
         let most = (network: random.pick([100, 1_000, 20_000] as [UInt64]), disk: random.pick([200, 2_000, 50_000] as [UInt64]))
@@ -130,7 +135,7 @@ struct Temper {
         onChange = isDuel ? 100 : change
         var unlimited = SplitMix64(seed: seed, .unlimited)
         let wildGap = unlimited.pick([5, 20, 60, 150]) * Span.millisecond
-        faultGap = isDuel ? 60 * Span.millisecond : isNewsroom ? 0 : isUnlimited ? wildGap : kind == .moving ? 40 * Span.millisecond : gap
+        faultGap = isDuel ? 60 * Span.millisecond : isNewsroom ? 0 : losesDisk ? 40 * Span.millisecond : isUnlimited ? wildGap : kind == .moving ? 40 * Span.millisecond : gap
         let down = random.pick([50, 300, 3_000] as [UInt64])
         downMost = (isDuel ? 50 : down) * Span.millisecond
         restartWait = random.pick([20, 200]) * Span.millisecond
@@ -145,9 +150,11 @@ struct Temper {
         if random.chance(40) { kinds += [.rot, .rot] }
         kinds = parting?.faults(of: kinds) ?? kinds
         let wild = Fault.first + [.leave] + (unlimited.chance(50) ? [.rot, .rot] : [])
-        faults = isDuel ? [.kill] : isNewsroom ? [] : isUnlimited ? parting?.faults(of: wild) ?? wild : kinds
+        let usual = isDuel ? [.kill] : isNewsroom ? [] : isUnlimited ? parting?.faults(of: wild) ?? wild : kinds
         nodes = isDuel ? 5 : isNewsroom ? newsroom.pick([2, 3, 3, 4]) : random.chance(6) ? 6 + random.below(2) : few
         let members = nodes
+        // What nobody else has is gone with a disk: the past of topics that few keep, and what rots elsewhere.
+        faults = losesDisk ? usual.filter { $0 != .rot } + [.crashAll, .crashMost] : usual
         var slip = SplitMix64(seed: seed, .slips)
         slips = isPlain && slip.chance(20) ? slip.pick([1, 5, 20]) : 0
         var hang = SplitMix64(seed: seed, .hang)
@@ -156,9 +163,9 @@ struct Temper {
         lags = isNewsroom ? (0..<members).map { _ in (0..<members).map { _ in newsroom.pick([0, 0, 4, 20]) * Span.millisecond } } : []
         // By a stream of its own: worlds without them stay as they were.
         var store = SplitMix64(seed: seed, .store)
-        stores = !isPlain ? 0 : store.pick([0, 0, 1, 2, 3])
+        stores = !isPlain || losesDisk ? 0 : store.pick([0, 0, 1, 2, 3])
         var groups = SplitMix64(seed: seed, .consumers)
-        consumers = isPlain && groups.chance(40) ? (0...groups.below(4)).map { _ in groups.pick([0, 0, 1]) } : []
+        consumers = isPlain && !losesDisk && groups.chance(40) ? (0...groups.below(4)).map { _ in groups.pick([0, 0, 1]) } : []
         hasResets = groups.chance(40)
         var status = SplitMix64(seed: seed, .status)
         announces = isPlain && status.chance(30)
@@ -167,7 +174,7 @@ struct Temper {
         keptBytes = pages.pick([1, 8, 1024]) << 10
         tear = pages.pick([64, 512, 512])
         var casts = SplitMix64(seed: seed, .news)
-        let cast = isPlain && (casts.chance(8) || kind == .moving) ? (1 + casts.below(2), 1 + casts.below(4)) : (0, 0)
+        let cast = isPlain && !losesDisk && (casts.chance(8) || kind == .moving) ? (1 + casts.below(2), 1 + casts.below(4)) : (0, 0)
         news = isNewsroom ? (2, 5 + newsroom.below(3)) : cast
         mostGroups = casts.pick([1, 2, 3, 8])
         foldEvery = casts.pick([1, 20, 200]) * Span.millisecond

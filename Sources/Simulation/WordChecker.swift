@@ -17,6 +17,9 @@ struct WordChecker {
         if words[word.view]?[host]?.last != word { words[word.view, default: [:]][host, default: []].append(word) }
     }
 
+    /// The host's disk is another one.
+    mutating func forget(_ host: Int) { (newest[host], said[host]) = (nil, nil) }
+
     /// What is wrong with a drop at `host`.
     func judge(_ drop: Droppable, _ host: Int) -> String? {
         for line in drop.lines {

@@ -33,6 +33,7 @@ final class World {
     var faults: SplitMix64
     var workload: SplitMix64
     var clocks: SplitMix64
+    var losses: SplitMix64
     /// [from][to]: nothing passes.
     var blocked: [[Bool]]
     var partitions = 0
@@ -64,6 +65,7 @@ final class World {
         faults = SplitMix64(seed: seed, .faults)
         workload = SplitMix64(seed: seed, .workload)
         clocks = SplitMix64(seed: seed, .clocks)
+        losses = SplitMix64(seed: seed &+ 1, .newDisk)
         topics = Self.topics(temper.keeping, deadline: temper.announces ? 100 * Span.millisecond : nil)
         let count = temper.nodes
         clean = CleanChecker(temper.keeping, removesStay: temper.removesStay, hosts: count)
@@ -365,6 +367,7 @@ final class World {
             counts.faults += 1
             strike(counts.faults, near: hosts[near])
         case .fall(let index, let life): fall(hosts[index], life)
+        case .loss(let index): bringAllDown(losing: hosts[index])
         case .relief(let index): relieve(hosts[index])
         }
     }

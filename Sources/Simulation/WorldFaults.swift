@@ -109,6 +109,31 @@ extension World {
         queue.add(.boot(host: host.index), at: now + faults.scale(Span.millisecond, temper.downMost))
     }
 
+    /// Once in a world. Where a node has never had a view, it and an empty disk could begin the cluster anew: no disk says otherwise.
+    func canLoseDisk(of host: Host) -> Bool {
+        temper.losesDisk && checker.canSpare(host.id) && hosts.allSatisfy { $0.lost == nil && $0.view > ViewNumber(0) }
+    }
+
+    /// It is down, and comes back on an empty one.
+    func loseDisk(of host: Host) {
+        say("\(host.id) loses its disk")
+        host.loseDisk()
+        words.forget(host.index)
+    }
+
+    /// All go down, `host` to lose its disk; of the others the one with the longest log may be away for long.
+    func bringAllDown(losing host: Host) {
+        guard host.isRunning, canLoseDisk(of: host) else { return }
+        let running = hosts.filter(\.isRunning)
+        let longest = running.filter { $0 !== host }.max { ($0.peak, $1.index) < ($1.peak, $0.index) }
+        crash(host, power: temper.hasPowerCuts)
+        if host.lost == nil { loseDisk(of: host) }
+        for one in running {
+            crash(one, power: temper.hasPowerCuts)
+            queue.add(.boot(host: one.index), at: now + faults.scale(Span.millisecond, one === longest ? 2 * Span.second : 50 * Span.millisecond))
+        }
+    }
+
     /// `seenThrough`: nothing else happens and it does not heal before the nodes have noticed.
     func partition(isOneWay: Bool, side given: [Bool]? = nil, seenThrough: Bool = false) {
         let side = given ?? hosts.map { _ in faults.chance(50) }

@@ -124,6 +124,7 @@ extension World {
         dropAll(host)
         host.forget()
         if power { host.files.crash(using: &disk) }
+        if canLoseDisk(of: host), losses.chance(50) { loseDisk(of: host) }
     }
 
     private func dropAll(_ host: Host) {
@@ -304,12 +305,17 @@ extension World {
         countMoves(host, node.view.number.raw)
         if temper.cleans, let end = node.delivered { clean.delivered(host.index, below: end.number.raw) }
         let view = node.view
+        host.view = max(host.view, view.number)
         if let origin = node.origin {
             if origin == node.end, checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host, hasBegun: true) }
         } else if let end = node.delivered, end.number.raw > 0 {
             deliveredPeak = max(deliveredPeak, end.offset.raw)
             let hosts = hosts
-            checker.delivered(end.number.raw, chain: end.chain, view: view, at: host.id) { id in hosts.first { $0.id == id }?.peak ?? 0 }
+            let isFirst = checker.delivered(end.number.raw, chain: end.chain, view: view, at: host.id) { id in
+                hosts.first { $0.id == id }?.peak(in: view.number) ?? 0
+            }
+            // What few have on their disks by now.
+            if isFirst, canLoseDisk(of: host), losses.chance(30) { queue.add(.loss(host: host.index), at: now + 1) }
             guard !temper.consumers.isEmpty, end.number.raw != host.shown else { return }
             host.shown = end.number.raw
             for group in ConsumerPlan.all.indices {

@@ -157,12 +157,20 @@ extension Log {
             torn = Recovery.TornTail(segment: path(segment.name), position: scan.position, bytes: scan.end - scan.position)
         }
         try reopenCleaned()
+        try writeHeaderAgain()
         try writeAgain(from: min(floor, end.number))
         try disk.truncate(file, to: scan.position)
         try disk.sync(file)
         try reserve()
         isTailReady = true
         return torn
+    }
+
+    /// The open segment's header, for the same reason: a cut changes that of one that was cleaned.
+    private func writeHeaderAgain() throws(StorageError) {
+        scratch.removeAll(keepingCapacity: true)
+        _ = try disk.read(file, at: 0, count: SegmentHeader.size, into: &scratch)
+        try disk.write(file, at: 0, bytes: scratch)
     }
 
     /// Writes the entries from `number` on where they are: what an earlier, failed sync left in the page cache alone gets a

@@ -36,6 +36,8 @@
     case restartAcceptsUncopied = "restart-accepts-uncopied"
     case restartPromiseUnsaved = "restart-promise-unsaved"
     case restartOldBallot = "restart-old-ballot"
+    case newDiskCounts = "new-disk-counts"
+    case newDiskCountsQuiet = "new-disk-counts-quiet"
     case learnerEarly = "learner-early"
     case learnerKeepsTail = "learner-keeps-tail"
     // Flow, exactly once (R11, R13).

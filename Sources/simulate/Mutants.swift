@@ -58,7 +58,9 @@ struct Mutants: ParsableCommand {
     private struct Verdict { let caught: (UInt64, String)? }
 
     private func begin(_ name: String) -> Child? {
-        Child(["work", "--from", "1", "--to", "\(limit)", "--mutant", name] + size.words)
+        var size = size
+        if isUnlimited(mutant: name) { (size.unlimited, size.moving) = (true, false) }
+        return Child(["work", "--from", "1", "--to", "\(limit)", "--mutant", name] + size.words)
     }
 
     /// nil: nothing is decided yet.

@@ -83,6 +83,49 @@ import Wire
         }
     }
 
+    /// A cut opens a segment again that was cleaned: its header says so no more. Where a sync of that fails, at whichever place, the page cache alone
+    /// has it, and the next opening brings it to the disk before the segment is closed once more.
+    @Test func aSegmentThatWasCleanedIsOpenAgainThoughASyncOfItsCutFails() throws {
+        var failures = 0
+        for attempt in 0..<scaled(100) {
+            let sync = attempt % 5
+            var random = Seeded(UInt64(attempt))
+            let disk = MemoryDisk()
+            // What is cut does not share a sector with the header.
+            let options = small(4096)
+            var samples = Samples(seed: UInt64(attempt))
+            var all: [Sample] = []
+            func fill(_ log: Log<MemoryDisk>) throws {
+                while !log.shouldRoll {
+                    all.append(samples.next())
+                    try log.append(all[all.count - 1])
+                }
+                try log.roll(checkpoint: [1])
+            }
+            var log = try Log.open(disk, group: GroupID(3), options: options).log
+            for _ in 0..<2 { try fill(log) }
+            let span = try #require(log.closedSpans(below: log.end.number).last)
+            #expect(try log.finish([try #require(try log.copied(span))]).count == 1)
+            disk.syncsUntilError = sync
+            let cut = EntryNumber(span.end.raw - 1)
+            do throws(StorageError) { try log.truncate(to: cut) } catch {
+                guard error.isFailedSync else { throw error }
+                failures += 1
+            }
+            disk.syncsUntilError = nil
+            log = try Log.open(disk, group: GroupID(3), options: options).log
+            // Where the cut did not come that far it is done now, as whoever wanted it would.
+            try log.truncate(to: min(cut, log.end.number))
+            all.removeLast(all.count - Int(log.end.number.raw))
+            try fill(log)
+            disk.crash(using: &random)
+            let (last, recovery) = try Log.open(disk, group: GroupID(3), options: options)
+            #expect(recovery.damage.isEmpty, "sync \(sync): \(recovery.damage)")
+            #expect(try difference(last, all, from: 0) == nil, "sync \(sync)")
+        }
+        #expect(failures == scaled(100) / 5 * 3, "of the mark, the header, the segment's end: \(failures)")
+    }
+
     @Test func aDataDirectoryBelongsToOneNodeAtATime() throws {
         let scratch = try Scratch()
         var first: RealDisk? = try RealDisk(root: scratch.path + "/a/b")

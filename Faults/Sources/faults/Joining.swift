@@ -62,8 +62,6 @@ struct Joining {
         cluster.watch.add(child)
         try cluster.watch.until("the log is filled", within: 600) { child.isDone }
         guard child.end == .exit(0) else { throw .broken("filling ended with \(child.end.map { "\($0)" } ?? "")") }
-        // What a load leaves unwritten the kernel writes half a minute later, in one go: in the midst of the first join.
-        sync()
     }
 
     private func measure(_ cluster: Cluster, _ round: Int) throws(Trouble) -> Round {
