@@ -11,7 +11,7 @@ package struct CleanReport: Equatable, Sendable {
     /// When the oldest record that is kept was ordered; nil: none is known.
     package var oldest: Timestamp?
     package var passes: UInt64 = 0
-    /// The log grows faster than it is cleaned: since this pass began it has grown by as much as begins one.
+    /// The log grows faster than it is cleaned: since this pass began it has grown by as much as begins one, and by half of what the pass has worked.
     package var isBehind = false
     /// Nanoseconds that the slice took, where somebody looked; else what lies between question and answer counts.
     package var took: UInt64?

@@ -10,6 +10,9 @@ extension Node {
         if let learner { return "it is catching up with \(learner.view)" }
         guard let restart else { return "the next view is being installed" }
         if let lost = restart.lostWith, !settings.acceptsLoss { return newDisk(lost) }
+        if let view = restart.begunWithout, !settings.acceptsLoss {
+            return "\(view) has begun without it; waiting for one of " + view.members.map { "\($0) \(absence(of: $0, from: view))" }.joined(separator: ", ")
+        }
         let view = restart.mine.view
         let here = restart.ableRanks()
         let away = view.members.enumerated().filter { !here.contains($0.offset) }.map { "\($0.element) \(absence(of: $0.element, from: view))" }
@@ -22,11 +25,11 @@ extension Node {
         return away.isEmpty ? "the members of \(view) agree on the next one" : "a quorum of \(view) is here, and waits a little for " + away.joined(separator: ", ")
     }
 
-    /// This node had begun `lost`, and has nothing of it: whether the others can go on without it.
+    /// This node is a member of `lost`, and has nothing of it: whether the others can go on without it.
     private func newDisk(_ lost: View) -> String {
         let others = lost.members.indices.filter { lost.members[$0] != me }
         let here = RankSet(others.filter { peerViews[lost.members[$0]].map { $0.view == lost } ?? false })
-        let what = "its disk has nothing of \(lost), which it had begun: what was on the one before may be on no other that is here"
+        let what = "its disk has nothing of \(lost), of which it is a member: what was on the one before, if there was one, may be on no other that is here"
         if lost.isQuorum(here) { return "\(what); the others agree on the next view" }
         guard lost.isQuorum(RankSet(others)) else {
             return "\(what), and the others are no quorum of it: bring the old disk back, or start this node with --accept-loss"
@@ -40,7 +43,7 @@ extension Node {
         guard let known = peerViews[node] else { return "(has not said yet what it holds)" }
         if known.view.number < view.number {
             let isNew = known.view.number == ViewNumber(0) || restart?.mine.ends.contains { $0.view == view.number } ?? false
-            return "(has only \(known.view)\(isNew ? ": not on the disk with which it began \(view.number)" : ""))"
+            return "(has only \(known.view)\(isNew ? ": what it had of \(view.number), if anything, is not on its disk" : ""))"
         }
         return known.isLive ? "(runs \(known.view))" : "(has \(known.view))"
     }

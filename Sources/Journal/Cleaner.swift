@@ -76,8 +76,8 @@ struct Cleaner<D: Disk> {
     private var rules: [Keeping] = []
     private var ruleOf: [UInt16] = []
     private var tallies = SegmentTallies()
-    /// Bytes of the segments that were closed since the pass began.
-    private var grown = 0
+    /// Bytes of the segments that were closed since the pass began, and bytes that it has read and written.
+    private var (grown, worked) = (0, 0)
     /// Where the last pass ended.
     private var last: EntryNumber = .zero
     private(set) var report = CleanReport()
@@ -148,7 +148,10 @@ struct Cleaner<D: Disk> {
             return true
         }
         var left = bytes
-        defer { report.isBehind = if case .idle = phase { false } else { grown * Self.growth > log.bytes } }
+        defer {
+            worked += bytes - left
+            report.isBehind = if case .idle = phase { false } else { grown * Self.growth > log.bytes && 2 * grown > worked }
+        }
         while left > 0 {
             switch phase {
             case .idle:
@@ -204,7 +207,7 @@ struct Cleaner<D: Disk> {
         guard state.end.number == place.number, !state.hasHoles else { return false }
         learn(state.topics)
         last = place.number
-        grown = 0
+        (grown, worked) = (0, 0)
         dropped.merge(ends) { $1 }
         let plan = KeepPlan(
             end: state.end, heads: state.heads, ruleOf: ruleOf, rules: rules, removesStay: removesStay, replicasOf: replicasOf, drop: drop.lines)

@@ -178,7 +178,8 @@ package struct LiveMembership: Sendable {
             })
         }
         let sources = survivors.map { view.members[$0] }
-        return Proposal(view: View(view.number.next, staying + joiners), basis: .cut(cuts), sources: sources)
+        // Until a joiner has the view on its disk it is none of those who can bring it back: the others are to be a quorum of it without any.
+        return Proposal(view: View(view.number.next, staying + joiners.prefix(staying.count)), basis: .cut(cuts), sources: sources)
     }
 
     /// The survivors but for those who leave; all of them where the rest would be no quorum of this view, so that whoever

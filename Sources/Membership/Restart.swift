@@ -63,6 +63,8 @@ package struct Restart: Sendable {
     private var isInstalling = false
     /// A newer view that this node belongs to, whose log it is copying to install it.
     private var adopting: View?
+    /// The newest view that this life has heard of.
+    private var newestHeard: View?
     /// Whether this node's disk gives the log of the cut that it accepted. Where its log has lost its end to damage that looks as if it had
     /// never been written, it speaks of what it accepted, and leaves it to others to bring a log there.
     private let canApply: Bool
@@ -87,6 +89,7 @@ package struct Restart: Sendable {
         // One that has come back speaks of as many groups as this node has; anything else is no word to act on.
         guard summary.live || summary.ends.count == mine.ends.count else { return }
         peers[node] = summary
+        if summary.view.number > newestHeard?.number ?? ViewNumber(0) { newestHeard = summary.view }
         // What it was asked for in an older view is the business of those who count.
         if !counts { (leading, following, promising) = (nil, nil, nil) }
     }
@@ -107,7 +110,7 @@ package struct Restart: Sendable {
         guard !isBusy else { return }
         guard leading == nil, following == nil else { return }
         let able = ableRanks()
-        guard mine.view.isQuorum(able) || planted(.restartNoQuorum), able.first.map({ mine.view.members[$0] }) == me else {
+        guard counts, mine.view.isQuorum(able) || planted(.restartNoQuorum), able.first.map({ mine.view.members[$0] }) == me else {
             quorumSince = nil
             return
         }
@@ -245,17 +248,24 @@ package struct Restart: Sendable {
         return able
     }
 
-    /// The newest view, where this one has nothing of it on its disk and that disk is not the one it had. What it had acknowledged there others may
-    /// not have: it counts for nobody until they go on without it. Either that disk has never had a view, and nobody is a member before it has caught
-    /// up; or frames were sent in that view, so that all of its members had begun it.
+    /// The newest view, where this one has nothing of it on its disk, and that may not be the one it had. What it had acknowledged there others may
+    /// not have: it counts for nobody until they go on without it. Either that disk has never had any view: a quorum of each view had it on their
+    /// disks before it began, and who was not among them is not needed. Or frames were sent in that view, so that all of its members had begun it.
     package var lostWith: View? {
-        guard let newest = peers.values.map(\.view).max(by: { $0.number < $1.number }), newest.number > mine.view.number, newest.contains(me),
-            mine.accepted?.proposal.view != newest, !planted(.newDiskCounts)
+        guard let newest = newestHeard, newest.number > mine.view.number, newest.contains(me), mine.accepted?.proposal.view != newest,
+            !planted(.newDiskCounts)
         else { return nil }
-        if mine.view.number == ViewNumber(0), !planted(.newDiskCountsQuiet) { return newest }
+        if hasNone, !planted(.newDiskCountsQuiet) { return newest }
         return peers.values.contains { $0.view == newest && !$0.live && $0.ends.contains { $0.view == newest.number } } ? newest : nil
     }
-    private var counts: Bool { acceptsLoss || lostWith == nil }
+    /// Its disk has never had a view.
+    private var hasNone: Bool { mine.view.number == ViewNumber(0) }
+    /// The cluster has begun, without this node, which has never had a view: there is nothing left to agree on in the one that all begin with.
+    package var begunWithout: View? {
+        guard let newest = newestHeard, hasNone, !newest.contains(me), !planted(.newDiskCounts) else { return nil }
+        return newest
+    }
+    private var counts: Bool { acceptsLoss || lostWith == nil && begunWithout == nil }
 
     private mutating func joinRunning(into out: inout [RestartDirective]) -> Bool {
         let running = peers.filter { $0.value.live && $0.value.view.number >= mine.view.number }
@@ -388,6 +398,9 @@ package struct Restart: Sendable {
     private mutating func commitWhenAccepted(into out: inout [RestartDirective]) {
         guard let leading, case .proposing(let proposal, let adopted, let accepted) = leading.phase else { return }
         guard mine.view.isQuorum(ranks(accepted)) || planted(.restartNoQuorum) else { return }
+        // And a quorum of the view itself has it: who comes back without it counts for nobody there.
+        let own = RankSet(accepted.compactMap { proposal.view.rank(of: $0) })
+        guard proposal.view.isQuorum(own) || planted(.restartNoQuorum) || planted(.restartNoOwnQuorum) else { return }
         let here = ableRanks()
         let wanted = proposal.view.members.filter { mine.view.rank(of: $0).map(here.contains) ?? false }
         guard wanted.allSatisfy({ accepted.contains($0) }) else { return }

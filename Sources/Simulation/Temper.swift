@@ -30,6 +30,8 @@ struct Temper {
     let lags: [[UInt64]]
     /// Nanoseconds between faults, at most; 0: none.
     let faultGap: UInt64
+    /// When the first comes: mostly once all have met.
+    let firstFault: UInt64
     let faults: [Fault]
     /// How often, in a hundred, a fault follows on the heels of another.
     let onTheHeels: Int
@@ -136,6 +138,8 @@ struct Temper {
         var unlimited = SplitMix64(seed: seed, .unlimited)
         let wildGap = unlimited.pick([5, 20, 60, 150]) * Span.millisecond
         faultGap = isDuel ? 60 * Span.millisecond : isNewsroom ? 0 : losesDisk ? 40 * Span.millisecond : isUnlimited ? wildGap : kind == .moving ? 40 * Span.millisecond : gap
+        var early = SplitMix64(seed: seed, .early)
+        firstFault = isDuel ? 80 * Span.millisecond : early.chance(10) ? early.scale(Span.millisecond, 120 * Span.millisecond) : 300 * Span.millisecond
         let down = random.pick([50, 300, 3_000] as [UInt64])
         downMost = (isDuel ? 50 : down) * Span.millisecond
         restartWait = random.pick([20, 200]) * Span.millisecond

@@ -97,7 +97,7 @@ final class World {
             newsClients.append(index < temper.news.publishers ? NewsPublisher(client: client, seed: seed, news: news) : NewsSubscriber(client: client, seed: seed))
         }
         for client in 0..<temper.publishers + temper.subscribers + temper.stores + temper.consumers.count + newsClients.count { queue.add(.client(client), at: now + beginning(of: client)) }
-        if temper.faultGap > 0 { queue.add(.fault, at: now + (temper.isDuel ? 80 : 300) * Span.millisecond) }
+        if temper.faultGap > 0 { queue.add(.fault, at: now + temper.firstFault) }
     }
 
     /// Where some nodes keep some topics only, most subscribers come late, for what was.

@@ -36,6 +36,7 @@
     case restartAcceptsUncopied = "restart-accepts-uncopied"
     case restartPromiseUnsaved = "restart-promise-unsaved"
     case restartOldBallot = "restart-old-ballot"
+    case restartNoOwnQuorum = "restart-no-own-quorum"
     case newDiskCounts = "new-disk-counts"
     case newDiskCountsQuiet = "new-disk-counts-quiet"
     case learnerEarly = "learner-early"

@@ -87,6 +87,16 @@ import Wire
         }
     }
 
+    /// Whoever is taken in has the view on its disk a little later: until then the others have to be a quorum of it.
+    @Test func noMoreAreTakenInAtATimeThanStay() {
+        var three = Members(Self.clocks)
+        three.slow = [0]
+        for node in [9, 8, 7, 6, 5] as [UInt16] { three.admit(node, at: 0) }
+        three.suspect(2, at: 0)
+        three.thaw(0)
+        #expect(three.view(0) == [1, 2, 9, 8] && three.view(1) == [1, 2, 9, 8])
+    }
+
     @Test func oneIsTakenInWhileAnotherLeaves() {
         var three = Members(Self.clocks)
         three.slow = [0]

@@ -72,6 +72,69 @@ import Wire
         #expect(steps.isEmpty, "\(steps)")
     }
 
+    /// Node 2 proposed a view of 2 and 3, which 3 has accepted and 2 has not. Nodes 1 and 3 agree on it, and begin it only with 2: who would come back without it
+    /// would count for nobody there.
+    @Test func aViewIsInstalledOnceAQuorumOfItsOwnHasIt() {
+        let first = Proposal(view: View(ViewNumber(1), [NodeID(2), NodeID(3)]), basis: .ends([LogEnd()]), sources: [])
+        var third = Self.has(Self.none)
+        third.accepted = MemberRow.Acceptance(Self.ballot, first)
+        var restart = Restart(me: NodeID(1), mine: Self.has(Self.none), wait: 10)
+        restart.heard(third, from: NodeID(3))
+        var steps: [RestartDirective] = []
+        /// What it is asked for is done at once; node 3 does the same.
+        func carryOut() {
+            while !steps.isEmpty {
+                var next: [RestartDirective] = []
+                for step in steps {
+                    switch step {
+                    case .savePromise(let ballot): restart.savedPromise(ballot, into: &next)
+                    case .reach(let ends, _): restart.reached(ends: ends, into: &next)
+                    case .saveAcceptance(let acceptance): restart.savedAcceptance(acceptance, into: &next)
+                    case .send(let node, .prepare, let step) where node == NodeID(3):
+                        restart.receive(.promise, RestartStep(ballot: step.ballot, after: step.after), from: node, into: &next)
+                    case .send(let node, .propose, let step):
+                        accepted.append(node)
+                        restart.receive(.accepted, RestartStep(ballot: step.ballot, after: step.after), from: node, into: &next)
+                    case .send(let node, .commit, _): committed.append(node)
+                    default: break
+                    }
+                }
+                steps = next
+            }
+        }
+        var (accepted, committed): ([NodeID], [NodeID]) = ([], [])
+        for now in [0, 20, 40] as [UInt64] {
+            restart.tick(now: now, into: &steps)
+            carryOut()
+        }
+        #expect(accepted == [NodeID(3)] && committed.isEmpty, "\(accepted), \(committed)")
+        // Node 2 is back: the next ballot has it, too.
+        restart.heard(Self.has(Self.none), from: NodeID(2))
+        for now in [6_000_000_000, 6_000_000_020, 6_000_000_040] as [UInt64] {
+            restart.tick(now: now, into: &steps)
+            for case .send(NodeID(2), .prepare, let step) in steps {
+                restart.receive(.promise, RestartStep(ballot: step.ballot, after: step.after), from: NodeID(2), into: &steps)
+            }
+            carryOut()
+        }
+        #expect(Set(committed) == [NodeID(2), NodeID(3)], "\(committed)")
+    }
+
+    /// What a node has heard of once the others may not forget for it.
+    @Test func whoHasNoViewRemembersThatThereIsOne() {
+        for view in [Self.newest, View(ViewNumber(2), [NodeID(1), NodeID(2)])] {
+            var restart = Restart(me: NodeID(3), mine: Self.has(Self.none), wait: 10)
+            var steps: [RestartDirective] = []
+            restart.heard(Self.has(view), from: NodeID(2))
+            restart.lost(NodeID(2))
+            restart.heard(Self.has(Self.none), from: NodeID(1))
+            restart.receive(.prepare, RestartStep(ballot: Self.ballot, after: ViewNumber(0)), from: NodeID(1), into: &steps)
+            for now in [0, 20, 40] as [UInt64] { restart.tick(now: now, into: &steps) }
+            #expect(steps.isEmpty, "\(steps)")
+            #expect((restart.lostWith ?? restart.begunWithout) == view)
+        }
+    }
+
     @Test func itWaitsForWhoeverMaySayMore() {
         var restart = Restart(me: NodeID(3), mine: Self.has(Self.older), wait: 10)
         restart.heard(Self.has(Self.newest), from: NodeID(2))

@@ -307,7 +307,8 @@ import Wire
         // A sixteenth of 32 segments are two.
         try write(segments: 1)
         #expect(try !slice().report.isBehind)
-        try write(segments: 2)
+        // And by more than half of what has been read and written; to begin counts as 256 KiB.
+        try write(segments: 40)
         let behind = try slice()
         #expect(behind.report.isBehind && !behind.isDone)
         var last = behind
