@@ -276,7 +276,7 @@ final class World {
         if views.count > 1 { missing.append("views \(views.sorted())") }
         let ends = hosts.map { host in host.look { $0.end(of: .durable) } }
         for (host, end) in zip(hosts, ends) where end != ends[0] {
-            missing.append("\(host.id)'s log ends elsewhere than \(hosts[0].id)'s")
+            missing.append("\(host.id)'s log ends elsewhere than \(hosts[0].id)'s: \(String(describing: end)), not \(String(describing: ends[0]))")
         }
         for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
         for store in stores where !store.isSettled(self) { missing.append("store client \(store.client) waits: \(store.description)") }
