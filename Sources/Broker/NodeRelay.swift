@@ -52,6 +52,11 @@ extension Node {
         guard block.from >= live!.ledgers[rank].read, block.to - live!.ledgers[rank].consumed <= size, block.from % size + UInt64(block.count) <= size,
             live!.bodies[rank].add(block.from..<block.to)
         else { throw .value(what: "place of a relayed block", value: block.from) }
+        // What the sender wrote here in an older view may be under way still. Its row of this view comes behind that; a body comes by another way.
+        guard live!.present.contains(rank) || planted(.relayBeforeRow) else {
+            live!.earlyBlocks.append((block, rank, bytes?.array))
+            return
+        }
         if let bytes { memory.write(bytes, at: Int(block.from % size)) }
         passOn(block, rank, into: &out)
         do throws(DecodeError) { try takeFrames(rank, memory.view, now: now, into: &out) } catch {
@@ -72,6 +77,15 @@ extension Node {
         out.append(.relay(live!.view.members[next], block))
         counters.bytesPosted += UInt64(block.count)
         counters.bytesRelayed += UInt64(block.count)
+    }
+
+    /// The member's row has been seen for the first time in this view, and so have its writes of older ones: what has come of its bodies goes to its place.
+    mutating func takeEarly(of rank: Int, _ mirror: ByteStore, into out: inout [Directive]) {
+        for early in live!.earlyBlocks where early.rank == rank {
+            early.bytes?.withView { mirror.write($0, at: Int(early.block.from % UInt64(mirror.count))) }
+            passOn(early.block, rank, into: &out)
+        }
+        live!.earlyBlocks.removeAll { $0.rank == rank }
     }
 
     /// The member's row has been seen for the first time in this view: what waited for that goes to it.

@@ -307,11 +307,11 @@ extension World {
         let view = node.view
         host.view = max(host.view, view.number)
         if let origin = node.origin {
-            if origin == node.end, checker.began(view, number: origin.number.raw, chain: origin.chain, at: host.id) { changing(host, hasBegun: true) }
+            if origin == node.end, checker.began(view, number: origin.number.raw, chain: mark(origin), at: host.id) { changing(host, hasBegun: true) }
         } else if let end = node.delivered, end.number.raw > 0 {
             deliveredPeak = max(deliveredPeak, end.offset.raw)
             let hosts = hosts
-            let isFirst = checker.delivered(end.number.raw, chain: end.chain, view: view, at: host.id) { id in
+            let isFirst = checker.delivered(end.number.raw, chain: mark(end), view: view, at: host.id) { id in
                 hosts.first { $0.id == id }?.peak(in: view.number) ?? 0
             }
             // What few have on their disks by now.
@@ -325,6 +325,9 @@ extension World {
             }
         }
     }
+
+    /// The chain covers who sent what when, not how much of it was taken in.
+    private func mark(_ end: LogEnd) -> UInt64 { end.chain ^ end.offset.raw &* 0x9E37_79B9_7F4A_7C15 }
 
     private func countMoves(_ host: Host, _ view: UInt64) {
         let moves = host.look { $0.topicMoves } ?? 0
@@ -382,7 +385,7 @@ extension World {
         let end = link.end(of: host.index)
         guard !link.row[end].isEmpty else { return }
         let id = hosts[link.hosts[1 - end]].id
-        link.row[end].withView { host.node!.peerRow(id, $0, ring: link.mirror[end].view, now: at, into: &host.out) }
+        link.row[end].withView { host.node!.peerRow(id, $0, ring: link.mirror[end].store, now: at, into: &host.out) }
     }
 
     /// A message that the node does not take stays where it is, and those behind it too.

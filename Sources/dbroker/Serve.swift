@@ -286,7 +286,7 @@ final class Serve {
     private func giveRow(_ id: NodeID, _ link: LinkID, _ now: Instant) {
         let row = transport.row(link)
         guard !row.isEmpty else { return }
-        node.peerRow(id, row, ring: unsafe ByteView(transport.data(of: link)), now: now, into: &out)
+        node.peerRow(id, row, ring: unsafe ByteStore(transport.mirror(of: link)), now: now, into: &out)
     }
 
     private func takeResults(_ now: Instant) {
