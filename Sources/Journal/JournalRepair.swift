@@ -41,6 +41,7 @@ extension Journal {
         let damage = durable.damage.first { $0.segment == hole.file && $0.bytes == hole.bytes && $0.entries == hole.entries }
         do throws(StorageError) {
             if let damage {
+                try durable.closeDamaged(damage, for: bytes.view.array)
                 // Versions that are gone from the repaired entry may be missed by any cut in its segment; behind it the checkpoint knows of them.
                 let next = durable.closedSpans(below: durable.end.number).first { $0.first > damage.entries.lowerBound }
                 try noteCopied(bytes.view, upTo: next?.firstOffset ?? durable.end.offset)

@@ -55,8 +55,8 @@ extension World {
             if host.files.syncsUntilError == nil { host.syncFails = false }
             host.ring = OwnedBytes([UInt8](repeating: 0, count: temper.ringBytes))
             host.work = opened.journal
-            // What was on its way to the disk when the last life ended is not in this one's log.
-            clean.cut(host.index, from: opened.journal.durable.end.number.raw)
+            // What was on its way to the disk when the last life ended is not in this one's log. Behind damage some is, and comes back with its repair.
+            if opened.holes.isEmpty { clean.cut(host.index, from: opened.journal.durable.end.number.raw) }
             if rot == nil, let wrong = words.judge(end: opened.journal.durable.end.offset, host.index) { checker.fail("\(host.id) \(wrong)") }
             host.node = Node(settings: settings(of: host), state: opened.state, states: opened.states, holes: opened.holes, holdings: opened.holdings, agreed: opened.agreed, ring: host.ring.store)
             host.node!.isLeaving = host.isLeaving

@@ -17,6 +17,36 @@ extension Log {
         }
     }
 
+    /// Closes the open segment behind the last entry that reads back, where `entries` for its damage were cleaned elsewhere and so do not fit into
+    /// its place: what is damaged is then a closed segment's, and is remade. Does nothing where only the log's end is damaged.
+    ///
+    ///     open   | 0 1 | damaged | 4 5 | zeros          closed   | 0 1 | damaged | 4 5 |     open   | |
+    package func closeDamaged(_ hole: Damage, for entries: [UInt8]) throws(StorageError) {
+        try checkHealthy("repair")
+        let last = segments.count - 1
+        guard path(openSegment.name) == hole.segment, damage.contains(hole), hole.bytes != 0..<SegmentHeader.size, hasCleaned(entries) else { return }
+        let scan = try SegmentScan.read(
+            disk, file, start: openSegment.start, group: group, size: try disk.size(file), spacing: options.indexBytes)
+        guard let behind = scan.runs.last, damage.allSatisfy({ $0.segment != hole.segment || $0.entries.upperBound <= behind.first }) else { return }
+        try withRoom { () throws(StorageError) in
+            try poisoning { () throws(StorageError) in
+                try disk.truncate(file, to: behind.end)
+                try disk.sync(file)
+                let header = SegmentHeader(group: group, start: behind.after, bytesBefore: behind.end, firstBefore: openSegment.start.number)
+                let next = try Self.create(disk, directory, header)
+                cached.restart(disk, from: SegmentHeader.size)
+                disk.close(file)
+                file = next
+            }
+        }
+        (segments[last].bytes, segments[last].index) = (behind.end, nil)
+        segments.append(Segment(start: behind.after, bytes: SegmentHeader.size, index: SegmentIndex()))
+        (end, synced) = (behind.after, behind.after.number)
+        (zeroed, reserved) = (SegmentHeader.size, SegmentHeader.size)
+        staged.clear(at: end)
+        cursors.forget()
+    }
+
     /// Throws `.corruptInput`, and changes nothing, unless the entries fill the gap.
     func remake(_ i: Int, _ hole: Damage, with entries: [UInt8], isChained: Bool) throws(StorageError) {
         let file = try handle(i)

@@ -98,6 +98,7 @@
     case dropOnOldWord = "drop-on-old-word"
     case wordBeforeDisk = "word-before-disk"
     case gapTakenForAll = "gap-taken-for-all"
+    case indexOverGap = "index-over-gap"
     case gapGiven = "gap-given"
     case copyTakenForWhole = "copy-taken-for-whole"
     case fillForgotten = "fill-forgotten"

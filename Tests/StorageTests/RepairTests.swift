@@ -177,4 +177,49 @@ private struct Twins {
         #expect(try log.verify() == [] && log.end.number.raw == 60)
         #expect(try difference(log, twins.entries, from: 0) == nil)
     }
+
+    /// Elsewhere the segment was closed and has been cleaned: the damaged entry is shorter there, and does not fit in here. Whenever the power
+    /// goes, the next life goes on with the repair, and nothing that lay behind the damage is lost.
+    @Test(arguments: -1..<24) func damageInTheOpenSegmentIsFilledWithWhatWasCleaned(powerCut: Int) throws {
+        let twins = try Twins()
+        twins.disk.flip(try #require(twins.files.last), at: 80, bits: 4)
+        try twins.log.close()
+        var random = SystemRandomNumberGenerator()
+        var log = try twins.reopened()
+        if powerCut >= 0 { twins.disk.operationsUntilPowerCut = powerCut }
+        var rounds = 0
+        while !log.damage.isEmpty, rounds < 4 {
+            rounds += 1
+            do throws(StorageError) {
+                while let hole = log.damage.first {
+                    let whole = try copies(of: hole, twins)
+                    var cleaned: [UInt8] = []
+                    whole.withView { Excerpt.make(of: $0, into: &cleaned) { _ in false } }
+                    try log.closeDamaged(hole, for: cleaned)
+                    try log.repair(hole, with: cleaned, isChained: true)
+                }
+            } catch {
+                guard twins.disk.operationsUntilPowerCut ?? 0 < 0 else { throw error }
+                twins.disk.crash(using: &random)
+                log = try twins.reopened()
+                if log.damage.isEmpty { _ = try log.verify() }
+            }
+        }
+        twins.disk.operationsUntilPowerCut = nil
+        #expect(log.end.number.raw == 60)
+        var samples = Samples(seed: 77, clock: 1_000_000)
+        let more = samples.next()
+        try log.append(more)
+        try log.sync()
+        #expect(try log.verify() == [])
+        let again = try twins.reopened()
+        #expect(again.end == log.end && again.damage == [])
+        var bytes: [UInt8] = []
+        let at = try #require(twins.entries.indices.last { (try? again.header(of: EntryNumber(UInt64($0))))??.isCleaned ?? false })
+        _ = try again.read(from: EntryNumber(UInt64(at + 1)), maximumBytes: .max, into: &bytes)
+        #expect(bytes.withView { (try? EntryHeader($0))?.number.raw } == UInt64(at + 1))
+    }
+    private func copies(of hole: Damage, _ twins: Twins) throws(StorageError) -> [UInt8] {
+        do { return try twins.copies(hole) } catch let error as StorageError { throw error } catch { preconditionFailure("\(error)") }
+    }
 }
