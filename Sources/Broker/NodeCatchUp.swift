@@ -94,8 +94,8 @@ extension Node {
         sessions[id]!.cursors[group.index].isReading = true
         sessions[id]!.cursors[group.index].readBelow = read.below
         let token = ReadToken.session(id, generation: sessions[id]!.generation)
-        // A record of a topic that has not found its watchers yet must not be passed over, nor one that only others hold: no index here has it.
-        let knowsAll = !(group == .durable && lacks(wantedBy: id)) && watches.sets[group.index].count.index >= live!.groups[group.index].deliveredTopics
+        // A record of a topic that has not found its watchers yet must not be passed over.
+        let knowsAll = watches.sets[group.index].count.index >= live!.groups[group.index].deliveredTopics
         let topics = knowsAll ? sessions[id]!.cursors[group.index].picked ?? [] : []
         out.append(.disk(.read(token, group, from: read.from, below: read.below, maximumBytes: pageBytes, topics: topics)))
     }

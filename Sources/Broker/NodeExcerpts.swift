@@ -81,13 +81,6 @@ extension Node {
         return true
     }
 
-    /// Whether others hold what the session may want of the log from where it is on.
-    mutating func lacks(wantedBy id: SessionID) -> Bool {
-        guard !holders.holdings.isEmpty, !planted(.indexOverGap) else { return false }
-        let lacking = holders.holdings.missing(from: sessions[id]!.cursors[GroupID.durable.index].due ?? Offset(0), to: Offset(.max))
-        return !lacking.isEmpty && !lacking.intersection(wanted(by: id)).isEmpty
-    }
-
     private static func end(of entries: ByteView) -> Offset {
         var end = Offset(0)
         var at = 0

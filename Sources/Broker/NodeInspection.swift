@@ -14,6 +14,13 @@ extension Node {
     /// Where `group`'s log ends, delivered or not.
     package func end(of group: GroupID) -> LogEnd { live?.groups[group.index].state.end ?? states[group.index].end }
 
+    /// A digest of all that `group` is where the view begins: its log's end, topics and publishers. Nil once more has come, and where no view runs.
+    package func beginning(of group: GroupID) -> UInt64? {
+        guard let state = live?.groups[group.index].state, live?.groups[group.index].carried == state.end else { return nil }
+        var digest = mix(mix(state.end.number.raw ^ state.end.chain) ^ state.end.offset.raw) ^ state.publishers.digest
+        state.topics.forEach { (_, name) in for at in 0..<name.count { digest = mix(digest ^ UInt64(name.u8(at))) } }
+        return mix(digest ^ UInt64(state.topics.count))
+    }
     /// A digest of `group`'s publishers at its log's end: equal ends, equal publishers.
     package func publishers(of group: GroupID) -> UInt64 { (live?.groups[group.index].state ?? states[group.index]).publishers.digest }
 

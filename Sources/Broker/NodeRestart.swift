@@ -287,17 +287,26 @@ extension Node {
     }
 
     mutating func copyFailed(_ why: String, into out: inout [Directive]) {
-        guard copy != nil else { return }
+        // All of it is here once the view is being installed: it begins whatever becomes of the source.
+        guard copy != nil, learner?.isSaving != true else { return }
         out.append(.log("copying stopped: \(why)"))
         copy = nil
         if learner != nil {
             learner = nil
+            forgetWelcome(into: &out)
             beginRestart()
             broadcastSummary(into: &out)
             for node in linked.sorted() { out.append(.peer(node, .compare, [])) }
         } else {
             reached(nil, into: &out)
         }
+    }
+
+    /// What a welcome said of the groups in memory was of a view that this node has not begun: a restart begins without them.
+    private mutating func forgetWelcome(into out: inout [Directive]) {
+        guard !planted(.welcomeKept) else { return }
+        for group in [GroupID.ordered, .unordered] { states[group.index] = GroupState(group: group) }
+        out.append(.disk(.begin(.ordered, LogEnd())))
     }
 
     private mutating func sampled(_ group: GroupID, _ samples: [ChainSample], into out: inout [Directive]) {

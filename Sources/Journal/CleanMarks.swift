@@ -4,13 +4,16 @@ internal import Wire
 /// From where on the past of each topic is exact in this node's log, kept beside it: written before anything goes.
 ///
 ///      0                8        12       16
-///      | copied         | count  | 0      | count × u64: by topic, the first offset at which a cut finds what it found before
+///      | copied         | count  | flags  | count × u64: by topic, the first offset at which a cut finds what it found before
 ///
 /// `copied`: where the last entry ends that came from another node's log, cleaned already; of what lies below only the other node knows
 /// whether it is exact.
+/// `flags`: 1 where another node's log came without what only others hold (`hasGaps`).
 struct CleanMarks: Equatable {
     static let name = "cleaned"
     var copied: UInt64 = 0
+    /// Checkpoints that were made in the midst of a copy do not know of all records before them: some are others' to hold, or were put back.
+    var hasGaps = false
     private(set) var exact: [UInt64] = []
 
     init() {}
@@ -20,6 +23,7 @@ struct CleanMarks: Equatable {
         let isWhole = bytes.withView { view -> Bool in
             guard view.count == 16 + Int(view.u32(8)) * 8 else { return false }
             copied = view.u64(0)
+            hasGaps = view.u32(12) & 1 == 1
             exact = (0..<Int(view.u32(8))).map { view.u64(16 + $0 * 8) }
             return true
         }
@@ -29,7 +33,7 @@ struct CleanMarks: Equatable {
         var bytes: [UInt8] = []
         bytes.append(int: copied)
         bytes.append(int: UInt32(exact.count))
-        bytes.append(int: UInt32(0))
+        bytes.append(int: UInt32(hasGaps ? 1 : 0))
         for offset in exact { bytes.append(int: offset) }
         return bytes
     }

@@ -71,6 +71,7 @@ package struct Journal<D: Disk> {
         self.signatures = signatures
         self.cleaner = cleaner
         self.marks = marks
+        durableValues.trustsHoles = !marks.hasGaps
         self.durable = durable
         self.ordered = ordered
         orderedOptions = options

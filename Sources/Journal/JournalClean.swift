@@ -15,7 +15,7 @@ extension Journal {
         } catch { guard case .damage = error.kind else { throw error } }
         if let marks { return marks }
         var lost = CleanMarks()
-        lost.copied = log.end.offset.raw
+        (lost.copied, lost.hasGaps) = (log.end.offset.raw, true)
         return lost
     }
 
@@ -62,6 +62,17 @@ extension Journal {
         guard copied > marks.copied else { return }
         var raised = marks
         raised.copied = copied
+        try save(raised)
+    }
+    /// Another node's log comes without records that only others hold: before any of it is here.
+    mutating func noteGaps() throws(StorageError) {
+        guard !marks.hasGaps, !planted(.headsOfGaps) else { return }
+        var raised = marks
+        raised.hasGaps = true
+        try save(raised)
+        durableValues.trustsHoles = false
+    }
+    private mutating func save(_ raised: CleanMarks) throws(StorageError) {
         try durable.withRoom { () throws(StorageError) in try logFiles.save(CleanMarks.name, raised.encoded) }
         marks = raised
     }

@@ -45,6 +45,7 @@ extension Journal {
     mutating func workOnHoldings(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
         switch job {
         case .withhold(let lines):
+            try noteGaps()
             for line in lines { holdings.withhold(line) }
             try saveHoldings()
         case .held(let lines):

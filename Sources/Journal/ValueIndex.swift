@@ -27,6 +27,8 @@ package struct ValueIndex: Sendable {
     private var bases: [EntryNumber: Base] = [:]
     private var uses: UInt64 = 0
     private let budget: Int
+    /// Whether heads of checkpoints made in the midst of a copied log that had been cleaned know of all that lies before them.
+    var trustsHoles = true { didSet { if trustsHoles != oldValue { bases = [:] } } }
 
     /// Bytes of log that one job reads at most, more or less: the jobs behind it wait so long.
     private static let slice = 4 << 20
@@ -54,7 +56,7 @@ package struct ValueIndex: Sendable {
     // MARK: passing over
 
     /// From `from` on, the first entry, at most `limit`, whose segment may have a record of some of `topics`: of a closed segment the heads where
-    /// the next one begins tell, as long as they are there. Whatever was cleaned, they say no less than there is.
+    /// the next one begins tell, as long as they are there. Whatever was cleaned, they say no less than there is (`trustsHoles`).
     mutating func pass<D: Disk>(_ log: Log<D>, _ from: EntryNumber, _ limit: EntryNumber, _ topics: [TopicID]) throws(StorageError) -> EntryNumber {
         var from = max(from, log.first)
         uses += 1
@@ -154,7 +156,11 @@ package struct ValueIndex: Sendable {
         // The ordered group's log rolls without a state.
         if let bytes = try log.checkpoint(at: number), !bytes.isEmpty {
             do throws(DecodeError) {
-                heads = try bytes.withView { view throws(DecodeError) in try GroupState.heads(decoding: view) }
+                heads = try bytes.withView { view throws(DecodeError) in
+                    guard !trustsHoles else { return try GroupState.heads(decoding: view) }
+                    let state = try GroupState(group: log.group, decoding: view)
+                    return state.hasHoles ? nil : state.heads
+                }
             } catch { throw StorageError(.corruptInput("checkpoint: \(error)"), "values", "group-\(log.group.raw)") }
         }
         bases[number] = Base(heads: heads, used: uses)

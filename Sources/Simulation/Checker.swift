@@ -13,6 +13,8 @@ struct Checker {
     /// By offset in the durable group: what some subscriber was the first to see there.
     private(set) var history: [Record?] = []
     /// By view number: its members and where its durable log begins.
+    /// By view and group: what all began with, and who was the first.
+    private var beginnings: [UInt64: [UInt16: (UInt64, NodeID)]] = [:]
     private var views: [UInt64: (members: [NodeID], number: UInt64, chain: UInt64)] = [:]
     /// By entries delivered: the chain after them.
     private var delivered: [UInt64: UInt64] = [:]
@@ -43,6 +45,13 @@ struct Checker {
         }
         if let known = delivered[number], known != chain { fail("\(view) begins with another history of \(number) entries than was delivered") }
         return true
+    }
+
+    /// What a group is where the view begins, by a digest: the same for all.
+    mutating func began(_ view: View, _ group: GroupID, _ digest: UInt64, at node: NodeID) {
+        let known = beginnings[view.number.raw, default: [:]][group.raw] ?? (digest, node)
+        beginnings[view.number.raw, default: [:]][group.raw] = known
+        if known.0 != digest { fail("\(view) begins with other topics, publishers or entries of \(group) at \(node) than at \(known.1)") }
     }
 
     /// Whether the newest view that anyone has begun can go on without the node.

@@ -64,6 +64,8 @@ final class Host {
     var hungUntil: UInt64 = 0
     /// The newest view that it has begun.
     var view = ViewNumber(0)
+    /// Whose beginning was looked at last.
+    var begun = ViewNumber(0)
     /// The view in which its disk was lost, and the most entries that have ever been on that.
     private(set) var lost: (view: ViewNumber, peak: UInt64)?
     /// A sync of this disk's has failed, or will.

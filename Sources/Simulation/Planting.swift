@@ -10,8 +10,11 @@ internal import Wire
     }
     /// Whether only worlds without peace show it.
     package func isUnlimited(mutant name: String) -> Bool { [.newDiskCounts, .newDiskCountsQuiet].contains(Mutant(rawValue: name)) }
+    /// Whether it shows where topics move all the time, and hardly elsewhere.
+    package func isMoving(mutant name: String) -> Bool { [.headsOfGaps, .welcomeKept].contains(Mutant(rawValue: name)) }
 #else
     package var mutantNames: [String] { [] }
     package func plant(_ name: String) -> Bool { false }
     package func isUnlimited(mutant name: String) -> Bool { false }
+    package func isMoving(mutant name: String) -> Bool { false }
 #endif

@@ -3,7 +3,7 @@ internal import Wire
 /// Draws numbers from a seed and nothing else (SplitMix64; Steele, Lea and Flood, 2014). Each use has a stream of its own, so
 /// that what one draws does not change what another gets.
 struct SplitMix64: RandomNumberGenerator {
-    enum Stream: UInt64 { case temper = 1, network, disk, faults, workload, clocks, store, interests, cleaning, duel, consumers, status, pages, news, newsroom, relay, parting, hang, unlimited, slips, newDisk, early }
+    enum Stream: UInt64 { case temper = 1, network, disk, faults, workload, clocks, store, interests, cleaning, duel, consumers, status, pages, news, newsroom, relay, parting, hang, unlimited, slips, newDisk, early, crooked }
     private var state: UInt64
 
     init(seed: UInt64, _ stream: Stream) { state = mix(seed &* 0x9E37_79B9_7F4A_7C15 ^ mix(stream.rawValue)) }

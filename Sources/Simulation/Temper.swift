@@ -6,7 +6,7 @@ struct Temper {
     let isDuel: Bool
     /// A world for unordered topics: subscribers come and go, topics are made, ways between nodes are slow; nothing fails.
     let isNewsroom: Bool
-    let ringBytes: Int
+    private(set) var ringBytes: Int
     let segmentBytes: Int
     /// A client's receive ring has this much room, bytes.
     let clientBytes: Int
@@ -19,30 +19,30 @@ struct Temper {
     /// Somebody sets their groups back to their starts now and then.
     let hasResets: Bool
     /// Nanoseconds between a publisher's batches, about.
-    let publishGap: UInt64
-    let recordBytes: Int
+    private(set) var publishGap: UInt64
+    private(set) var recordBytes: Int
     /// Of a hundred records so many are for a topic that takes none of their size; 0: the topic is not there.
     let slips: Int
     /// Nanoseconds that a message, or the disk, takes at most.
-    let networkMost: UInt64
-    let diskMost: UInt64
+    private(set) var networkMost: UInt64
+    private(set) var diskMost: UInt64
     /// Nanoseconds that the way from one node to another takes besides, [from][to]; empty: none.
-    let lags: [[UInt64]]
+    private(set) var lags: [[UInt64]]
     /// Nanoseconds between faults, at most; 0: none.
-    let faultGap: UInt64
+    private(set) var faultGap: UInt64
     /// When the first comes: mostly once all have met.
     let firstFault: UInt64
-    let faults: [Fault]
+    private(set) var faults: [Fault]
     /// How often, in a hundred, a fault follows on the heels of another.
     let onTheHeels: Int
     /// How often, in a hundred, a fault follows a wedge or the first node's beginning of a view.
     let onChange: Int
     /// Nanoseconds that a node stays down, at most.
-    let downMost: UInt64
+    private(set) var downMost: UInt64
     let restartWait: UInt64
     let holdUp: UInt64
     let stuckAfter: UInt64
-    let suspectAfter: UInt64
+    private(set) var suspectAfter: UInt64
     let hasPowerCuts: Bool
     /// Bytes a second that a node copies, at most.
     let copyRate: Int
@@ -65,7 +65,7 @@ struct Temper {
     let foldEvery: UInt64
     let worthParting: Int
     /// Frames of so many bytes go from member to member, in blocks of so many.
-    let relayFrom: Int
+    private(set) var relayFrom: Int
     let relayBlock: Int
     /// Bytes that a power cut keeps or loses as a whole.
     let tear: Int
@@ -186,6 +186,20 @@ struct Temper {
         var relay = SplitMix64(seed: seed, .relay)
         relayFrom = nodes > 2 && relay.chance(35) ? relay.pick([1, 200, 600]) : .max
         relayBlock = relay.pick([24, 100, 400, 4096])
+        var crooked = SplitMix64(seed: seed, .crooked)
+        if kind == .mixed, isPlain, parting == nil, keeping.isEmpty, nodes > 2, crooked.chance(8) { bend(&crooked) }
+    }
+
+    /// Some ways between nodes are slow, all else is quick, and the view changes often: what goes by another member comes long before what went
+    /// straight, in an older view, to the same place of a small ring.
+    private mutating func bend(_ random: inout SplitMix64) {
+        ringBytes = 4 << 10
+        recordBytes = min(recordBytes, ringBytes / 14)
+        (relayFrom, publishGap) = (random.pick([1, 200]), random.pick([300, 1_000, 3_000]) * Span.microsecond)
+        (networkMost, diskMost) = (100 * Span.microsecond, 100 * Span.microsecond)
+        lags = (0..<nodes).map { _ in (0..<nodes).map { _ in random.pick([0, 0, 0, 3, 10, 30]) * Span.millisecond } }
+        (suspectAfter, faultGap, downMost) = (100 * Span.millisecond, 40 * Span.millisecond, 50 * Span.millisecond)
+        faults = [.kill, .cutLink, .leave]
     }
 
     private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {

@@ -306,6 +306,12 @@ extension World {
         if temper.cleans, let end = node.delivered { clean.delivered(host.index, below: end.number.raw) }
         let view = node.view
         host.view = max(host.view, view.number)
+        if host.begun != view.number {
+            host.begun = view.number
+            for group in [GroupID.durable, .ordered, .unordered] {
+                if let digest = host.look({ $0.beginning(of: group) }) ?? nil { checker.began(view, group, digest, at: host.id) }
+            }
+        }
         if let origin = node.origin {
             if origin == node.end, checker.began(view, number: origin.number.raw, chain: mark(origin), at: host.id) { changing(host, hasBegun: true) }
         } else if let end = node.delivered, end.number.raw > 0 {

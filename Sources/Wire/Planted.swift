@@ -93,12 +93,14 @@
     case relayUnlinked = "relay-unlinked"
     // Memory.
     case recentUnbounded = "recent-unbounded"
+    // Groups in memory.
+    case welcomeKept = "welcome-kept"
     // Who holds what.
     case dropOnOne = "drop-on-one"
     case dropOnOldWord = "drop-on-old-word"
     case wordBeforeDisk = "word-before-disk"
     case gapTakenForAll = "gap-taken-for-all"
-    case indexOverGap = "index-over-gap"
+    case headsOfGaps = "heads-of-gaps"
     case gapGiven = "gap-given"
     case copyTakenForWhole = "copy-taken-for-whole"
     case fillForgotten = "fill-forgotten"

@@ -60,6 +60,7 @@ struct Mutants: ParsableCommand {
     private func begin(_ name: String) -> Child? {
         var size = size
         if isUnlimited(mutant: name) { (size.unlimited, size.moving) = (true, false) }
+        if isMoving(mutant: name) { (size.unlimited, size.moving) = (false, true) }
         return Child(["work", "--from", "1", "--to", "\(limit)", "--mutant", name] + size.words)
     }
 
