@@ -39,7 +39,8 @@ package enum DiskJob: Sendable {
     /// Append entries that the node has numbered; answered by `synced`, once for many.
     case append(GroupID, [PendingEntry])
     /// Append entries copied from another node, as they lie in its log.
-    case appendCopy(GroupID, OwnedBytes)
+    /// `shown`: where its source's log ended for others. What had been cleaned there may have been so for anything before that.
+    case appendCopy(GroupID, OwnedBytes, shown: Offset)
     case truncate(GroupID, EntryNumber)
     /// Begin the log of a group that no disk keeps anew: the next entry is the one behind this end.
     case begin(GroupID, LogEnd)

@@ -46,6 +46,9 @@ package struct LiveView: Sendable {
     var heldUp: (end: UInt64, lasted: UInt64, at: UInt64)?
     let origin: Proposal
 
+    /// Whether this node began the view by a restart, with nothing in the groups that are in memory.
+    var isByRestart: Bool { if case .ends = origin.basis { true } else { false } }
+
     init(_ proposal: Proposal, me: Int, groups: [LiveGroup], now: UInt64, mostGroups: Int) {
         view = proposal.view
         self.me = me
@@ -69,6 +72,7 @@ package struct LiveView: Sendable {
     mutating func fillOwnRow(tail: UInt64) {
         let count = view.members.count
         rows[me].installed = true
+        rows[me].byRestart = isByRestart
         rows[me].dataTail = tail
         for rank in 0..<count {
             let consumed = ledgers[rank].consumed

@@ -25,6 +25,7 @@ package struct LogCopy: Sendable {
     var isWaiting = false
     /// Entries that the source could show at its last answer.
     var shown: EntryNumber = .zero
+    var shownOffset = Offset(0)
     var bytes: UInt64 = 0
     /// Bytes that may be asked for now; below zero while what came has yet to be earned.
     private var budget: Int64 = 0

@@ -1,4 +1,6 @@
+internal import Membership
 internal import Replication
+internal import Store
 internal import Topics
 package import Wire
 
@@ -14,11 +16,21 @@ extension Node {
     /// Where `group`'s log ends, delivered or not.
     package func end(of group: GroupID) -> LogEnd { live?.groups[group.index].state.end ?? states[group.index].end }
 
-    /// A digest of all that `group` is where the view begins: its log's end, topics and publishers. Nil once more has come, and where no view runs.
+    /// Whether the view that runs here was begun by a restart, and whether another one counts as a member of it here.
+    package var hasBegunByRestart: Bool { live?.isByRestart ?? false }
+    package func counts(on node: NodeID) -> Bool {
+        guard let live, let rank = live.view.rank(of: node) else { return false }
+        return live.present.contains(rank) && !live.membership.suspected.contains(rank)
+    }
+    /// A digest of all that `group` is where the view begins: its log's end, topics with their heads, and publishers. Nil once more has come, and where no view runs.
     package func beginning(of group: GroupID) -> UInt64? {
         guard let state = live?.groups[group.index].state, live?.groups[group.index].carried == state.end else { return nil }
         var digest = mix(mix(state.end.number.raw ^ state.end.chain) ^ state.end.offset.raw) ^ state.publishers.digest
-        state.topics.forEach { (_, name) in for at in 0..<name.count { digest = mix(digest ^ UInt64(name.u8(at))) } }
+        state.topics.forEach { (topic, name) in
+            for at in 0..<name.count { digest = mix(digest ^ UInt64(name.u8(at))) }
+            guard let head = state.heads.head(of: topic) else { return }
+            digest = mix(digest ^ (head.offset.raw << 1 | (head.isRemoved ? 1 : 0)))
+        }
         return mix(digest ^ UInt64(state.topics.count))
     }
     /// A digest of `group`'s publishers at its log's end: equal ends, equal publishers.

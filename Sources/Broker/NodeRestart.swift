@@ -336,7 +336,7 @@ extension Node {
             out.append(.disk(.compare(node, group, samples)))
         } else {
             let from = EntryNumber(try decoder.int())
-            let below = servable
+            let below = servable.number
             copiers[node, default: CopyProgress()].behind = below.raw - min(from.raw, below.raw)
             copiers[node]!.seen = lastSeen
             if from >= below {
@@ -348,10 +348,11 @@ extension Node {
     }
 
     /// What other nodes may copy: all of the log when no view runs here; otherwise what no cut can take back.
-    private var servable: EntryNumber {
-        guard let live else { return states[GroupID.durable.index].end.number }
+    private var servable: LogEnd {
+        guard let live else { return states[GroupID.durable.index].end }
         let group = live.groups[GroupID.durable.index]
-        return max(group.deliveredEnd.number, group.carried?.number ?? .zero)
+        guard let carried = group.carried, carried.number > group.deliveredEnd.number else { return group.deliveredEnd }
+        return carried
     }
 
     mutating func answerFetch(_ node: NodeID, from: EntryNumber, bytes: ByteView, into out: inout [Directive]) {
@@ -359,7 +360,8 @@ extension Node {
         var answer: [UInt8] = []
         answer.append(int: GroupID.durable.raw)
         answer.append(int: from.raw)
-        answer.append(int: servable.raw)
+        answer.append(int: servable.number.raw)
+        answer.append(int: servable.offset.raw)
         holders.holdings.encode(into: &answer)
         answer.append(view: bytes)
         out.append(.peer(node, .entries, answer))
@@ -397,7 +399,7 @@ extension Node {
     private mutating func copied(
         _ decoder: inout Decoder, at number: EntryNumber, _ body: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
-        let shown = EntryNumber(try decoder.int())
+        let shown = (number: EntryNumber(try decoder.int()), offset: Offset(try decoder.int()))
         let theirs = try Holdings(&decoder)
         let entries = body.from(decoder.position)
         // A second's worth of bytes takes a second.
@@ -408,7 +410,8 @@ extension Node {
         }
         if try repairAnswer(entries, at: number, from: node, into: &out) { return }
         guard copy?.source == node else { return }
-        copy?.shown = shown
+        copy?.shown = shown.number
+        copy?.shownOffset = shown.offset
         guard copy?.phase == .fetching || copy?.phase == .level, number == states[GroupID.durable.index].end.number else { return }
         try take(entries, now: now, into: &out)
     }
@@ -441,7 +444,7 @@ extension Node {
         }
         if at > 0 {
             trimmed.withView { head in
-                out.append(.disk(.appendCopy(.durable, OwnedBytes(head, entries[first..<at]))))
+                out.append(.disk(.appendCopy(.durable, OwnedBytes(head, entries[first..<at]), shown: copy?.shownOffset ?? Offset(0))))
             }
             noteAppended(at, to: .durable, into: &out)
             copy?.spend(at)

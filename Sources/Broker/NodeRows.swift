@@ -19,6 +19,10 @@ extension Node {
         guard !(live?.membership.suspected.contains(rank) ?? true) || planted(.suspicionTakenBack) else { return }
         do {
             try live!.rows[rank].read(bytes)
+            // A view that a restart brought back, while some still run it: their groups in memory are not the same.
+            guard live!.rows[rank].byRestart == live!.isByRestart || planted(.beginningsMixed) else {
+                return suspect(rank, "it began \(live!.view) \(live!.isByRestart ? "without" : "by") a restart", into: &out)
+            }
             if !live!.present.contains(rank) {
                 live!.present.insert(rank)
                 live!.isRowDirty = true

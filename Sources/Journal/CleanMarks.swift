@@ -6,7 +6,7 @@ internal import Wire
 ///      0                8        12       16
 ///      | copied         | count  | flags  | count × u64: by topic, the first offset at which a cut finds what it found before
 ///
-/// `copied`: where the last entry ends that came from another node's log, cleaned already; of what lies below only the other node knows
+/// `copied`: where the other node's log ended when the last entry came from it that had been cleaned there: of what lies below only that node knows
 /// whether it is exact.
 /// `flags`: 1 where another node's log came without what only others hold (`hasGaps`).
 struct CleanMarks: Equatable {

@@ -71,7 +71,7 @@ package struct Journal<D: Disk> {
         self.signatures = signatures
         self.cleaner = cleaner
         self.marks = marks
-        durableValues.trustsHoles = !marks.hasGaps
+        durableValues.trustsHoles = !marks.hasGaps && holdings.isEmpty
         self.durable = durable
         self.ordered = ordered
         orderedOptions = options
@@ -166,14 +166,14 @@ package struct Journal<D: Disk> {
     private mutating func work(_ job: DiskJob, into results: inout [DiskResult]) throws(StorageError) {
         switch job {
         case .append(let group, let entries): try append(entries, to: group)
-        case .appendCopy(_, let bytes):
+        case .appendCopy(_, let bytes, let shown):
             var at = 0
             while at < bytes.view.count {
                 let header = try durable.stage(entry: bytes.view.from(at))
                 cleaner.append(header, bytes.view[at + EntryHeader.size..<at + header.length], durable)
                 at += header.length
             }
-            try noteCopied(bytes.view)
+            try noteCopied(bytes.view, upTo: planted(.copyExactTooSoon) ? Offset(0) : shown)
             // A small piece is the log's end: the view that takes this node in waits for what is not synced by then.
             copied = at >= durable.options.segmentBytes >> 10 && (copied > 0 || durableTold == durable.end.number) ? copied + at : 0
             try durable.write()

@@ -21,13 +21,50 @@ package struct ValueIndex: Sendable {
     private struct Base: Sendable {
         /// Nil: there is no checkpoint.
         let heads: HeadTable?
+        /// No record before it is missing in its heads.
+        let isSure: Bool
         var used: UInt64
+    }
+    /// A question on its way back through the log, from job to job.
+    private struct Walk: Sendable {
+        let cut: Offset
+        /// The topics' heads before the cut, as far as they are found, and what is left to be looked for.
+        var heads: [HeadTable.Head?]
+        var open: [Int]
+        /// What unsure checkpoints say: no head is older.
+        var least: [HeadTable.Head?]
+        /// The segment that begins here has been looked into; nil: none has.
+        var from: EntryNumber?
+
+        init(_ cut: Offset, topics: Int) {
+            (self.cut, heads, open) = (cut, Array(repeating: nil, count: topics), Array(0..<topics))
+            least = heads
+        }
+        /// What a segment's run says; `first`: its first offset.
+        mutating func look(_ run: VersionRun, _ topics: [TopicID], first: Offset) {
+            open.removeAll { index in
+                let found = run.last(of: topics[index], before: cut)
+                // What is known to be there may be gone from the run.
+                let known = least[index].flatMap { $0.offset >= first && $0.offset < cut ? $0 : nil }
+                heads[index] = if let found, let known { found.offset < known.offset ? known : found } else { found ?? known }
+                return heads[index] != nil
+            }
+        }
+        mutating func look(_ base: HeadTable, _ topics: [TopicID], isSure: Bool) {
+            for index in open {
+                let head = base.head(of: topics[index])
+                if isSure { heads[index] = head } else if head?.offset ?? Offset(0) >= least[index]?.offset ?? Offset(0) { least[index] = head }
+            }
+            if isSure { open = [] }
+        }
     }
     private var runs: [EntryNumber: Run] = [:]
     private var bases: [EntryNumber: Base] = [:]
+    private var walks: [UInt32: Walk] = [:]
     private var uses: UInt64 = 0
     private let budget: Int
-    /// Whether heads of checkpoints made in the midst of a copied log that had been cleaned know of all that lies before them.
+    /// Whether heads of checkpoints made in the midst of a copied log that had been cleaned know of all that lies before them: else what lies
+    /// between them is looked into.
     var trustsHoles = true { didSet { if trustsHoles != oldValue { bases = [:] } } }
 
     /// Bytes of log that one job reads at most, more or less: the jobs behind it wait so long.
@@ -44,14 +81,18 @@ package struct ValueIndex: Sendable {
 
     /// The log is cut: what was known of entries from `number` on is no longer so.
     package mutating func cut(to number: EntryNumber) {
+        walks = [:]
         runs = runs.filter { $0.value.next <= number }
         bases = bases.filter { $0.key <= number }
     }
 
     /// The segment that begins with `number` was rewritten.
-    package mutating func forget(_ number: EntryNumber) { runs[number] = nil }
+    package mutating func forget(_ number: EntryNumber) { (runs[number], walks) = (nil, [:]) }
     /// The segment that entry `number` is in was repaired.
-    package mutating func forget(holding number: EntryNumber) { runs = runs.filter { $0.key > number || $0.value.next <= number } }
+    package mutating func forget(holding number: EntryNumber) {
+        runs = runs.filter { $0.key > number || $0.value.next <= number }
+        walks = [:]
+    }
 
     // MARK: passing over
 
@@ -62,7 +103,8 @@ package struct ValueIndex: Sendable {
         uses += 1
         defer { trim() }
         for _ in 0..<Self.mostPassed {
-            guard from < limit, let span = log.closedSpan(of: from), span.end <= limit, let heads = try base(planted(.segmentPassed) ? span.first : span.end, log)
+            guard from < limit, let span = log.closedSpan(of: from), span.end <= limit, let base = try base(planted(.segmentPassed) ? span.first : span.end, log),
+                base.isSure, let heads = base.heads
             else { break }
             guard !topics.contains(where: { heads.head(of: $0).map { $0.offset >= span.firstOffset } ?? false }) else { break }
             from = span.end
@@ -82,27 +124,28 @@ package struct ValueIndex: Sendable {
         if let topic = query.topics.first(where: { !isExact($0, cut) }) { return ValuePage(id: query.id, cut: cut, taken: 0, cleaned: topic) }
         uses += 1
         var spent = 0
-        var heads: [HeadTable.Head?] = Array(repeating: nil, count: query.topics.count)
-        var open = Array(query.topics.indices)
-        var span = log.span(before: cut)
-        while let here = span, !open.isEmpty {
-            guard try extend(here, below: query.below.number, log, &spent) else { return ValuePage(id: query.id, cut: cut, taken: 0) }
-            let run = runs[here.first]!.run
-            open = open.filter { index in
-                heads[index] = run.last(of: query.topics[index], before: cut)
-                return heads[index] == nil
+        let begun = walks.removeValue(forKey: query.id).flatMap { $0.cut == cut && $0.heads.count == query.topics.count ? $0 : nil }
+        var walk = begun ?? Walk(cut, topics: query.topics.count)
+        while !walk.open.isEmpty, let here = walk.from.map({ log.span(endingAt: $0) }) ?? log.span(before: cut) {
+            guard try extend(here, below: query.below.number, log, &spent) else {
+                if walks.count >= Self.mostWalks { walks = [:] }
+                walks[query.id] = walk
+                trim(keeping: here.first)
+                return ValuePage(id: query.id, cut: cut, taken: 0)
             }
-            guard !open.isEmpty, here.firstOffset > Offset(0) else { break }
-            if let base = try base(here.first, log) {
-                for index in open { heads[index] = base.head(of: query.topics[index]) }
-                break
-            }
-            span = log.span(endingAt: here.first)
+            walk.look(runs[here.first]!.run, query.topics, first: here.firstOffset)
+            guard !walk.open.isEmpty, here.firstOffset > Offset(0) else { break }
+            if let base = try base(here.first, log), let heads = base.heads { walk.look(heads, query.topics, isSure: base.isSure) }
+            walk.from = here.first
+            trim(keeping: here.first)
         }
+        var heads = walk.heads
         for index in query.topics.indices where heads[index] == nil { heads[index] = kept.head(of: query.topics[index], before: cut) }
         trim()
         return try page(query, cut, heads, log, kept, &spent)
     }
+    /// Questions that are known by how far they have come.
+    private static let mostWalks = 64
 
     /// The offset that a time stands for: everything stamped at or before it lies before.
     private func place<D: Disk>(_ cut: StoreCut, _ below: LogEnd, _ log: Log<D>) throws(StorageError) -> Offset {
@@ -147,36 +190,36 @@ package struct ValueIndex: Sendable {
         return true
     }
 
-    private mutating func base<D: Disk>(_ number: EntryNumber, _ log: Log<D>) throws(StorageError) -> HeadTable? {
-        if bases[number] != nil {
-            bases[number]!.used = uses
-            return bases[number]!.heads
+    private mutating func base<D: Disk>(_ number: EntryNumber, _ log: Log<D>) throws(StorageError) -> Base? {
+        if bases[number] == nil {
+            var found = Base(heads: nil, isSure: true, used: uses)
+            // The ordered group's log rolls without a state.
+            if let bytes = try log.checkpoint(at: number), !bytes.isEmpty {
+                do throws(DecodeError) {
+                    found = try bytes.withView { view throws(DecodeError) in
+                        guard !trustsHoles else { return Base(heads: try GroupState.heads(decoding: view), isSure: true, used: uses) }
+                        let state = try GroupState(group: log.group, decoding: view)
+                        return Base(heads: state.heads, isSure: !state.hasHoles, used: uses)
+                    }
+                } catch { throw StorageError(.corruptInput("checkpoint: \(error)"), "values", "group-\(log.group.raw)") }
+            }
+            bases[number] = found
         }
-        var heads: HeadTable?
-        // The ordered group's log rolls without a state.
-        if let bytes = try log.checkpoint(at: number), !bytes.isEmpty {
-            do throws(DecodeError) {
-                heads = try bytes.withView { view throws(DecodeError) in
-                    guard !trustsHoles else { return try GroupState.heads(decoding: view) }
-                    let state = try GroupState(group: log.group, decoding: view)
-                    return state.hasHoles ? nil : state.heads
-                }
-            } catch { throw StorageError(.corruptInput("checkpoint: \(error)"), "values", "group-\(log.group.raw)") }
-        }
-        bases[number] = Base(heads: heads, used: uses)
-        return heads
+        bases[number]!.used = uses
+        return bases[number]
     }
 
-    /// Lets go of what was not used for longest.
-    private mutating func trim() {
+    /// Lets go of what was not used for longest, and not in this job; `keeping`: of what was, all but this segment's run.
+    private mutating func trim(keeping kept: EntryNumber? = nil) {
         var size = footprint
         while size > budget {
-            let run = runs.min { ($0.value.used, $0.key) < ($1.value.used, $1.key) }
-            let base = bases.min { ($0.value.used, $0.key) < ($1.value.used, $1.key) }
-            if let base, base.value.used < uses, base.value.used <= run?.value.used ?? .max {
+            let old = runs.filter { $0.value.used < uses || kept != nil && $0.key != kept }
+            let run = old.min { ($0.value.used, $1.key) < ($1.value.used, $0.key) }
+            let base = bases.filter { $0.value.used < uses || kept != nil }.min { ($0.value.used, $1.key) < ($1.value.used, $0.key) }
+            if let base, base.value.used <= run?.value.used ?? .max {
                 size -= (base.value.heads?.footprint ?? 0) + 64
                 bases[base.key] = nil
-            } else if let run, run.value.used < uses {
+            } else if let run {
                 size -= run.value.run.footprint
                 runs[run.key] = nil
             } else { return }

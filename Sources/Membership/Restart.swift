@@ -157,7 +157,8 @@ package struct Restart: Sendable {
             out.append(.reach(ends, from: step.sources))
         case .accepted: acceptedElsewhere(step, by: node, into: &out)
         case .commit:
-            guard let proposal = step.proposal, proposal.view.contains(me), mine.accepted?.proposal == proposal else { return }
+            guard let proposal = step.proposal, proposal.view.contains(me), mine.accepted?.proposal == proposal, !step.live || isAtBeginning(of: proposal)
+            else { return }
             install(proposal, live: step.live, into: &out)
         default: return
         }
@@ -276,7 +277,7 @@ package struct Restart: Sendable {
         // runs may hold less. Its members miss this node: they go on without it, or come back themselves.
         guard summary.view.number > mine.view.number else { return true }
         if let accepted = mine.accepted, accepted.proposal.view == summary.view, case .ends = accepted.proposal.basis,
-            summary.view.contains(me)
+            summary.view.contains(me), isAtBeginning(of: accepted.proposal)
         {
             install(accepted.proposal, live: true, into: &out)
         } else {
@@ -284,6 +285,12 @@ package struct Restart: Sendable {
             out.append(.learn(node, summary.view))
         }
         return true
+    }
+
+    /// Whether the log ends where the view begins. Since this node accepted that, it may have copied more, of a later view.
+    private func isAtBeginning(of proposal: Proposal) -> Bool {
+        guard case .ends(let ends) = proposal.basis, let first = ends.first, let mine = mine.ends.first else { return true }
+        return first.number == mine.number && first.chain == mine.chain || planted(.beginningOutgrown)
     }
 
     /// Somebody installed a newer view; where this node accepted that very view it can install it by itself.

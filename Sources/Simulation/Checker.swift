@@ -13,8 +13,15 @@ struct Checker {
     /// By offset in the durable group: what some subscriber was the first to see there.
     private(set) var history: [Record?] = []
     /// By view number: its members and where its durable log begins.
-    /// By view and group: what all began with, and who was the first.
-    private var beginnings: [UInt64: [UInt16: (UInt64, NodeID)]] = [:]
+    private struct Beginning: Hashable {
+        let view: ViewNumber
+        let byRestart: Bool
+        let group: GroupID
+    }
+    /// What all began with, and who was the first.
+    /// Views that were begun in both ways.
+    private(set) var mixed: Set<ViewNumber> = []
+    private var beginnings: [Beginning: (UInt64, NodeID)] = [:]
     private var views: [UInt64: (members: [NodeID], number: UInt64, chain: UInt64)] = [:]
     /// By entries delivered: the chain after them.
     private var delivered: [UInt64: UInt64] = [:]
@@ -47,10 +54,13 @@ struct Checker {
         return true
     }
 
-    /// What a group is where the view begins, by a digest: the same for all.
-    mutating func began(_ view: View, _ group: GroupID, _ digest: UInt64, at node: NodeID) {
-        let known = beginnings[view.number.raw, default: [:]][group.raw] ?? (digest, node)
-        beginnings[view.number.raw, default: [:]][group.raw] = known
+    /// What a group is where the view begins, by a digest: the same for all that began it in the same way. A view that some run may be brought back
+    /// by others: then the ways are two.
+    mutating func began(_ view: View, byRestart: Bool, _ group: GroupID, _ digest: UInt64, at node: NodeID) {
+        let way = Beginning(view: view.number, byRestart: byRestart, group: group)
+        let known = beginnings[way] ?? (digest, node)
+        beginnings[way] = known
+        if beginnings[Beginning(view: view.number, byRestart: !byRestart, group: group)] != nil { mixed.insert(view.number) }
         if known.0 != digest { fail("\(view) begins with other topics, publishers or entries of \(group) at \(node) than at \(known.1)") }
     }
 

@@ -8,13 +8,17 @@ internal import Wire
         unsafe plantedMutant = Mutant(rawValue: name)
         return unsafe plantedMutant != nil
     }
-    /// Whether only worlds without peace show it.
-    package func isUnlimited(mutant name: String) -> Bool { [.newDiskCounts, .newDiskCountsQuiet].contains(Mutant(rawValue: name)) }
-    /// Whether it shows where topics move all the time, and hardly elsewhere.
-    package func isMoving(mutant name: String) -> Bool { [.headsOfGaps, .welcomeKept].contains(Mutant(rawValue: name)) }
+    /// The kind of worlds that shows it, where others hardly do.
+    package func kind(ofMutant name: String) -> Plan.Kind? {
+        switch Mutant(rawValue: name) {
+        case .newDiskCounts, .newDiskCountsQuiet: .unlimited
+        case .headsOfGaps, .welcomeKept, .copyExactTooSoon: .moving
+        case .relayBeforeRow, .beginningsMixed, .beginningOutgrown: .crooked
+        default: nil
+        }
+    }
 #else
     package var mutantNames: [String] { [] }
     package func plant(_ name: String) -> Bool { false }
-    package func isUnlimited(mutant name: String) -> Bool { false }
-    package func isMoving(mutant name: String) -> Bool { false }
+    package func kind(ofMutant name: String) -> Plan.Kind? { nil }
 #endif

@@ -14,7 +14,7 @@ package struct Plan: Sendable, Equatable {
     /// Faults left out, by their number in the world (from 1).
     package var skip: Set<Int>
     package var kind: Kind
-    package enum Kind: String, Sendable {
+    package enum Kind: String, CaseIterable, Sendable {
         /// Of all sorts, as the seed has it.
         case mixed
         /// Faults of all kinds follow one another for as long as the world stands, some of them for good: nodes that never come back, cuts that
@@ -22,6 +22,8 @@ package struct Plan: Sendable, Equatable {
         case unlimited
         /// Topics keep moving: those of no order from group to group, as subscribers come and go, those that few nodes keep from holder to holder.
         case moving
+        /// The ways between some nodes are slow, all else is quick, and the view changes all the time.
+        case crooked
     }
     var isUnlimited: Bool { kind == .unlimited }
     package init(seed: UInt64, steps: Int, skip: Set<Int> = [], kind: Kind = .mixed) {

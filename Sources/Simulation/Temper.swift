@@ -2,7 +2,7 @@ internal import Wire
 
 /// What kind of world a seed makes: swarm testing, each seed leaves some faults out and leans on others.
 struct Temper {
-    let nodes: Int
+    private(set) var nodes: Int
     let isDuel: Bool
     /// A world for unordered topics: subscribers come and go, topics are made, ways between nodes are slow; nothing fails.
     let isNewsroom: Bool
@@ -36,10 +36,10 @@ struct Temper {
     /// How often, in a hundred, a fault follows on the heels of another.
     let onTheHeels: Int
     /// How often, in a hundred, a fault follows a wedge or the first node's beginning of a view.
-    let onChange: Int
+    private(set) var onChange: Int
     /// Nanoseconds that a node stays down, at most.
     private(set) var downMost: UInt64
-    let restartWait: UInt64
+    private(set) var restartWait: UInt64
     let holdUp: UInt64
     let stuckAfter: UInt64
     private(set) var suspectAfter: UInt64
@@ -47,7 +47,7 @@ struct Temper {
     /// Bytes a second that a node copies, at most.
     let copyRate: Int
     /// When all else is mended, the disk of this node answers nothing for a while.
-    let hungDisk: Int?
+    private(set) var hungDisk: Int?
     /// Some topics are kept by some nodes only.
     let parting: Parting?
     /// What the rules keep, by the beginning of topics' names; empty: everything.
@@ -98,15 +98,15 @@ struct Temper {
         var random = SplitMix64(seed: seed, .temper)
         // A world in which one of five goes down at a time, and each change of the view is fallen upon: two leaders meet nowhere else as often.
         var duel = SplitMix64(seed: seed, .duel)
-        isDuel = duel.chance(6) && kind != .moving
+        isDuel = duel.chance(6) && kind != .moving && kind != .crooked
         var newsroom = SplitMix64(seed: seed, .newsroom)
-        isNewsroom = newsroom.chance(4) && !isDuel && kind != .moving
+        isNewsroom = newsroom.chance(4) && !isDuel && kind != .moving && kind != .crooked
         let isPlain = !isDuel && !isNewsroom
         let few = random.pick([2, 3, 3, 3, 4, 5, 5])
         ringBytes = random.pick([4, 16, 16, 64]) << 10
         var cleaning = SplitMix64(seed: seed, .cleaning)
-        let rules = isPlain && cleaning.chance(35) ? Self.rules(&cleaning) : []
-        parting = isPlain ? Parting(seed: seed, isSure: kind == .moving) : nil
+        let rules = isPlain && cleaning.chance(35) && kind != .crooked ? Self.rules(&cleaning) : []
+        parting = isPlain && kind != .crooked ? Parting(seed: seed, isSure: kind == .moving) : nil
         var loss = SplitMix64(seed: seed, .newDisk)
         // Quiet but for its faults: there has to be time for all to go down and come back.
         losesDisk = isUnlimited && isPlain && parting == nil && few > 2 && loss.chance(40)
@@ -187,19 +187,22 @@ struct Temper {
         relayFrom = nodes > 2 && relay.chance(35) ? relay.pick([1, 200, 600]) : .max
         relayBlock = relay.pick([24, 100, 400, 4096])
         var crooked = SplitMix64(seed: seed, .crooked)
-        if kind == .mixed, isPlain, parting == nil, keeping.isEmpty, nodes > 2, crooked.chance(8) { bend(&crooked) }
+        let mayBend = kind == .mixed && isPlain && parting == nil && keeping.isEmpty && nodes > 2 && !faults.contains(.rot)
+        if mayBend && crooked.chance(14) || kind == .crooked { bend(&crooked) }
     }
 
     /// Some ways between nodes are slow, all else is quick, and the view changes often: what goes by another member comes long before what went
     /// straight, in an older view, to the same place of a small ring.
     private mutating func bend(_ random: inout SplitMix64) {
+        nodes = max(nodes, 3)
         ringBytes = 4 << 10
         recordBytes = min(recordBytes, ringBytes / 14)
         (relayFrom, publishGap) = (random.pick([1, 200]), random.pick([300, 1_000, 3_000]) * Span.microsecond)
-        (networkMost, diskMost) = (100 * Span.microsecond, 100 * Span.microsecond)
+        (networkMost, diskMost) = (100 * Span.microsecond, random.pick([100, 100, 20_000]) * Span.microsecond)
         lags = (0..<nodes).map { _ in (0..<nodes).map { _ in random.pick([0, 0, 0, 3, 10, 30]) * Span.millisecond } }
         (suspectAfter, faultGap, downMost) = (100 * Span.millisecond, 40 * Span.millisecond, 50 * Span.millisecond)
-        faults = [.kill, .cutLink, .leave]
+        (onChange, restartWait) = (random.pick([0, 60]), 20 * Span.millisecond)
+        (faults, hungDisk) = ([.kill, .cutLink, .leave], nil)
     }
 
     private static func rules(_ random: inout SplitMix64) -> [CleanChecker.Rule] {

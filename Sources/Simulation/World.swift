@@ -260,7 +260,7 @@ final class World {
         guard node.isLive else { return missing.append("\(host.id) is not live: \(node.report("status"))") }
         if node.view.members.count != hosts.count { missing.append("\(host.id) is in \(node.view)") }
         // A look for what may go comes again and again.
-        let isBusy = host.busy?.contains { if case .clean = $0 { false } else { true } } ?? false
+        let isBusy = host.busy.map { ($0 + host.jobs).contains { if case .clean = $0 { false } else { true } } } ?? false
         if isBusy || host.work!.durable.end.number != node.end(of: .durable).number { missing.append("\(host.id)'s disk is behind") }
         if node.isLacking { missing.append("\(host.id) lacks records that it is to hold: \(node.holdingsText)") }
         if node.delivered(in: .durable) != node.end(of: .durable) { missing.append("\(host.id) has not delivered all: \(node.stand(of: .durable))") }

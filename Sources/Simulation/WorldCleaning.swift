@@ -11,7 +11,7 @@ extension World {
         switch job {
         case .append(.durable, let entries):
             for entry in entries { clean.appended(host.index, entry.header, entry.body.array) }
-        case .appendCopy(_, let bytes):
+        case .appendCopy(_, let bytes, _):
             var at = 0
             while at < bytes.view.count, let header = try? EntryHeader(bytes.view.from(at)) {
                 clean.appended(host.index, header, bytes.view[at + EntryHeader.size..<at + header.length].array)

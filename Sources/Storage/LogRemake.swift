@@ -17,17 +17,18 @@ extension Log {
         }
     }
 
-    /// Closes the open segment behind the last entry that reads back, where `entries` for its damage were cleaned elsewhere and so do not fit into
-    /// its place: what is damaged is then a closed segment's, and is remade. Does nothing where only the log's end is damaged.
+    /// Closes the open segment behind the entries that follow its last damage, where `entries` for it were cleaned elsewhere and so do not fit into
+    /// their place: what is damaged is then a closed segment's, and is remade. Does nothing where no entry follows.
     ///
-    ///     open   | 0 1 | damaged | 4 5 | zeros          closed   | 0 1 | damaged | 4 5 |     open   | |
+    ///     open   | 0 1 | damaged | 4 5 | torn          closed   | 0 1 | damaged | 4 5 |     open   | |
     package func closeDamaged(_ hole: Damage, for entries: [UInt8]) throws(StorageError) {
         try checkHealthy("repair")
         let last = segments.count - 1
         guard path(openSegment.name) == hole.segment, damage.contains(hole), hole.bytes != 0..<SegmentHeader.size, hasCleaned(entries) else { return }
         let scan = try SegmentScan.read(
             disk, file, start: openSegment.start, group: group, size: try disk.size(file), spacing: options.indexBytes)
-        guard let behind = scan.runs.last, damage.allSatisfy({ $0.segment != hole.segment || $0.entries.upperBound <= behind.first }) else { return }
+        let damaged = damage.filter { $0.segment == hole.segment }.map(\.entries.upperBound).max() ?? .zero
+        guard let behind = scan.runs.first(where: { $0.first >= damaged }) else { return }
         try withRoom { () throws(StorageError) in
             try poisoning { () throws(StorageError) in
                 try disk.truncate(file, to: behind.end)

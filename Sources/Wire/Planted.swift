@@ -95,12 +95,15 @@
     case recentUnbounded = "recent-unbounded"
     // Groups in memory.
     case welcomeKept = "welcome-kept"
+    case beginningOutgrown = "beginning-outgrown"
+    case beginningsMixed = "beginnings-mixed"
     // Who holds what.
     case dropOnOne = "drop-on-one"
     case dropOnOldWord = "drop-on-old-word"
     case wordBeforeDisk = "word-before-disk"
     case gapTakenForAll = "gap-taken-for-all"
     case headsOfGaps = "heads-of-gaps"
+    case copyExactTooSoon = "copy-exact-too-soon"
     case gapGiven = "gap-given"
     case copyTakenForWhole = "copy-taken-for-whole"
     case fillForgotten = "fill-forgotten"

@@ -6,12 +6,14 @@
 ///      then for each of g groups:  clock[0 ..< n] | durable time | durable sender
 ///
 /// All words are 64 bits. `data tail` is how far this member has written its data ring in this view; `consumed[s]` how far
-/// it has let go of s's ring; flag bit 0: installed (its starting log of this view is on its disk).
+/// it has let go of s's ring; flag bit 0: installed (its starting log of this view is on its disk); bit 1: it began the view by a restart, with
+/// nothing in memory.
 package struct StateRow: Equatable, Sendable {
     package static let headerSize = 24
 
     package var view: ViewNumber
     package var installed: Bool
+    package var byRestart = false
     package var dataTail: UInt64
     package var consumed: [UInt64]
     /// clock[group × members + rank].
@@ -34,7 +36,7 @@ package struct StateRow: Equatable, Sendable {
         bytes.append(int: view.raw)
         bytes.append(UInt8(members))
         bytes.append(UInt8(durable.count))
-        bytes.append(int: UInt16(installed ? 1 : 0))
+        bytes.append(int: UInt16((installed ? 1 : 0) | (byRestart ? 2 : 0)))
         bytes.append(int: UInt32(0))
         bytes.append(int: dataTail)
         for position in consumed { bytes.append(int: position) }
@@ -58,6 +60,7 @@ package struct StateRow: Equatable, Sendable {
         guard Int(bytes.u8(9)) == groups else { throw .value(what: "state row groups", value: UInt64(bytes.u8(9))) }
         view = ViewNumber(bytes.u64(0))
         installed = bytes.u16(10) & 1 == 1
+        byRestart = bytes.u16(10) & 2 == 2
         dataTail = bytes.u64(16)
         var at = Self.headerSize
         for rank in 0..<members {

@@ -59,8 +59,7 @@ struct Mutants: ParsableCommand {
 
     private func begin(_ name: String) -> Child? {
         var size = size
-        if isUnlimited(mutant: name) { (size.unlimited, size.moving) = (true, false) }
-        if isMoving(mutant: name) { (size.unlimited, size.moving) = (false, true) }
+        if let kind = kind(ofMutant: name) { size.kind = kind }
         return Child(["work", "--from", "1", "--to", "\(limit)", "--mutant", name] + size.words)
     }
 

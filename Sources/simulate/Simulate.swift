@@ -13,12 +13,10 @@ struct Simulate: ParsableCommand {
 /// How large the worlds are.
 struct Size: ParsableArguments {
     @Option(help: "Events with faults in each world.") var steps = 2_000
-    @Flag(help: "Worlds whose faults never end and may last: they are never left in peace, and safety alone is asked for.") var unlimited = false
-    @Flag(help: "Worlds in which topics move from group to group and from holder to holder all the time.") var moving = false
+    @Flag var kind = Plan.Kind.mixed
 
     init() {}
-    init(steps: Int, as other: Size) { (self.steps, unlimited, moving) = (steps, other.unlimited, other.moving) }
-    var kind: Plan.Kind { unlimited ? .unlimited : moving ? .moving : .mixed }
+    init(steps: Int, as other: Size) { (self.steps, kind) = (steps, other.kind) }
     func plan(_ seed: UInt64, skip: Set<Int> = []) -> Plan { Plan(seed: seed, steps: steps, skip: skip, kind: kind) }
     /// As a child is told it, or whoever runs a world again.
     var words: [String] { ["--steps", "\(steps)"] + (kind == .mixed ? [] : ["--\(kind.rawValue)"]) }
@@ -26,7 +24,17 @@ struct Size: ParsableArguments {
 
     mutating func validate() throws {
         guard steps > 0 else { throw ValidationError("--steps: \(steps) is not above 0") }
-        guard !unlimited || !moving else { throw ValidationError("--unlimited and --moving: one of the two") }
+    }
+}
+
+extension Plan.Kind: EnumerableFlag {
+    static func help(for kind: Plan.Kind) -> ArgumentHelp? {
+        switch kind {
+        case .mixed: "Worlds of all sorts."
+        case .unlimited: "Worlds whose faults never end and may last: they are never left in peace, and safety alone is asked for."
+        case .moving: "Worlds in which topics move from group to group and from holder to holder all the time."
+        case .crooked: "Worlds in which the ways between some nodes are slow, and the view changes all the time."
+        }
     }
 }
 

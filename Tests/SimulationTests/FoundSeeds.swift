@@ -30,7 +30,7 @@ struct FoundSeed: Sendable, CustomTestStringConvertible {
         guard let seed = values["seed"].flatMap({ UInt64($0) }), let steps = values["steps"].flatMap({ Int($0) }) else { return nil }
         let skip = (values["skip"] ?? "").split(separator: ",").compactMap { Int($0) }
         name = file.deletingPathExtension().lastPathComponent
-        plan = Plan(seed: seed, steps: steps, skip: Set(skip), kind: [.unlimited, .moving].first { values[$0.rawValue] != nil } ?? .mixed)
+        plan = Plan(seed: seed, steps: steps, skip: Set(skip), kind: Plan.Kind.allCases.first { values[$0.rawValue] != nil } ?? .mixed)
         what = values["what"] ?? ""
     }
 }
