@@ -20,7 +20,7 @@ extension Node {
         do {
             try live!.rows[rank].read(bytes)
             // A view that a restart brought back, while some still run it: their groups in memory are not the same.
-            guard live!.rows[rank].byRestart == live!.isByRestart || planted(.beginningsMixed) else {
+            guard live!.rows[rank].byRestart == live!.isByRestart else {
                 return suspect(rank, "it began \(live!.view) \(live!.isByRestart ? "without" : "by") a restart", into: &out)
             }
             if !live!.present.contains(rank) {
