@@ -59,7 +59,8 @@ package enum DiskJob: Sendable {
     /// The latest of the samples that this log shares; answered by `matched`.
     case compare(NodeID, GroupID, [ChainSample])
     /// Put back what is damaged: entries of `hole` from its first on, as they lie in the log of `from`; answered by `repaired`.
-    case repair(LogHole, from: NodeID, OwnedBytes)
+    /// `shown`: where that log ended for others.
+    case repair(LogHole, from: NodeID, OwnedBytes, shown: Offset)
     /// Read on through the closed segments; answered by `scrubbed`.
     case scrub(GroupID, bytes: Int)
     /// Take away what is no longer kept, and what `drop` allows, about so many bytes' work; entries from `below` on may still be taken back.

@@ -47,7 +47,7 @@ package struct LiveView: Sendable {
     let origin: Proposal
 
     /// Whether this node began the view by a restart, with nothing in the groups that are in memory.
-    var isByRestart: Bool { if case .ends = origin.basis { true } else { false } }
+    var isByRestart: Bool { origin.isByRestart }
 
     init(_ proposal: Proposal, me: Int, groups: [LiveGroup], now: UInt64, mostGroups: Int) {
         view = proposal.view

@@ -48,6 +48,8 @@ package struct LogRepair: Sendable {
     var piece: [UInt8] = []
     /// Some of the piece was cleaned where it comes from.
     var isPieceCleaned = false
+    /// Where the logs of those that were asked ended for others, at most.
+    var shown = Offset(0)
     /// Nodes that hold less than this one are asked as well: nobody else has helped.
     var takesLess = false
     /// Who was asked for the first hole, and why it did not help.

@@ -110,7 +110,7 @@ extension Node {
         let bytes = OwnedBytes(repair!.piece)
         repair!.piece = []
         repair!.step = .writing
-        out.append(.disk(.repair(hole, from: node, bytes)))
+        out.append(.disk(.repair(hole, from: node, bytes, shown: repair!.shown)))
     }
 
     /// True: these entries were asked for by a repair.

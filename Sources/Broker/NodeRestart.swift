@@ -154,6 +154,7 @@ extension Node {
             placeTail(into: &out)
             saveInstalled(proposal, live: live, into: &out)
         case .copy:
+            if copy == nil { restart?.stands(at: states.map(\.end)) }
             copy?.phase = .fetching
             fetchMore(now: now, into: &out)
         case .restart: endMending(into: &out)
@@ -215,6 +216,8 @@ extension Node {
     private mutating func reached(_ ends: [LogEnd]?, into out: inout [Directive]) {
         copy = nil
         var steps: [RestartDirective] = []
+        // A copy that failed may have changed the log's end.
+        if ends == nil { restart?.stands(at: states.map(\.end)) }
         restart?.reached(ends: ends, into: &steps)
         carryOut(steps, into: &out)
     }
@@ -402,6 +405,7 @@ extension Node {
         let shown = (number: EntryNumber(try decoder.int()), offset: Offset(try decoder.int()))
         let theirs = try Holdings(&decoder)
         let entries = body.from(decoder.position)
+        if let known = repair?.shown { repair!.shown = max(known, shown.offset) }
         // A second's worth of bytes takes a second.
         repairAskAt = now.monotonic + UInt64(entries.count) * 1_000_000_000 / UInt64(max(settings.copyRate, 1))
         if !entries.isEmpty, !theirs.isEmpty, repairElsewhere(theirs, at: number, from: node, into: &out) { return }
@@ -444,13 +448,16 @@ extension Node {
         }
         if at > 0 {
             trimmed.withView { head in
-                out.append(.disk(.appendCopy(.durable, OwnedBytes(head, entries[first..<at]), shown: copy?.shownOffset ?? Offset(0))))
+                out.append(.disk(.appendCopy(.durable, OwnedBytes(head, entries[first..<at]), shown: shownOfCopy)))
             }
             noteAppended(at, to: .durable, into: &out)
             copy?.spend(at)
         }
         advanceCopy(now: now, into: &out)
     }
+
+    /// What the source has beyond what was agreed on is of no log that counts.
+    private var shownOfCopy: Offset { copy.map { min($0.shownOffset, $0.target?.offset ?? $0.shownOffset) } ?? Offset(0) }
 
     private mutating func advanceCopy(now: Instant, into out: inout [Directive]) {
         guard let copy else { return }

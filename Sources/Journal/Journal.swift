@@ -208,12 +208,12 @@ package struct Journal<D: Disk> {
         case .read, .locate, .samples, .compare, .values, .tail, .cut:
             try flush()
             try attempt(job, into: &results)
-        case .repair(let hole, let source, let bytes):
+        case .repair(let hole, let source, let bytes, let shown):
             try flush()
             try cleaner.cancel(durable)
             try cancelFill()
             cleaner.repaired()
-            try repair(hole, from: source, bytes, into: &results)
+            try repair(hole, from: source, bytes, shown: shown, into: &results)
         case .scrub(_, let bytes):
             try flush()
             try scrub(bytes: bytes, into: &results)

@@ -36,15 +36,16 @@ extension Journal {
         parked.append(job)
     }
 
-    mutating func repair(_ hole: LogHole, from source: NodeID, _ bytes: OwnedBytes, into results: inout [DiskResult]) throws(StorageError) {
+    mutating func repair(_ hole: LogHole, from source: NodeID, _ bytes: OwnedBytes, shown: Offset, into results: inout [DiskResult]) throws(StorageError) {
         var outcome = RepairOutcome(hole: hole, source: source)
         let damage = durable.damage.first { $0.segment == hole.file && $0.bytes == hole.bytes && $0.entries == hole.entries }
         do throws(StorageError) {
             if let damage {
                 try durable.closeDamaged(damage, for: bytes.view.array)
-                // Versions that are gone from the repaired entry may be missed by any cut in its segment; behind it the checkpoint knows of them.
+                // Versions that are gone from the repaired entry may be missed by any cut in its segment; behind it the checkpoint knows of them. Behind the
+                // last one that has such a checkpoint they may be gone for anything that the other node had by then.
                 let next = durable.closedSpans(below: durable.end.number).first { $0.first > damage.entries.lowerBound }
-                try noteCopied(bytes.view, upTo: next?.firstOffset ?? durable.end.offset)
+                try noteCopied(bytes.view, upTo: next?.firstOffset ?? max(durable.end.offset, shown))
                 try signatures?.check(damage, bytes.view, durable)
                 try signatures?.willRepair(damage)
                 try durable.repair(damage, with: bytes.view.array, isChained: true)

@@ -87,11 +87,16 @@ package struct ValueIndex: Sendable {
     }
 
     /// The segment that begins with `number` was rewritten.
-    package mutating func forget(_ number: EntryNumber) { (runs[number], walks) = (nil, [:]) }
+    package mutating func forget(_ number: EntryNumber) { 
+        runs[number] = nil
+        forgetWalks(below: number)
+    }
+    /// Those that have looked into the segment that begins with `number`, or holds it.
+    private mutating func forgetWalks(below number: EntryNumber) { walks = walks.filter { $0.value.from.map { $0 > number } ?? true } }
     /// The segment that entry `number` is in was repaired.
     package mutating func forget(holding number: EntryNumber) {
         runs = runs.filter { $0.key > number || $0.value.next <= number }
-        walks = [:]
+        forgetWalks(below: number)
     }
 
     // MARK: passing over
@@ -102,8 +107,9 @@ package struct ValueIndex: Sendable {
         var from = max(from, log.first)
         uses += 1
         defer { trim() }
+        var spent = 0
         for _ in 0..<Self.mostPassed {
-            guard from < limit, let span = log.closedSpan(of: from), span.end <= limit, let base = try base(planted(.segmentPassed) ? span.first : span.end, log),
+            guard from < limit, let span = log.closedSpan(of: from), span.end <= limit, let base = try base(planted(.segmentPassed) ? span.first : span.end, log, &spent),
                 base.isSure, let heads = base.heads
             else { break }
             guard !topics.contains(where: { heads.head(of: $0).map { $0.offset >= span.firstOffset } ?? false }) else { break }
@@ -128,21 +134,25 @@ package struct ValueIndex: Sendable {
         var walk = begun ?? Walk(cut, topics: query.topics.count)
         while !walk.open.isEmpty, let here = walk.from.map({ log.span(endingAt: $0) }) ?? log.span(before: cut) {
             guard try extend(here, below: query.below.number, log, &spent) else {
-                if walks.count >= Self.mostWalks { walks = [:] }
-                walks[query.id] = walk
-                trim(keeping: here.first)
-                return ValuePage(id: query.id, cut: cut, taken: 0)
+                return pause(walk, query.id, at: here.first)
             }
             walk.look(runs[here.first]!.run, query.topics, first: here.firstOffset)
             guard !walk.open.isEmpty, here.firstOffset > Offset(0) else { break }
-            if let base = try base(here.first, log), let heads = base.heads { walk.look(heads, query.topics, isSure: base.isSure) }
+            if let base = try base(here.first, log, &spent), let heads = base.heads { walk.look(heads, query.topics, isSure: base.isSure) }
             walk.from = here.first
             trim(keeping: here.first)
+            if spent >= Self.slice, !walk.open.isEmpty { return pause(walk, query.id, at: here.first) }
         }
         var heads = walk.heads
         for index in query.topics.indices where heads[index] == nil { heads[index] = kept.head(of: query.topics[index], before: cut) }
         trim()
         return try page(query, cut, heads, log, kept, &spent)
+    }
+    private mutating func pause(_ walk: Walk, _ id: UInt32, at first: EntryNumber) -> ValuePage {
+        if walks.count >= Self.mostWalks, let other = walks.keys.min() { walks[other] = nil }
+        walks[id] = walk
+        trim(keeping: first)
+        return ValuePage(id: id, cut: walk.cut, taken: 0)
     }
     /// Questions that are known by how far they have come.
     private static let mostWalks = 64
@@ -190,11 +200,12 @@ package struct ValueIndex: Sendable {
         return true
     }
 
-    private mutating func base<D: Disk>(_ number: EntryNumber, _ log: Log<D>) throws(StorageError) -> Base? {
+    private mutating func base<D: Disk>(_ number: EntryNumber, _ log: Log<D>, _ spent: inout Int) throws(StorageError) -> Base? {
         if bases[number] == nil {
             var found = Base(heads: nil, isSure: true, used: uses)
             // The ordered group's log rolls without a state.
             if let bytes = try log.checkpoint(at: number), !bytes.isEmpty {
+                spent += bytes.count
                 do throws(DecodeError) {
                     found = try bytes.withView { view throws(DecodeError) in
                         guard !trustsHoles else { return Base(heads: try GroupState.heads(decoding: view), isSure: true, used: uses) }

@@ -102,6 +102,8 @@ package struct LiveMembership: Sendable {
             if let committed = other.committed { commit(committed, into: &out) }
             return
         }
+        // It began the view in another way: its groups in memory are others.
+        if let theirs = other.origin, let mine = row.origin, theirs.isByRestart != mine.isByRestart { return suspect(RankSet([rank]), into: &out) }
         rows[rank] = other
         var fresh = other.suspected.subtracting(row.suspected)
         fresh.remove(me)

@@ -228,6 +228,9 @@ package struct Restart: Sendable {
         out.append(.broadcast)
     }
 
+    /// The log ends here now, whatever it was to be.
+    package mutating func stands(at ends: [LogEnd]) { mine.ends = ends }
+
     /// The log's end was given up for what others agreed on: what was accepted cannot have been chosen, the promise is what is left of it.
     package mutating func forgetAcceptance() {
         mine.promised = max(mine.promised, mine.accepted?.ballot ?? mine.promised)

@@ -114,6 +114,8 @@ package struct Proposal: Equatable, Sendable {
     package var basis: Basis
     /// The members of the closing view that hold everything the next one begins with.
     package var sources: [NodeID]
+    /// Whoever begins the view by it has nothing in memory.
+    package var isByRestart: Bool { if case .ends = basis { true } else { false } }
 
     package init(view: View, basis: Basis, sources: [NodeID]) {
         self.view = view
