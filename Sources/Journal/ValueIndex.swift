@@ -87,7 +87,7 @@ package struct ValueIndex: Sendable {
     }
 
     /// The segment that begins with `number` was rewritten.
-    package mutating func forget(_ number: EntryNumber) { 
+    package mutating func forget(_ number: EntryNumber) {
         runs[number] = nil
         forgetWalks(below: number)
     }

@@ -306,19 +306,7 @@ extension World {
         if temper.cleans, let end = node.delivered { clean.delivered(host.index, below: end.number.raw) }
         let view = node.view
         host.view = max(host.view, view.number)
-        if host.begun != view.number {
-            host.begun = view.number
-            let byRestart = host.look { $0.hasBegunByRestart } ?? false
-            for group in [GroupID.durable, .ordered, .unordered] {
-                guard let digest = host.look({ $0.beginning(of: group) }) ?? nil else { continue }
-                checker.began(view, byRestart: byRestart, group, digest, at: host.id)
-            }
-        }
-        if checker.mixed.contains(view.number) {
-            for other in hosts where other.node?.view == view && other.node!.isLive && other.node!.hasBegunByRestart != host.node!.hasBegunByRestart {
-                if host.node!.counts(on: other.id) { checker.fail("\(host.id) counts on \(other.id), which began \(view) in another way") }
-            }
-        }
+        checkBeginning(host, view)
         if let origin = node.origin {
             if origin == node.end, checker.began(view, number: origin.number.raw, chain: mark(origin), at: host.id) { changing(host, hasBegun: true) }
         } else if let end = node.delivered, end.number.raw > 0 {

@@ -14,9 +14,13 @@ struct Members {
     var deaf: Set<Int> = []
 
     /// One group; `clocks[m][s]` is what member m holds of sender s.
-    init(_ clocks: [[UInt64]], number: UInt64 = 5) {
+    /// - byRestart: who began the view by a restart, where the others began it by a cut.
+    init(_ clocks: [[UInt64]], number: UInt64 = 5, byRestart: Set<Int>? = nil) {
         let view = View(ViewNumber(number), (1...clocks.count).map { NodeID(UInt16($0)) })
-        members = clocks.indices.map { LiveMembership(view: view, me: $0, origin: nil) }
+        members = clocks.indices.map { member in
+            let origin = byRestart.map { Proposal(view: view, basis: $0.contains(member) ? .ends([LogEnd()]) : .cut([[]]), sources: []) }
+            return LiveMembership(view: view, me: member, origin: origin)
+        }
         outcome = clocks.map { _ in nil }
         self.clocks = clocks.map { [$0.map { Timestamp($0) }] }
     }

@@ -329,6 +329,7 @@ private let allMessages = peerMessages + clientMessages + consumerMessages
             for groups in [1, 3, Limits.groups] {
                 var row = StateRow(view: ViewNumber(numbers.next()), members: members, groups: groups)
                 row.installed = Bool.random(using: &numbers)
+                row.byRestart = Bool.random(using: &numbers)
                 row.dataTail = numbers.next()
                 for rank in 0..<members { row.consumed[rank] = numbers.next() }
                 for index in row.clocks.indices { row.clocks[index] = numbers.time() }
