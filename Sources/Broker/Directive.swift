@@ -44,8 +44,8 @@ package enum DiskJob: Sendable {
     case truncate(GroupID, EntryNumber)
     /// Begin the log of a group that no disk keeps anew: the next entry is the one behind this end.
     case begin(GroupID, LogEnd)
-    /// Close the segment; the next begins with `checkpoint`.
-    case roll(GroupID, checkpoint: [UInt8])
+    /// Close the segment; the next begins with `checkpoint`, or without one.
+    case roll(GroupID, checkpoint: [UInt8]?)
     /// Sync all that was appended, then replace the member state; answered by `saved`.
     case save([UInt8], SaveToken)
     /// Sync, then rebuild the group's state from checkpoint and log; answered by `recovered`.

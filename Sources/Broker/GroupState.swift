@@ -92,11 +92,13 @@ package struct GroupState: Sendable {
             let (verdict, change) = publishers.judge(header, at: time, offset: base)
             guard let change else { return verdict }
             let records = whole.from(BatchHeader.size)
-            guard heads.apply(records, base: base, topics: topics.count, undo: &undo.heads) || planted(.conditionIgnored) else {
+            let replaced = heads.apply(records, base: base, topics: topics.count)
+            guard replaced != nil || planted(.conditionIgnored) else {
                 publishers.forget(change)
                 return .conflict
             }
             undo.publishers.append(change)
+            if let replaced, !replaced.isEmpty { undo.heads.append(replaced) }
             return .accepted
         case .open:
             undo.publishers.append(publishers.open(header.publisher, at: time))
@@ -141,8 +143,7 @@ package struct GroupState: Sendable {
 
     package mutating func takeBack(_ undo: Undo) {
         topics.removeLast(to: undo.topics)
-        var heads = undo.heads
-        if !planted(.headsKept) { self.heads.takeBack(&heads) }
+        if !planted(.headsKept) { for change in undo.heads.reversed() { heads.takeBack(change) } }
         for change in undo.publishers.reversed() { publishers.takeBack(change) }
         if let before = undo.consumers, !planted(.consumersKept) { consumers = before }
         end = undo.end
@@ -196,8 +197,12 @@ package struct GroupState: Sendable {
         return true
     }
 
+    /// Bytes of `encode()`, about: what grows without bound is counted.
+    package var size: Int { 64 + heads.count * MemoryLayout<UInt64>.size + publishers.count * 48 + topics.encodedSize }
+
     package func encode() -> [UInt8] {
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(size)
         end.encode(into: &bytes)
         heads.encode(into: &bytes)
         publishers.encode(into: &bytes)

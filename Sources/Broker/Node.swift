@@ -23,6 +23,9 @@ package struct NodeSettings: Sendable {
     package var signingKey: String?
     /// A log segment is closed when it would grow over this.
     package var segmentBytes: Int
+    /// The durable group's state is saved where a segment begins once so many times its bytes have come to the log behind the last one saved, 0:
+    /// where each begins. Of many topics it is large, and whoever publishes waits for its sync.
+    package var stateShare = 32
     /// Bytes of closed segments that are read at a time to look for damage, 0: none; the pause behind each, and behind all of
     /// them; nanoseconds.
     package var scrubBytes = 0
@@ -118,6 +121,7 @@ package struct Node: Sendable {
     var declares: [UInt32: DeclareJob] = [:]
     var nextDeclare: UInt32 = 0
     var segmentUse: [Int]
+    var saving = StateSaving()
     /// What topics.yaml says of the topics that are there.
     var quality: TopicQuality
     var welcomeParts: [NodeID: [UInt8]] = [:]
@@ -231,6 +235,10 @@ package struct Node: Sendable {
             live: false, view: memberState.installed, promised: memberState.promised, accepted: memberState.accepted,
             ends: states.map(\.end))
     }
+    /// What others are told of it.
+    private var word: Summary {
+        live == nil && memberState.outdone != nil && !settings.acceptsLoss ? summary.withoutView(of: me) : summary
+    }
 
     // MARK: links to other nodes
 
@@ -268,7 +276,7 @@ package struct Node: Sendable {
     func sendSummary(to node: NodeID, into out: inout [Directive]) {
         guard !isMending else { return }
         var bytes: [UInt8] = []
-        summary.encode(into: &bytes)
+        word.encode(into: &bytes)
         out.append(.peer(node, .summary, bytes))
     }
     func broadcastSummary(into out: inout [Directive]) {

@@ -44,7 +44,7 @@ extension Node {
     }
 
     private func broadcastRestartSummary(into out: inout [Directive]) {
-        guard let mine = restart?.mine else { return }
+        guard let mine = restart?.word else { return }
         var bytes: [UInt8] = []
         mine.encode(into: &bytes)
         for node in linked.sorted() { out.append(.peer(node, .summary, bytes)) }
@@ -108,7 +108,7 @@ extension Node {
     mutating func beginRestart() {
         restart = Restart(
             me: me, mine: summary, wait: settings.restartWait, canApply: backsAcceptance(end: states[GroupID.durable.index].end.number),
-            acceptsLoss: settings.acceptsLoss)
+            acceptsLoss: settings.acceptsLoss, outdone: memberState.outdone)
     }
 
     /// Whether a log up to `end`, with the frames beside it, gives what this node accepted (R8).
@@ -120,13 +120,16 @@ extension Node {
         }
     }
 
-    /// This node is about to drop its log's end for a later view's log, or for a restart whose leader has a quorum's promises. Where it
-    /// accepted something that needs this end, that was not chosen and cannot be any more: only the promise is left, before the end goes.
+    /// This node is about to drop its log's end. Where it accepted something that needs this end only the promise is left, before the end goes.
+    /// For a restart, whose leader has a quorum's promises, what was accepted was not chosen and cannot be any more. For the log of a view that
+    /// runs it may have been: the log that shares it may have been cleaned since, so that nothing says what is shared. Then this node cannot be
+    /// the witness who has to be in each quorum of the view that it has installed.
     private mutating func forgetAcceptance(unlessBackedBy end: EntryNumber, into out: inout [Directive]) {
         guard let accepted = memberState.accepted, !backsAcceptance(end: end) else { return }
         memberState.promised = max(memberState.promised, accepted.ballot)
         memberState.accepted = nil
         memberState.tails = []
+        if let learner { memberState.outdone = learner.view }
         restart?.forgetAcceptance()
         out.append(.disk(.save(memberState.encode(), .start)))
     }
@@ -200,6 +203,7 @@ extension Node {
         memberState.accepted = nil
         memberState.promised = Ballot(round: 0, rank: 0)
         memberState.tails = []
+        memberState.outdone = nil
         out.append(.disk(.save(memberState.encode(), .installed(proposal, live: live))))
     }
 

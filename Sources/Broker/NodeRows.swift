@@ -199,14 +199,16 @@ extension Node {
     mutating func noteAppended(_ bytes: Int, to group: GroupID, into out: inout [Directive]) {
         segmentUse[group.index] += bytes
         guard segmentUse[group.index] >= settings.segmentBytes else { return }
-        segmentUse[group.index] = 0
         let state = live?.groups[group.index].state ?? states[group.index]
+        let isSaved = group != .durable || saving.isDue(behind: segmentUse[group.index], state: state.size, settings)
         if group == .durable { cleaning.closed = state.end.number }
-        out.append(.disk(.roll(group, checkpoint: state.encode())))
+        segmentUse[group.index] = 0
+        out.append(.disk(.roll(group, checkpoint: isSaved ? state.encode() : nil)))
     }
 
-    /// The open segment of the durable log is closed though it is not full.
+    /// The open segment of the durable log is closed though it is not full, with its state.
     mutating func closeSegment(into out: inout [Directive]) {
+        saving.forget()
         segmentUse[GroupID.durable.index] = settings.segmentBytes
         noteAppended(0, to: .durable, into: &out)
     }

@@ -13,6 +13,10 @@ extension Node {
         if let view = restart.begunWithout, !settings.acceptsLoss {
             return "\(view) has begun without it; waiting for one of " + view.members.map { "\($0) \(absence(of: $0, from: view))" }.joined(separator: ", ")
         }
+        if let view = restart.waitsFor {
+            return "\(view) went on without it, and it has given up what it had before; waiting for one of "
+                + view.members.map { "\($0) \(absence(of: $0, from: view))" }.joined(separator: ", ")
+        }
         let view = restart.mine.view
         let here = restart.ableRanks()
         let away = view.members.enumerated().filter { !here.contains($0.offset) }.map { "\($0.element) \(absence(of: $0.element, from: view))" }

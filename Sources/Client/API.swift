@@ -116,7 +116,9 @@ public struct PublisherStatistics: Sendable {
 
 /// A record as a subscriber sees it; its bytes are valid during the call it is passed to.
 public struct ReceivedRecord {
-    public let topic: String
+    public var topic: String { labels[label] }
+    let labels: TopicLabels
+    package internal(set) var label: Int
     package internal(set) var view: RecordView
     public internal(set) var offset: UInt64
     /// When it was ordered, nanoseconds since 1970 (hybrid clock).
@@ -130,7 +132,12 @@ public struct ReceivedRecord {
     public var payload: [UInt8] { view.payload.array }
     public var key: [UInt8] { view.key.array }
     package init(topic: String, view: RecordView, offset: UInt64, ordered: UInt64, node: UInt16, group: UInt16) {
-        self.topic = topic
+        self.init(labels: TopicLabels([topic]), label: 0, view: view, offset: offset, ordered: ordered, node: node, group: group)
+    }
+    /// - label: the place of the topic's name.
+    init(labels: TopicLabels, label: Int, view: RecordView, offset: UInt64, ordered: UInt64, node: UInt16, group: UInt16) {
+        self.labels = labels
+        self.label = label
         self.view = view
         self.offset = offset
         self.ordered = ordered

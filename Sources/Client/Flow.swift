@@ -10,9 +10,15 @@ struct Flow {
         /// The topic's id or the group's epoch is not known yet, or earlier records wait for theirs.
         case notYet
     }
+    /// `| group: 8 | topic: 24 |`, four bytes: looked at once a record.
     private struct Place {
-        var group: Int32 = -1
-        var topic = TopicID(0)
+        private let raw: UInt32
+        private init(raw: UInt32) { self.raw = raw }
+        init(_ group: GroupID, _ topic: TopicID) { raw = UInt32(group.raw) << 24 | topic.raw }
+        static let unknown = Place(raw: .max)
+        /// Beyond all groups where nothing is known.
+        var group: Int { Int(raw >> 24) }
+        var topic: TopicID { TopicID(raw & 0xFF_FFFF) }
     }
 
     var groups: [Outbound]
@@ -32,19 +38,19 @@ struct Flow {
         return sum
     }
 
-    mutating func addTopic() { places.append(Place()) }
-    mutating func set(_ handle: Int, _ group: GroupID, _ topic: TopicID) { places[handle] = Place(group: Int32(group.raw), topic: topic) }
-    mutating func forgetTopics() { for index in places.indices { places[index].group = -1 } }
+    mutating func addTopic() { places.append(.unknown) }
+    mutating func set(_ handle: Int, _ group: GroupID, _ topic: TopicID) { places[handle] = Place(group, topic) }
+    mutating func forgetTopics() { for index in places.indices { places[index] = .unknown } }
 
     /// Copies one record into its group's batch; no more than `window` bytes are under way.
     mutating func take(
         _ handle: Int, flags: UInt32, time: Int64, key: ByteView, headers: ByteView, payload: ByteView, publisher: PublisherID, window: Int
     ) -> Answer {
         let place = places[handle]
-        guard isClear, place.group >= 0, groups[Int(place.group)].opening == .open else { return .notYet }
+        guard isClear, place.group < groups.count, groups[place.group].opening == .open else { return .notYet }
         guard bytesUnderWay + payload.count < window else { return .full }
         count(payload.count)
-        add(Int(place.group), place.topic, flags: flags, time: time, key: key, headers: headers, payload: payload, publisher: publisher)
+        add(place.group, place.topic, flags: flags, time: time, key: key, headers: headers, payload: payload, publisher: publisher)
         return .taken
     }
 

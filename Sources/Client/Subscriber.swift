@@ -12,8 +12,7 @@ public final class Subscriber {
         public var skipped: UInt64 = 0
     }
     private struct Group {
-        /// By topic id, dense: looked up for each record.
-        var names: [String?] = []
+        var names = TopicLabels()
         /// The next offset; nil before anything is known of the group.
         var next: Offset?
         var end: Offset?
@@ -206,12 +205,12 @@ public final class Subscriber {
             if let end = subscription.endOffset, offset >= end { return true }
         }
         let topic = record.header.topic.index
-        guard topic < groups[index].names.count, let name = groups[index].names[topic] else {
+        guard groups[index].names.knows(topic) else {
             fault = .failed("the broker sent a record of topic \(record.header.topic.raw) without its name")
             return false
         }
         let received = ReceivedRecord(
-            topic: name, view: record, offset: offset, ordered: ordered.raw, node: sender.raw, group: group.raw)
+            labels: groups[index].names, label: topic, view: record, offset: offset, ordered: ordered.raw, node: sender.raw, group: group.raw)
         if collector != nil {
             collector!.keep(received)
             return true
@@ -232,26 +231,24 @@ public final class Subscriber {
         var records = RecordCursor(batch)
         var taken = 0
         var goesOn = true
-        var next = records.next()
+        guard let first = records.next() else { return 0 }
+        // One value for all of them.
+        var received = ReceivedRecord(
+            labels: names, label: 0, view: first, offset: offset, ordered: header.timestamp.raw, node: header.sender.raw, group: header.group.raw)
+        var next: RecordView? = first
         while goesOn, let record = next {
             let topic = record.header.topic.index
-            guard topic < names.count, let name = names[topic] else {
+            guard names.knows(topic) else {
                 fault = .failed("the broker sent a record of topic \(record.header.topic.raw) without its name")
                 goesOn = false
                 break
             }
-            // One value for as long as the topic is the same.
-            var received = ReceivedRecord(
-                topic: name, view: record, offset: offset &+ UInt64(taken), ordered: header.timestamp.raw, node: header.sender.raw,
-                group: header.group.raw)
-            repeat {
-                taken += 1
-                goesOn = body(received)
-                next = records.next()
-                guard let record = next, record.header.topic.index == topic else { break }
-                received.view = record
-                received.offset &+= 1
-            } while goesOn
+            received.label = topic
+            received.view = record
+            received.offset = offset &+ UInt64(taken)
+            taken += 1
+            goesOn = body(received)
+            next = records.next()
         }
         isStopped = !goesOn
         groups[index].next = Offset(offset &+ UInt64(taken))
@@ -321,13 +318,6 @@ public final class Subscriber {
         fault = fault ?? .refused("topic \"\(name)\" is \(level.name) here; \(wanted) is asked for")
     }
 
-    private func learn(_ name: String, of topic: TopicID, in group: Int) throws(DecodeError) {
-        guard topic.index < Limits.topics else { throw .limit(what: "topic id", value: UInt64(topic.raw), limit: UInt64(Limits.topics)) }
-        let missing = topic.index + 1 - groups[group].names.count
-        if missing > 0 { groups[group].names.append(contentsOf: repeatElement(nil, count: missing)) }
-        groups[group].names[topic.index] = name
-    }
-
     private func position(_ position: Position) {
         guard position.group.index < groups.count else { return }
         skipped += position.skipped
@@ -344,7 +334,7 @@ extension Subscriber: AttachmentUser {
 
     func attached() {
         if receipts != nil {
-            groups[GroupID.durable.index].names = []
+            groups[GroupID.durable.index].names = TopicLabels()
             done = 0
             isJoined = false
             _ = attachment.send(.consume, receipts!.request(1).encode())
@@ -376,7 +366,7 @@ extension Subscriber: AttachmentUser {
         var resume: [SubscribeRequest.Resume] = []
         for (index, group) in groups.enumerated() {
             if let next = group.next { resume.append(.init(group: GroupID(UInt16(index)), offset: next)) }
-            groups[index].names = []
+            groups[index].names = TopicLabels()
         }
         done = 0
         let request = SubscribeRequest(
@@ -395,7 +385,7 @@ extension Subscriber: AttachmentUser {
                 let names = try TopicNames(message)
                 guard names.group.index < groups.count else { return true }
                 for (topic, level, name) in names.names {
-                    try learn(name, of: topic, in: names.group.index)
+                    try groups[names.group.index].names.learn(name, of: topic)
                     if level.rawValue < subscription.minimumLevel { refuse(name, level) }
                 }
             case .entry, .records:

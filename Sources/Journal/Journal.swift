@@ -195,7 +195,7 @@ package struct Journal<D: Disk> {
                 cleaner.rolled(durable)
             } else {
                 try ordered.roll(checkpoint: [])
-                try saveLastValues(checkpoint)
+                try saveLastValues(checkpoint ?? [])
                 _ = try ordered.retain(bytes: Self.orderedBytes)
             }
         case .save(let bytes, let token):

@@ -68,13 +68,19 @@ package struct Restart: Sendable {
     /// Whether this node's disk gives the log of the cut that it accepted. Where its log has lost its end to damage that looks as if it had
     /// never been written, it speaks of what it accepted, and leaves it to others to bring a log there.
     private let canApply: Bool
+    /// Before it dropped the end of its log for that view's it had accepted what it cannot bring back (`MemberState.outdone`): it counts for nobody in
+    /// the view that it has installed.
+    private var outdone: View?
     /// Whether this node takes part though its disk is not the one with which it began the newest view.
     private let acceptsLoss: Bool
 
     /// - wait: how long to wait for stragglers once a quorum is there; patience: how long a ballot may take. Nanoseconds.
     package init(
-        me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000, canApply: Bool = true, acceptsLoss: Bool = false
+        me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000, canApply: Bool = true, acceptsLoss: Bool = false,
+        outdone: View? = nil
     ) {
+        self.outdone = outdone
+        newestHeard = outdone
         self.canApply = canApply
         self.acceptsLoss = acceptsLoss
         self.me = me
@@ -110,7 +116,7 @@ package struct Restart: Sendable {
         guard !isBusy else { return }
         guard leading == nil, following == nil else { return }
         let able = ableRanks()
-        guard counts, mine.view.isQuorum(able) || planted(.restartNoQuorum), able.first.map({ mine.view.members[$0] }) == me else {
+        guard counts, !isOutdone, mine.view.isQuorum(able) || planted(.restartNoQuorum), able.first.map({ mine.view.members[$0] }) == me else {
             quorumSince = nil
             return
         }
@@ -132,7 +138,7 @@ package struct Restart: Sendable {
             return
         }
         // From the moment at which a newer view is being installed here, or copied to be, nothing is agreed on in the older one.
-        guard !isInstalling, adopting == nil, counts else { return }
+        guard !isInstalling, adopting == nil, counts, !isOutdone else { return }
         switch kind {
         case .prepare:
             guard step.ballot > bound || planted(.restartOldBallot), !isBusy else { return }
@@ -221,6 +227,7 @@ package struct Restart: Sendable {
     package mutating func installed(_ view: View, ends: [LogEnd], into out: inout [RestartDirective]) {
         isBusy = false
         isInstalling = false
+        outdone = nil
         mine = Summary(live: false, view: view, promised: Ballot(round: 0, rank: 0), accepted: nil, ends: ends)
         leading = nil
         following = nil
@@ -269,6 +276,12 @@ package struct Restart: Sendable {
         guard let newest = newestHeard, hasNone, !newest.contains(me), !planted(.newDiskCounts) else { return nil }
         return newest
     }
+    /// It may still begin that view, or a later one, which others have.
+    private var isOutdone: Bool { outdone != nil && !acceptsLoss }
+    /// What others are told.
+    package var word: Summary { isOutdone ? mine.withoutView(of: me) : mine }
+    /// The view that went on without it, where it waits for that.
+    package var waitsFor: View? { isOutdone ? outdone : nil }
     private var counts: Bool { acceptsLoss || lostWith == nil && begunWithout == nil }
 
     private mutating func joinRunning(into out: inout [RestartDirective]) -> Bool {

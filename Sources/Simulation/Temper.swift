@@ -8,6 +8,8 @@ struct Temper {
     let isNewsroom: Bool
     private(set) var ringBytes: Int
     let segmentBytes: Int
+    /// A node's state is saved behind so many times its bytes of log, 0: where each segment begins. Of the seed itself: no draw is moved.
+    let stateShare: Int
     /// A client's receive ring has this much room, bytes.
     let clientBytes: Int
     let publishers: Int
@@ -116,6 +118,7 @@ struct Temper {
         let drawnSegment = random.pick([4, 16, 64]) << 10
         let smallSegment = cleaning.pick([1, 2, 4, 8]) << 10
         segmentBytes = parting?.segmentBytes ?? (keeping.isEmpty ? drawnSegment : smallSegment)
+        stateShare = seed.isMultiple(of: 12) ? 1 + Int(seed / 12 % 4) : 0
         let clientRoom = random.pick([1, 4, 64]) << 10
         // In a newsroom nobody is without room.
         clientBytes = isNewsroom ? 1 << 20 : 2 * ringBytes + clientRoom

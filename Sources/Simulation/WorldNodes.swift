@@ -78,6 +78,7 @@ extension World {
         var settings = NodeSettings(
             node: host.id, cluster: "sim", members: hosts.map { ($0.id, "h\($0.index):1") }, topics: topics,
             segmentBytes: temper.segmentBytes)
+        settings.stateShare = temper.stateShare
         settings.restartWait = temper.restartWait
         settings.holdUp = temper.holdUp
         settings.stuckAfter = temper.stuckAfter

@@ -11,10 +11,11 @@ extension Log {
     /// The segment is full: the caller rolls, with its state.
     package var shouldRoll: Bool { openSegment.bytes >= options.segmentBytes }
 
-    /// Closes the segment and begins the next one, with the state after all entries so far: what `checkpoint` gives back.
+    /// Closes the segment and begins the next one, with the state after all entries so far: what `checkpoint` gives back. Nil: that of a
+    /// segment before serves on.
     ///
     /// Nothing may be staged. On an error the log stands as before, and can go on in the old segment.
-    package func roll(checkpoint: [UInt8]) throws(StorageError) {
+    package func roll(checkpoint: [UInt8]?) throws(StorageError) {
         precondition(staged.count == 0, "write or discard before rolling")
         try checkWritable("roll")
         try withRoom { () throws(StorageError) in try beginSegment(checkpoint: checkpoint) }

@@ -23,10 +23,42 @@ package struct HeadTable: Equatable, Sendable {
             isRemoved = raw & 1 == 1
         }
     }
-    /// What a change replaced, for taking back the tail of a log.
+    /// What a batch replaced, for taking back the tail of a log.
+    ///
+    ///      lines   | topic, distance | topic, distance | topic, far | …     8 bytes each: the head before, counted back from the batch's own
+    ///      far     | head |                                                 of those too far away for that, in the same order
     package struct Undo: Sendable {
-        let topic: UInt32
-        let raw: UInt64
+        fileprivate struct Line {
+            let topic: UInt32
+            let distance: Int32
+        }
+        /// Counted from.
+        fileprivate let base: UInt64
+        fileprivate var lines: [Line] = []
+        fileprivate var far: [UInt64] = []
+
+        fileprivate init(base: UInt64) { self.base = base }
+        package var isEmpty: Bool { lines.isEmpty }
+
+        fileprivate mutating func note(_ topic: UInt32, _ raw: UInt64) {
+            let distance = Int64(bitPattern: base &- raw)
+            // Of topics without a record, too, the distance tells which it is.
+            guard let near = Int32(exactly: distance), near != .min else {
+                lines.append(Line(topic: topic, distance: .min))
+                return far.append(raw)
+            }
+            lines.append(Line(topic: topic, distance: near))
+        }
+        /// The newest change.
+        fileprivate mutating func pop() -> (topic: Int, raw: UInt64)? {
+            guard let line = lines.popLast() else { return nil }
+            let raw = line.distance == .min ? far.removeLast() : base &- UInt64(bitPattern: Int64(line.distance))
+            return (Int(line.topic), raw)
+        }
+        /// Memory for so many lines at once: most batches have one topic, or one for each record.
+        fileprivate mutating func makeRoom(_ most: Int) {
+            if lines.count == 1 { lines.reserveCapacity(most) }
+        }
     }
 
     private var heads: [UInt64] = []
@@ -44,12 +76,13 @@ package struct HeadTable: Equatable, Sendable {
         return heads.contains { raw.contains($0) }
     }
 
-    /// Applies an accepted batch's records, the first at `base`; topics from `limit` on are none. False: a condition does not hold,
-    /// and nothing has changed.
+    /// Applies an accepted batch's records, the first at `base`; topics from `limit` on are none. Nil: a condition does not hold, and
+    /// nothing has changed.
     ///
     /// Records are judged one after another, so that a condition sees those before it in its own batch. Cost: one word for each run of a topic's.
-    package mutating func apply(_ records: ByteView, base: Offset, topics limit: Int, undo: inout [Undo]) -> Bool {
-        let start = undo.count
+    package mutating func apply(_ records: ByteView, base: Offset, topics limit: Int) -> Undo? {
+        var undo = Undo(base: Head(offset: base, isRemoved: false).raw)
+        let most = records.count / RecordHeader.size
         var at = 0
         var offset = base.raw
         // Of records of one topic in a row the last one counts.
@@ -60,19 +93,19 @@ package struct HeadTable: Equatable, Sendable {
             let header = RecordHeader(rest)
             guard header.length <= rest.count else { break }
             if header.topic.raw != run.topic || header.flags & RecordHeader.conditional != 0 {
-                if run.topic != .max { set(run.topic, run.head, start, &undo) }
+                if run.topic != .max { set(run.topic, run.head, most, &undo) }
                 run.topic = header.topic.index < limit ? header.topic.raw : .max
                 if header.flags & RecordHeader.conditional != 0, !holds(header.topic, rest) {
-                    takeBack(&undo, to: start)
-                    return false
+                    takeBack(undo)
+                    return nil
                 }
             }
             run.head = Head(offset: Offset(offset), isRemoved: header.flags & RecordHeader.tombstone != 0).raw
             offset &+= 1
             at += stride.over(header.length)
         }
-        if run.topic != .max { set(run.topic, run.head, start, &undo) }
-        return true
+        if run.topic != .max { set(run.topic, run.head, most, &undo) }
+        return undo
     }
 
     private func holds(_ topic: TopicID, _ record: ByteView) -> Bool {
@@ -90,20 +123,21 @@ package struct HeadTable: Equatable, Sendable {
         heads[topic.index] = head.raw
     }
 
-    private mutating func set(_ topic: UInt32, _ head: UInt64, _ start: Int, _ undo: inout [Undo]) {
+    private mutating func set(_ topic: UInt32, _ head: UInt64, _ most: Int, _ undo: inout Undo) {
         let index = Int(topic)
         while heads.count <= index { heads.append(0) }
-        // A run of one topic needs one undo: the oldest of the batch counts.
-        if undo.count == start || undo[undo.count - 1].topic != topic { undo.append(Undo(topic: topic, raw: heads[index])) }
+        // A run of one topic needs one line: the oldest of the batch counts.
+        if undo.lines.last?.topic != topic {
+            undo.makeRoom(most)
+            undo.note(topic, heads[index])
+        }
         heads[index] = head
     }
 
-    /// Takes back the newest changes until `count` are left.
-    package mutating func takeBack(_ undo: inout [Undo], to count: Int = 0) {
-        while undo.count > count {
-            let last = undo.removeLast()
-            heads[Int(last.topic)] = last.raw
-        }
+    /// Takes a batch's changes back; nothing newer is left.
+    package mutating func takeBack(_ undo: Undo) {
+        var undo = undo
+        while let (topic, raw) = undo.pop() { heads[topic] = raw }
         // As before the newest topics had a record: equal states have equal tables.
         while heads.last == 0 { heads.removeLast() }
     }
@@ -113,7 +147,7 @@ package struct HeadTable: Equatable, Sendable {
         bytes.append(int: UInt32(heads.count))
         bytes.append(int: UInt32(0))
         bytes.reserveCapacity(bytes.count + heads.count * 8)
-        for raw in heads { bytes.append(int: raw) }
+        bytes.append(ints: heads)
     }
     package init(_ decoder: inout Decoder) throws(DecodeError) {
         let count = Int(try decoder.int(UInt32.self))

@@ -217,14 +217,19 @@ extension TopicTable {
     private static let magic: UInt32 = 0x3154_5453  // "STT1"
     private static let headerSize = 16
 
+    package var encodedSize: Int { Self.headerSize + 2 * count + names.count + 4 }
+
     /// Appends the table's bytes.
     package func encode(into bytes: inout [UInt8]) {
         let start = bytes.count
-        bytes.reserveCapacity(start + Self.headerSize + 2 * count + names.count + 4)
         bytes.append(int: Self.magic)
         bytes.append(int: UInt32(count))
         bytes.append(int: UInt64(names.count))
-        for index in 0..<count { bytes.append(int: UInt16(range(of: index).count)) }
+        var begin: UInt32 = 0
+        bytes.append(ints: ends.map { end in
+            defer { begin = end }
+            return UInt16(end - begin)
+        })
         bytes.append(contentsOf: names)
         bytes.append(int: bytes.withView { $0.from(start).crc32c() })
     }

@@ -70,6 +70,11 @@ extension [UInt8] {
     @inlinable package mutating func append<T: FixedWidthInteger & BitwiseCopyable>(int value: T) {
         unsafe Swift.withUnsafeBytes(of: value.littleEndian) { unsafe append(contentsOf: $0) }
     }
+    /// Appends integers one after another, little-endian.
+    package mutating func append<T: FixedWidthInteger & BitwiseCopyable>(ints values: [T]) {
+        guard T(littleEndian: 1) == 1 else { return values.forEach { append(int: $0) } }
+        unsafe values.withUnsafeBytes { unsafe append(contentsOf: $0) }
+    }
     /// Overwrites the bytes at `offset` with `value`, little-endian.
     @inlinable package mutating func store<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
         precondition(offset >= 0 && offset &+ MemoryLayout<T>.size <= count, "write outside of an array")

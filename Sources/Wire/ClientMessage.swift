@@ -68,6 +68,8 @@ package struct DeclareAnswer: Equatable, Sendable {
                 let group = GroupID(try decoder.int())
                 let topic = TopicID(try decoder.int())
                 let raw = try decoder.int(UInt8.self)
+                guard group.index < GroupID.count else { throw .value(what: "group", value: UInt64(group.raw)) }
+                guard topic.index < Limits.topics else { throw .limit(what: "topic id", value: UInt64(topic.raw), limit: UInt64(Limits.topics)) }
                 guard let level = Level(rawValue: raw) else { throw .value(what: "level", value: UInt64(raw)) }
                 lines.append(.topic(group, topic, level))
             case 1: lines.append(.refused(try decoder.text(limit: Limits.reason * 4)))

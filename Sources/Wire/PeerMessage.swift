@@ -145,6 +145,11 @@ package struct Summary: Equatable, Sendable {
         self.ends = ends
     }
 
+    /// The word of a node that is not to be counted on in the view that it has installed: it has none.
+    package func withoutView(of node: NodeID) -> Summary {
+        Summary(live: false, view: View(ViewNumber(0), [node]), promised: promised, accepted: nil, ends: ends)
+    }
+
     package func encode(into bytes: inout [UInt8]) {
         bytes.append((live ? 1 : 0) | (accepted != nil ? 2 : 0))
         view.encode(into: &bytes)
@@ -295,6 +300,9 @@ package struct MemberState: Equatable, Sendable {
     package var accepted: MemberRow.Acceptance?
     /// With an accepted cut: per group the entry from which the log is replaced, and the frames that replace it, in order.
     package var tails: [Tail] = []
+    /// The view that ran without this node when it gave up, for that view's log, the end of its own and with it what it had accepted: what a
+    /// quorum chose it may have been part of, and cannot bear witness to any more. Nil again with the next view that it installs.
+    package var outdone: View?
 
     package struct Tail: Equatable, Sendable {
         package var from: EntryNumber
@@ -316,7 +324,7 @@ package struct MemberState: Equatable, Sendable {
         installed.encode(into: &bytes)
         bytes.append(int: promised.round)
         bytes.append(int: promised.rank)
-        bytes.append(accepted == nil ? 0 : 1)
+        bytes.append((accepted == nil ? 0 : 1) | (outdone == nil ? 0 : 2))
         if let accepted {
             bytes.append(int: accepted.ballot.round)
             bytes.append(int: accepted.ballot.rank)
@@ -328,6 +336,7 @@ package struct MemberState: Equatable, Sendable {
             bytes.append(int: UInt32(tail.frames.count))
             bytes.append(contentsOf: tail.frames)
         }
+        outdone?.encode(into: &bytes)
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {
@@ -335,7 +344,9 @@ package struct MemberState: Equatable, Sendable {
         incarnation = Incarnation(try decoder.int())
         installed = try View(&decoder)
         promised = try Ballot(&decoder)
-        if try decoder.int(UInt8.self) == 1 {
+        let flags = try decoder.int(UInt8.self)
+        guard flags & ~3 == 0 else { throw .value(what: "member state flags", value: UInt64(flags)) }
+        if flags & 1 != 0 {
             let ballot = try Ballot(&decoder)
             accepted = MemberRow.Acceptance(ballot, try Proposal(&decoder))
         }
@@ -344,6 +355,7 @@ package struct MemberState: Equatable, Sendable {
             let count = Int(try decoder.int(UInt32.self))
             tails.append(Tail(from: from, frames: try decoder.bytes(count).array))
         }
+        if flags & 2 != 0 { outdone = try View(&decoder) }
         try decoder.end()
     }
 }

@@ -211,6 +211,29 @@ import Wire
         }
     }
 
+    @Test func aSegmentWithoutACheckpointIsReadBehindTheOneBefore() throws {
+        let disk = MemoryDisk()
+        var samples = Samples(seed: 8)
+        var entries: [Sample] = []
+        do {
+            let log = try Log.open(disk, group: GroupID(3), options: small()).log
+            for i in 0..<60 {
+                entries.append(samples.next())
+                try log.append(entries[i])
+                if i % 20 == 19 { try log.roll(checkpoint: i == 19 ? [1] : nil) }
+            }
+            try log.write()
+            try log.sync()
+        }
+        var random = Seeded(3)
+        disk.crash(using: &random)
+        let (log, recovery) = try Log.open(disk, group: GroupID(3), options: small())
+        #expect(recovery.checkpoint?.raw == 20 && recovery.end.number.raw == 60)
+        #expect(try log.checkpoint()?.state == [1])
+        #expect(try log.checkpoint(at: EntryNumber(40)) == nil)
+        #expect(try difference(log, entries, from: 0) == nil)
+    }
+
     @Test func retentionKeepsWhatTheNewestCheckpointNeeds() throws {
         let log = try Log.open(MemoryDisk(), group: GroupID(3), options: small()).log
         var samples = Samples(seed: 8)

@@ -84,6 +84,21 @@ import Wire
         }
     }
 
+    @Test mutating func headsThatLieFarApartAreTakenBackToo() {
+        var table = HeadTable()
+        let far = [HeadTable.Head(offset: Offset(3), isRemoved: true), HeadTable.Head(offset: Offset(1 << 40), isRemoved: false)]
+        for (topic, head) in far.enumerated() { table.set(TopicID(UInt32(topic)), head) }
+        let before = table
+        var builder = BatchBuilder()
+        for topic: UInt32 in [0, 1, 2, 1, 0, 0, 3] { builder.append(topic: TopicID(topic), time: 0, payload: .empty) }
+        let batch = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: .durable)
+        let undo = batch.withView { table.apply($0.from(BatchHeader.size), base: Offset(1 << 40 + 7), topics: 3) }
+        #expect(table.head(of: TopicID(0))?.offset == Offset(1 << 40 + 12) && table.head(of: TopicID(1))?.offset == Offset(1 << 40 + 10))
+        #expect(table.head(of: TopicID(3)) == nil, "there are three topics")
+        if let undo { table.takeBack(undo) }
+        #expect(table == before)
+    }
+
     @Test mutating func aCheckpointKeepsTheHeadsAndTheVersionsOfPublishers() throws {
         _ = admit(batch(1, 1, [(0, nil, false), (1, nil, true)]))
         let again = try state.encode().withView { view throws(DecodeError) in try GroupState(group: .durable, decoding: view) }

@@ -102,6 +102,7 @@ private let peerMessages: [Message] = [
         state.tails = numbers.many(3) { numbers in
             .init(from: EntryNumber(numbers.next()), frames: numbers.bytes(numbers.upTo(30)))
         }
+        state.outdone = Bool.random(using: &numbers) ? numbers.view() : nil
         return state
     },
 ]
@@ -305,6 +306,12 @@ private let allMessages = peerMessages + clientMessages + consumerMessages
             return
         }
         #expect(reason.unicodeScalars.starts(with: why.unicodeScalars))
+    }
+    @Test func aDeclaredTopicOfNoGroupOrBeyondAllIsRefused() {
+        for (group, topic) in [(UInt16(GroupID.count), UInt32(0)), (.max, 0), (0, UInt32(Limits.topics)), (0, .max)] {
+            let answer = DeclareAnswer(request: 1, lines: [.topic(GroupID(group), TopicID(topic), .durable)]).encode()
+            #expect(refusal(answer) { view throws(DecodeError) in _ = try DeclareAnswer(view) } != nil, "\(group) \(topic)")
+        }
     }
     @Test func textThatIsNotUTF8IsRefused() {
         var bytes = Refusal(.gap, reason: "abc").encode()
