@@ -1,3 +1,4 @@
+package import Store
 package import Wire
 
 /// A client's link, as the caller numbers it.
@@ -44,8 +45,8 @@ package enum DiskJob: Sendable {
     case truncate(GroupID, EntryNumber)
     /// Begin the log of a group that no disk keeps anew: the next entry is the one behind this end.
     case begin(GroupID, LogEnd)
-    /// Close the segment; the next begins with `checkpoint`, or without one.
-    case roll(GroupID, checkpoint: [UInt8]?)
+    /// Close the segment; the next begins with this state.
+    case roll(GroupID, RollState)
     /// Sync all that was appended, then replace the member state; answered by `saved`.
     case save([UInt8], SaveToken)
     /// Sync, then rebuild the group's state from checkpoint and log; answered by `recovered`.
@@ -95,6 +96,14 @@ package struct LogStretch: Equatable, Sendable {
 }
 
 /// What others hold for this node, so that it may go here: records of a bucket below its line's end, by what was said in a view.
+/// What is known of the group where a segment begins.
+package enum RollState: Sendable {
+    /// A checkpoint.
+    case saved([UInt8])
+    /// Of each topic its last version, for as long as there is memory for it; `isSure`: none of them older than it was.
+    case told(HeadTable, isSure: Bool)
+}
+
 package struct Droppable: Equatable, Sendable {
     package let view: ViewNumber
     package let lines: [Holdings.Line]

@@ -92,7 +92,7 @@ package struct GroupState: Sendable {
             let (verdict, change) = publishers.judge(header, at: time, offset: base)
             guard let change else { return verdict }
             let records = whole.from(BatchHeader.size)
-            let replaced = heads.apply(records, base: base, topics: topics.count)
+            let replaced = heads.apply(records, base: base, count: header.count, topics: topics.count)
             guard replaced != nil || planted(.conditionIgnored) else {
                 publishers.forget(change)
                 return .conflict

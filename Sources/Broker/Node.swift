@@ -24,7 +24,7 @@ package struct NodeSettings: Sendable {
     /// A log segment is closed when it would grow over this.
     package var segmentBytes: Int
     /// The durable group's state is saved where a segment begins once so many times its bytes have come to the log behind the last one saved, 0:
-    /// where each begins. Of many topics it is large, and whoever publishes waits for its sync.
+    /// where each begins, as where there are rules to clean by. Of many topics it is large, and whoever publishes waits for its sync.
     package var stateShare = 32
     /// Bytes of closed segments that are read at a time to look for damage, 0: none; the pause behind each, and behind all of
     /// them; nanoseconds.
@@ -231,13 +231,11 @@ package struct Node: Sendable {
         if let live {
             return Summary(live: true, view: live.view, promised: Ballot(round: 0, rank: 0), accepted: nil, ends: [])
         }
-        return Summary(
+        var summary = Summary(
             live: false, view: memberState.installed, promised: memberState.promised, accepted: memberState.accepted,
             ends: states.map(\.end))
-    }
-    /// What others are told of it.
-    private var word: Summary {
-        live == nil && memberState.outdone != nil && !settings.acceptsLoss ? summary.withoutView(of: me) : summary
+        summary.isUnbacked = !backsAcceptance(end: states[GroupID.durable.index].end.number)
+        return summary
     }
 
     // MARK: links to other nodes
@@ -276,7 +274,7 @@ package struct Node: Sendable {
     func sendSummary(to node: NodeID, into out: inout [Directive]) {
         guard !isMending else { return }
         var bytes: [UInt8] = []
-        word.encode(into: &bytes)
+        summary.encode(into: &bytes)
         out.append(.peer(node, .summary, bytes))
     }
     func broadcastSummary(into out: inout [Directive]) {

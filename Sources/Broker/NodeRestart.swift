@@ -36,6 +36,7 @@ extension Node {
                 memberState.accepted = acceptance
                 memberState.promised = max(memberState.promised, acceptance.ballot)
                 memberState.tails = []
+                memberState.isUnbacked = false
                 out.append(.disk(.save(memberState.encode(), .restartAccepted(acceptance))))
             case .install(let proposal, let live): install(proposal, live: live, into: &out)
             case .learn(let node, let view): learn(from: node, view, into: &out)
@@ -44,7 +45,7 @@ extension Node {
     }
 
     private func broadcastRestartSummary(into out: inout [Directive]) {
-        guard let mine = restart?.word else { return }
+        guard let mine = restart?.mine else { return }
         var bytes: [UInt8] = []
         mine.encode(into: &bytes)
         for node in linked.sorted() { out.append(.peer(node, .summary, bytes)) }
@@ -107,30 +108,31 @@ extension Node {
 
     mutating func beginRestart() {
         restart = Restart(
-            me: me, mine: summary, wait: settings.restartWait, canApply: backsAcceptance(end: states[GroupID.durable.index].end.number),
-            acceptsLoss: settings.acceptsLoss, outdone: memberState.outdone)
+            me: me, mine: summary, wait: settings.restartWait, acceptsLoss: settings.acceptsLoss)
     }
 
     /// Whether a log up to `end`, with the frames beside it, gives what this node accepted (R8).
-    private func backsAcceptance(end: EntryNumber) -> Bool {
-        switch memberState.accepted?.proposal.basis {
+    func backsAcceptance(end: EntryNumber) -> Bool {
+        guard !memberState.isUnbacked else { return false }
+        return switch memberState.accepted?.proposal.basis {
         case .cut: memberState.tails.count > GroupID.durable.index && memberState.tails[GroupID.durable.index].from <= end
         case .ends(let ends): ends[GroupID.durable.index].number <= end
         case nil: true
         }
     }
 
-    /// This node is about to drop its log's end. Where it accepted something that needs this end only the promise is left, before the end goes.
-    /// For a restart, whose leader has a quorum's promises, what was accepted was not chosen and cannot be any more. For the log of a view that
-    /// runs it may have been: the log that shares it may have been cleaned since, so that nothing says what is shared. Then this node cannot be
-    /// the witness who has to be in each quorum of the view that it has installed.
-    private mutating func forgetAcceptance(unlessBackedBy end: EntryNumber, into out: inout [Directive]) {
-        guard let accepted = memberState.accepted, !backsAcceptance(end: end) else { return }
-        memberState.promised = max(memberState.promised, accepted.ballot)
-        memberState.accepted = nil
+    /// This node is about to drop its log's end for another's log. Where it accepted something that needs this end it says from now on that it has not
+    /// what it needs, before the end goes. To forget the acceptance would be wrong: it may be one of a quorum's, and the other log may have the end all
+    /// the same, cleaned, so that nothing says what the two share.
+    private mutating func unbackAcceptance(needing end: EntryNumber, into out: inout [Directive]) {
+        guard memberState.accepted != nil, !memberState.isUnbacked, !backsAcceptance(end: end) else { return }
+        if planted(.acceptanceForgotten) {
+            memberState.promised = max(memberState.promised, memberState.accepted!.ballot)
+            memberState.accepted = nil
+        }
+        memberState.isUnbacked = memberState.accepted != nil
         memberState.tails = []
-        if let learner { memberState.outdone = learner.view }
-        restart?.forgetAcceptance()
+        restart?.stands(with: memberState.accepted)
         out.append(.disk(.save(memberState.encode(), .start)))
     }
 
@@ -144,6 +146,8 @@ extension Node {
 
     private mutating func recovered(_ state: GroupState, now: Instant, into out: inout [Directive]) {
         states[state.group.index] = state
+        // What was cut off may have had the newest checkpoint.
+        if state.group == .durable { saving.forget() }
         let why = afterRecovery
         afterRecovery = .nothing
         switch why {
@@ -203,7 +207,7 @@ extension Node {
         memberState.accepted = nil
         memberState.promised = Ballot(round: 0, rank: 0)
         memberState.tails = []
-        memberState.outdone = nil
+        memberState.isUnbacked = false
         out.append(.disk(.save(memberState.encode(), .installed(proposal, live: live))))
     }
 
@@ -393,7 +397,7 @@ extension Node {
             out.append(.log("dropping \(dropped) entries that the cluster does not have"))
             copy?.phase = .recovering
             afterRecovery = .copy
-            forgetAcceptance(unlessBackedBy: shared, into: &out)
+            unbackAcceptance(needing: shared, into: &out)
             out.append(.disk(.truncate(.durable, shared)))
             out.append(.disk(.recover(.durable)))
         } else {

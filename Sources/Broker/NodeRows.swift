@@ -1,5 +1,6 @@
 internal import Membership
 internal import Replication
+internal import Store
 package import Wire
 
 /// Rows and frames: R1–R5 at the level of the node.
@@ -187,7 +188,7 @@ extension Node {
         }
     }
 
-    /// Splits at segment ends: each roll's checkpoint is the state just before the entry that opens the new segment.
+    /// Splits at segment ends: a roll's checkpoint is the state just before the entry that opens the new segment.
     mutating func append(_ jobs: [PendingEntry], to group: GroupID, into out: inout [Directive]) {
         guard !jobs.isEmpty else { return }
         let bytes = jobs.reduce(0) { $0 + $1.header.length }
@@ -203,7 +204,7 @@ extension Node {
         let isSaved = group != .durable || saving.isDue(behind: segmentUse[group.index], state: state.size, settings)
         if group == .durable { cleaning.closed = state.end.number }
         segmentUse[group.index] = 0
-        out.append(.disk(.roll(group, checkpoint: isSaved ? state.encode() : nil)))
+        out.append(.disk(.roll(group, isSaved ? .saved(state.encode()) : .told(state.heads, isSure: !state.hasHoles))))
     }
 
     /// The open segment of the durable log is closed though it is not full, with its state.

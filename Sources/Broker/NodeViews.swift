@@ -125,6 +125,7 @@ extension Node {
     private mutating func saveAcceptance(_ acceptance: MemberRow.Acceptance, into out: inout [Directive]) {
         memberState.accepted = acceptance
         memberState.tails = []
+        memberState.isUnbacked = false
         if case .cut(let cuts) = acceptance.proposal.basis {
             for group in 0..<live!.groups.count {
                 let (from, _, frames) = live!.groups[group].split(cut: cuts[group])

@@ -13,10 +13,6 @@ extension Node {
         if let view = restart.begunWithout, !settings.acceptsLoss {
             return "\(view) has begun without it; waiting for one of " + view.members.map { "\($0) \(absence(of: $0, from: view))" }.joined(separator: ", ")
         }
-        if let view = restart.waitsFor {
-            return "\(view) went on without it, and it has given up what it had before; waiting for one of "
-                + view.members.map { "\($0) \(absence(of: $0, from: view))" }.joined(separator: ", ")
-        }
         let view = restart.mine.view
         let here = restart.ableRanks()
         let away = view.members.enumerated().filter { !here.contains($0.offset) }.map { "\($0.element) \(absence(of: $0.element, from: view))" }
@@ -25,6 +21,9 @@ extension Node {
         }
         guard view.isQuorum(here) else {
             return "\(here.count) of \(view) is here, which is no quorum (\(view.quorumSize)); waiting for " + away.joined(separator: ", ")
+        }
+        if let lacking = restart.lacksLog {
+            return "\(lacking) may have been agreed on, and no disk that is here has its log any more: one that ran it has to come, or --accept-loss"
         }
         return away.isEmpty ? "the members of \(view) agree on the next one" : "a quorum of \(view) is here, and waits a little for " + away.joined(separator: ", ")
     }

@@ -188,14 +188,20 @@ package struct Journal<D: Disk> {
             orderedTold = end.number
             orderedValues = ValueIndex(budget: 8 << 20)
             orderedLeft = OrderedLeft()
-        case .roll(let group, let checkpoint):
+        case .roll(let group, let state):
             try flush()
-            if group == .durable {
+            switch (group, state) {
+            case (.durable, .saved(let checkpoint)):
                 try durable.roll(checkpoint: checkpoint)
                 cleaner.rolled(durable)
-            } else {
+            case (_, .told(let heads, let isSure)):
+                precondition(group == .durable, "of the ordered group's log the state is what tells which of its values stay")
+                try durable.roll(checkpoint: nil)
+                cleaner.rolled(durable)
+                durableValues.learn(heads, isSure: isSure, at: durable.openFirst)
+            case (_, .saved(let checkpoint)):
                 try ordered.roll(checkpoint: [])
-                try saveLastValues(checkpoint ?? [])
+                try saveLastValues(checkpoint)
                 _ = try ordered.retain(bytes: Self.orderedBytes)
             }
         case .save(let bytes, let token):

@@ -98,7 +98,8 @@ extension Journal {
                 return results.append(.filled(first: stretch.first, isDone: false))
             }
             // What others have cleaned is gone here too.
-            try noteCopied(bytes, upTo: stretch.endOffset)
+            let next = durable.firstCheckpoint(behind: stretch.first)
+            try noteCopied(bytes, upTo: max(stretch.endOffset, next?.offset ?? durable.end.offset))
             try durable.append(bytes.array, to: draft)
             guard isLast else { return }
             guard durable.isWhole(draft) else {

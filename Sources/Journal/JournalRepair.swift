@@ -42,10 +42,10 @@ extension Journal {
         do throws(StorageError) {
             if let damage {
                 try durable.closeDamaged(damage, for: bytes.view.array)
-                // Versions that are gone from the repaired entry may be missed by any cut in its segment; behind it the checkpoint knows of them. Behind the
-                // last one that has such a checkpoint they may be gone for anything that the other node had by then.
-                let next = durable.closedSpans(below: durable.end.number).first { $0.first > damage.entries.lowerBound }
-                try noteCopied(bytes.view, upTo: next?.firstOffset ?? max(durable.end.offset, shown))
+                // Versions that are gone from the repaired entry may be missed by any cut as far as the next checkpoint, which knows of them. Behind the last
+                // one they may be gone for anything that the other node had by then.
+                let next = durable.firstCheckpoint(behind: damage.entries.lowerBound)
+                try noteCopied(bytes.view, upTo: next?.offset ?? max(durable.end.offset, shown))
                 try signatures?.check(damage, bytes.view, durable)
                 try signatures?.willRepair(damage)
                 try durable.repair(damage, with: bytes.view.array, isChained: true)

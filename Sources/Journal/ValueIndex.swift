@@ -9,7 +9,7 @@ package import Wire
 ///      value of a topic at the cut:   segment of the record before the cut ── run has it? ──▶ that version
 ///                                                                            └─ no ──▶ heads where the segment begins
 ///
-/// The heads are those of the checkpoint that every segment begins with. So a question costs one run and one checkpoint, whatever
+/// The heads are those of the checkpoint that the segment begins with, or what the node said of them. So a question costs one run and one checkpoint, whatever
 /// the log's length; a node that starts reads nothing for it. Where a checkpoint is missing the segment before is looked into.
 package struct ValueIndex: Sendable {
     private struct Run: Sendable {
@@ -86,6 +86,11 @@ package struct ValueIndex: Sendable {
         bases = bases.filter { $0.key <= number }
     }
 
+    /// The heads where a segment begins that has no checkpoint.
+    mutating func learn(_ heads: HeadTable, isSure: Bool, at number: EntryNumber) {
+        bases[number] = Base(heads: heads, isSure: isSure || trustsHoles, used: uses)
+        trim()
+    }
     /// The segment that begins with `number` was rewritten.
     package mutating func forget(_ number: EntryNumber) {
         runs[number] = nil
@@ -109,11 +114,17 @@ package struct ValueIndex: Sendable {
         defer { trim() }
         var spent = 0
         for _ in 0..<Self.mostPassed {
-            guard from < limit, let span = log.closedSpan(of: from), span.end <= limit, let base = try base(planted(.segmentPassed) ? span.first : span.end, log, &spent),
-                base.isSure, let heads = base.heads
-            else { break }
+            guard from < limit, let span = log.closedSpan(of: from), span.end <= limit else { break }
+            // Where no checkpoint lies, the next one tells of all the segments before it.
+            var end = span.end
+            var known = try base(planted(.segmentPassed) ? span.first : end, log, &spent)
+            while known?.heads == nil, let next = log.closedSpan(of: end), next.end <= limit {
+                end = next.end
+                known = try base(end, log, &spent)
+            }
+            guard let known, known.isSure, let heads = known.heads else { break }
             guard !topics.contains(where: { heads.head(of: $0).map { $0.offset >= span.firstOffset } ?? false }) else { break }
-            from = span.end
+            from = end
         }
         return from
     }

@@ -59,29 +59,21 @@ package struct Restart: Sendable {
     private var leading: Leading?
     private var promising: (ballot: Ballot, to: NodeID)?
     private var following: Following?
+    /// What may have been chosen is known of by its acceptors alone whose disks do not give its log.
+    package private(set) var lacksLog: View?
     private var isBusy = false
     private var isInstalling = false
     /// A newer view that this node belongs to, whose log it is copying to install it.
     private var adopting: View?
     /// The newest view that this life has heard of.
     private var newestHeard: View?
-    /// Whether this node's disk gives the log of the cut that it accepted. Where its log has lost its end to damage that looks as if it had
-    /// never been written, it speaks of what it accepted, and leaves it to others to bring a log there.
-    private let canApply: Bool
-    /// Before it dropped the end of its log for that view's it had accepted what it cannot bring back (`MemberState.outdone`): it counts for nobody in
-    /// the view that it has installed.
-    private var outdone: View?
     /// Whether this node takes part though its disk is not the one with which it began the newest view.
     private let acceptsLoss: Bool
 
     /// - wait: how long to wait for stragglers once a quorum is there; patience: how long a ballot may take. Nanoseconds.
     package init(
-        me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000, canApply: Bool = true, acceptsLoss: Bool = false,
-        outdone: View? = nil
+        me: NodeID, mine: Summary, wait: UInt64, patience: UInt64 = 5_000_000_000, acceptsLoss: Bool = false
     ) {
-        self.outdone = outdone
-        newestHeard = outdone
-        self.canApply = canApply
         self.acceptsLoss = acceptsLoss
         self.me = me
         self.mine = mine
@@ -116,7 +108,7 @@ package struct Restart: Sendable {
         guard !isBusy else { return }
         guard leading == nil, following == nil else { return }
         let able = ableRanks()
-        guard counts, !isOutdone, mine.view.isQuorum(able) || planted(.restartNoQuorum), able.first.map({ mine.view.members[$0] }) == me else {
+        guard counts, mine.view.isQuorum(able) || planted(.restartNoQuorum), able.first.map({ mine.view.members[$0] }) == me else {
             quorumSince = nil
             return
         }
@@ -138,7 +130,7 @@ package struct Restart: Sendable {
             return
         }
         // From the moment at which a newer view is being installed here, or copied to be, nothing is agreed on in the older one.
-        guard !isInstalling, adopting == nil, counts, !isOutdone else { return }
+        guard !isInstalling, adopting == nil, counts else { return }
         switch kind {
         case .prepare:
             guard step.ballot > bound || planted(.restartOldBallot), !isBusy else { return }
@@ -163,7 +155,8 @@ package struct Restart: Sendable {
             out.append(.reach(ends, from: step.sources))
         case .accepted: acceptedElsewhere(step, by: node, into: &out)
         case .commit:
-            guard let proposal = step.proposal, proposal.view.contains(me), mine.accepted?.proposal == proposal, !step.live || isAtBeginning(of: proposal)
+            guard let proposal = step.proposal, proposal.view.contains(me), mine.accepted?.proposal == proposal,
+                step.live || !canApply ? isAtBeginning(of: proposal) : true
             else { return }
             install(proposal, live: step.live, into: &out)
         default: return
@@ -216,6 +209,7 @@ package struct Restart: Sendable {
     package mutating func savedAcceptance(_ acceptance: MemberRow.Acceptance, into out: inout [RestartDirective]) {
         isBusy = false
         mine.accepted = acceptance
+        mine.isUnbacked = false
         mine.promised = max(mine.promised, acceptance.ballot)
         out.append(.broadcast)
         guard let following else { return }
@@ -227,7 +221,7 @@ package struct Restart: Sendable {
     package mutating func installed(_ view: View, ends: [LogEnd], into out: inout [RestartDirective]) {
         isBusy = false
         isInstalling = false
-        outdone = nil
+        lacksLog = nil
         mine = Summary(live: false, view: view, promised: Ballot(round: 0, rank: 0), accepted: nil, ends: ends)
         leading = nil
         following = nil
@@ -238,13 +232,18 @@ package struct Restart: Sendable {
     /// The log ends here now, whatever it was to be.
     package mutating func stands(at ends: [LogEnd]) { mine.ends = ends }
 
-    /// The log's end was given up for what others agreed on: what was accepted cannot have been chosen, the promise is what is left of it.
-    package mutating func forgetAcceptance() {
+    /// The log's end is given up for another's, and with it what the acceptance needs.
+    package mutating func stands(with acceptance: MemberRow.Acceptance?) {
         mine.promised = max(mine.promised, mine.accepted?.ballot ?? mine.promised)
-        mine.accepted = nil
+        mine.accepted = acceptance
+        mine.isUnbacked = acceptance != nil
     }
 
     // MARK: decisions
+
+    /// Whether this node's disk gives the log of what it accepted. Where its log has lost its end, to damage that looks as if it had never been
+    /// written, or for another's log, it speaks of what it accepted, and leaves it to others to bring a log there.
+    private var canApply: Bool { !mine.isUnbacked }
 
     /// Nothing below this ballot is accepted any more: a promise binds from the moment at which it is made, though it is told only
     /// when it is on disk.
@@ -276,12 +275,6 @@ package struct Restart: Sendable {
         guard let newest = newestHeard, hasNone, !newest.contains(me), !planted(.newDiskCounts) else { return nil }
         return newest
     }
-    /// It may still begin that view, or a later one, which others have.
-    private var isOutdone: Bool { outdone != nil && !acceptsLoss }
-    /// What others are told.
-    package var word: Summary { isOutdone ? mine.withoutView(of: me) : mine }
-    /// The view that went on without it, where it waits for that.
-    package var waitsFor: View? { isOutdone ? outdone : nil }
     private var counts: Bool { acceptsLoss || lostWith == nil && begunWithout == nil }
 
     private mutating func joinRunning(into out: inout [RestartDirective]) -> Bool {
@@ -361,8 +354,15 @@ package struct Restart: Sendable {
     /// R8, R9: what may have been chosen is kept, whole; otherwise the longest log goes on with those that are here.
     private mutating func choose(among nodes: Set<NodeID>, into out: inout [RestartDirective]) {
         guard leading != nil else { return }
-        let holders = nodes.compactMap { node in summary(of: node).accepted.map { (node, $0) } }
-        if !planted(.restartForgetsAccepted), let (holder, accepted) = holders.max(by: { ($0.1.ballot, $1.0) < ($1.1.ballot, $0.0) }) {
+        let accepted = nodes.compactMap { node in summary(of: node).accepted.map { (node, $0) } }.filter { !acceptsLoss || !summary(of: $0.0).isUnbacked }
+        lacksLog = nil
+        if !planted(.restartForgetsAccepted), let newest = accepted.map(\.1.ballot).max() {
+            // Of those who accepted it, one whose disk gives its log. Without any it is not known what was chosen: somebody who has it is waited for.
+            let holders = accepted.filter { $0.1.ballot == newest && !summary(of: $0.0).isUnbacked }
+            guard let (holder, accepted) = holders.min(by: { $0.0 < $1.0 }) else {
+                lacksLog = accepted.first { $0.1.ballot == newest }?.1.proposal.view
+                return
+            }
             switch accepted.proposal.basis {
             case .cut:
                 leading!.phase = .applying(accepted, by: holder)

@@ -54,6 +54,9 @@ extension Log {
         return nil
     }
 
+    /// Where the first checkpoint lies behind the segment that has entry `number`; nil: none does.
+    package func firstCheckpoint(behind number: EntryNumber) -> LogEnd? { checkpoints.first { $0.number > number } }
+
     /// Begins to rewrite a closed segment; nil where it is no longer there as it was, or is damaged.
     package func beginDraft(of span: LogSpan) throws(StorageError) -> SegmentDraft<D>? {
         try checkHealthy("clean")

@@ -72,17 +72,16 @@ package struct HeadTable: Equatable, Sendable {
 
     /// Whether some topic's last version lies in `offsets`.
     package func isAny(in offsets: Range<Offset>) -> Bool {
-        let raw = offsets.lowerBound.raw &+ 1 << 1..<offsets.upperBound.raw &+ 1 << 1
+        let raw = Head(offset: offsets.lowerBound, isRemoved: false).raw..<Head(offset: offsets.upperBound, isRemoved: false).raw
         return heads.contains { raw.contains($0) }
     }
 
-    /// Applies an accepted batch's records, the first at `base`; topics from `limit` on are none. Nil: a condition does not hold, and
+    /// Applies an accepted batch's `count` records, the first at `base`; topics from `limit` on are none. Nil: a condition does not hold, and
     /// nothing has changed.
     ///
     /// Records are judged one after another, so that a condition sees those before it in its own batch. Cost: one word for each run of a topic's.
-    package mutating func apply(_ records: ByteView, base: Offset, topics limit: Int) -> Undo? {
+    package mutating func apply(_ records: ByteView, base: Offset, count most: Int, topics limit: Int) -> Undo? {
         var undo = Undo(base: Head(offset: base, isRemoved: false).raw)
-        let most = records.count / RecordHeader.size
         var at = 0
         var offset = base.raw
         // Of records of one topic in a row the last one counts.

@@ -134,6 +134,8 @@ package struct Summary: Equatable, Sendable {
     package var view: View
     package var promised: Ballot
     package var accepted: MemberRow.Acceptance?
+    /// Its log is not, and the disk has not what makes it, the one that the acceptance is of.
+    package var isUnbacked = false
     /// Per group: where its log ends.
     package var ends: [LogEnd]
 
@@ -145,13 +147,8 @@ package struct Summary: Equatable, Sendable {
         self.ends = ends
     }
 
-    /// The word of a node that is not to be counted on in the view that it has installed: it has none.
-    package func withoutView(of node: NodeID) -> Summary {
-        Summary(live: false, view: View(ViewNumber(0), [node]), promised: promised, accepted: nil, ends: ends)
-    }
-
     package func encode(into bytes: inout [UInt8]) {
-        bytes.append((live ? 1 : 0) | (accepted != nil ? 2 : 0))
+        bytes.append((live ? 1 : 0) | (accepted != nil ? 2 : 0) | (isUnbacked ? 4 : 0))
         view.encode(into: &bytes)
         bytes.append(int: promised.round)
         bytes.append(int: promised.rank)
@@ -167,6 +164,7 @@ package struct Summary: Equatable, Sendable {
         var decoder = Decoder(bytes, "summary")
         let flags = try decoder.int(UInt8.self)
         live = flags & 1 != 0
+        isUnbacked = flags & 4 != 0
         view = try View(&decoder)
         promised = try Ballot(&decoder)
         if flags & 2 != 0 {
@@ -300,9 +298,9 @@ package struct MemberState: Equatable, Sendable {
     package var accepted: MemberRow.Acceptance?
     /// With an accepted cut: per group the entry from which the log is replaced, and the frames that replace it, in order.
     package var tails: [Tail] = []
-    /// The view that ran without this node when it gave up, for that view's log, the end of its own and with it what it had accepted: what a
-    /// quorum chose it may have been part of, and cannot bear witness to any more. Nil again with the next view that it installs.
-    package var outdone: View?
+    /// The log's end that the acceptance needs is gone: for another's log, which does not tell whether it shares it. A quorum may have chosen what was
+    /// accepted by this node's voice: it goes on saying so, and leaves it to others to bring a log there.
+    package var isUnbacked = false
 
     package struct Tail: Equatable, Sendable {
         package var from: EntryNumber
@@ -324,7 +322,7 @@ package struct MemberState: Equatable, Sendable {
         installed.encode(into: &bytes)
         bytes.append(int: promised.round)
         bytes.append(int: promised.rank)
-        bytes.append((accepted == nil ? 0 : 1) | (outdone == nil ? 0 : 2))
+        bytes.append((accepted == nil ? 0 : 1) | (isUnbacked ? 2 : 0))
         if let accepted {
             bytes.append(int: accepted.ballot.round)
             bytes.append(int: accepted.ballot.rank)
@@ -336,7 +334,6 @@ package struct MemberState: Equatable, Sendable {
             bytes.append(int: UInt32(tail.frames.count))
             bytes.append(contentsOf: tail.frames)
         }
-        outdone?.encode(into: &bytes)
         return bytes
     }
     package init(_ view: ByteView) throws(DecodeError) {
@@ -346,6 +343,7 @@ package struct MemberState: Equatable, Sendable {
         promised = try Ballot(&decoder)
         let flags = try decoder.int(UInt8.self)
         guard flags & ~3 == 0 else { throw .value(what: "member state flags", value: UInt64(flags)) }
+        isUnbacked = flags & 2 != 0
         if flags & 1 != 0 {
             let ballot = try Ballot(&decoder)
             accepted = MemberRow.Acceptance(ballot, try Proposal(&decoder))
@@ -355,7 +353,6 @@ package struct MemberState: Equatable, Sendable {
             let count = Int(try decoder.int(UInt32.self))
             tails.append(Tail(from: from, frames: try decoder.bytes(count).array))
         }
-        if flags & 2 != 0 { outdone = try View(&decoder) }
         try decoder.end()
     }
 }

@@ -96,6 +96,7 @@
     // Groups in memory.
     case welcomeKept = "welcome-kept"
     case beginningOutgrown = "beginning-outgrown"
+    case acceptanceForgotten = "acceptance-forgotten"
     // Who holds what.
     case dropOnOne = "drop-on-one"
     case dropOnOldWord = "drop-on-old-word"

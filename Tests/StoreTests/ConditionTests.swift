@@ -92,11 +92,19 @@ import Wire
         var builder = BatchBuilder()
         for topic: UInt32 in [0, 1, 2, 1, 0, 0, 3] { builder.append(topic: TopicID(topic), time: 0, payload: .empty) }
         let batch = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: .durable)
-        let undo = batch.withView { table.apply($0.from(BatchHeader.size), base: Offset(1 << 40 + 7), topics: 3) }
+        let undo = batch.withView { table.apply($0.from(BatchHeader.size), base: Offset(1 << 40 + 7), count: 7, topics: 3) }
         #expect(table.head(of: TopicID(0))?.offset == Offset(1 << 40 + 12) && table.head(of: TopicID(1))?.offset == Offset(1 << 40 + 10))
         #expect(table.head(of: TopicID(3)) == nil, "there are three topics")
         if let undo { table.takeBack(undo) }
         #expect(table == before)
+    }
+
+    @Test func whetherSomeHeadLiesInAStretch() {
+        var table = HeadTable()
+        table.set(TopicID(2), HeadTable.Head(offset: Offset(7), isRemoved: true))
+        for (from, to, isThere) in [(0, 7, false), (0, 8, true), (7, 8, true), (6, 7, false), (8, 9, false), (7, 7, false)] {
+            #expect(table.isAny(in: Offset(UInt64(from))..<Offset(UInt64(to))) == isThere, "\(from)..<\(to)")
+        }
     }
 
     @Test mutating func aCheckpointKeepsTheHeadsAndTheVersionsOfPublishers() throws {

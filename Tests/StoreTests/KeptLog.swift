@@ -35,6 +35,9 @@ struct KeptLog {
     private var used = 0
     private var sequences: [UInt64: UInt64] = [:]
     var chains: [UInt64] = []
+    /// So many segments begin with what is said of the heads, without a checkpoint, between two that have one.
+    var bare = 0
+    private var rolls = 0
 
     /// - replicas: by rule, 0: all.
     init(_ rules: [Keeping], segmentBytes: Int, removesStay: UInt64 = .max, replicas: [Int] = []) throws {
@@ -82,7 +85,9 @@ struct KeptLog {
         used += header.length
         guard used >= segmentBytes else { return }
         used = 0
-        try work([.roll(.durable, checkpoint: state.encode())])
+        let isSaved = rolls.isMultiple(of: bare + 1)
+        rolls += 1
+        try work([.roll(.durable, isSaved ? .saved(state.encode()) : .told(state.heads, isSure: !state.hasHoles))])
         closed = (state.end.offset.raw, time)
     }
 

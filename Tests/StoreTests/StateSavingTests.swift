@@ -24,9 +24,25 @@ import Wire
         #expect(saved(state: Self.segment / 10, segments: 10, &saving) == [0, 4, 8], "32 tenths of a segment")
     }
 
-    @Test func howeverLargeEachEighthSegmentBeginsWithIt() {
+    @Test func howeverLargeEachFourthSegmentBeginsWithIt() {
         var saving = StateSaving()
-        #expect(saved(state: 100 * Self.segment, segments: 20, &saving) == [0, 8, 16])
+        #expect(saved(state: 100 * Self.segment, segments: 10, &saving) == [0, 4, 8])
+    }
+
+    @Test(arguments: [(300 << 20, [0, 2, 4]), (4 << 30, [0, 1, 2, 3, 4])]) func noMoreThanHalfAGigabyteOrASegmentApart(segment: Int, places: [Int]) {
+        var settings = Self.settings
+        settings.segmentBytes = segment
+        var saving = StateSaving()
+        #expect((0..<5).filter { _ in saving.isDue(behind: segment, state: 1 << 35, settings) } == places)
+    }
+
+    @Test(arguments: [Keeping(bytes: 1 << 20), Keeping()]) func whereThereAreRulesToCleanByEachSegmentBeginsWithIt(_ keeping: Keeping) throws {
+        // What others are to hold is cleaned too.
+        let rule = TopicRule(pattern: try TopicPattern("a/#"), level: .durable, keeping: keeping, replicas: keeping.keepsAll ? 2 : 0)
+        let settings = NodeSettings(
+            node: NodeID(1), cluster: "c", members: [], topics: TopicsConfiguration(rules: [rule], defaultLevel: .durable, admit: .all), segmentBytes: Self.segment)
+        var saving = StateSaving()
+        #expect((0..<5).filter { _ in saving.isDue(behind: Self.segment, state: Self.segment, settings) } == [0, 1, 2, 3, 4])
     }
 
     @Test func whereItIsWantedTheNextSegmentBeginsWithIt() {

@@ -102,7 +102,7 @@ private let peerMessages: [Message] = [
         state.tails = numbers.many(3) { numbers in
             .init(from: EntryNumber(numbers.next()), frames: numbers.bytes(numbers.upTo(30)))
         }
-        state.outdone = Bool.random(using: &numbers) ? numbers.view() : nil
+        state.isUnbacked = Bool.random(using: &numbers)
         return state
     },
 ]

@@ -1,0 +1,91 @@
+import Membership
+import Testing
+import Wire
+
+/// A member whose disk gives no more the log of what it had accepted: it may have been one of a quorum, and says so.
+@Suite struct UnbackedTests {
+    private static let (one, two, three) = (NodeID(1), NodeID(2), NodeID(3))
+    private static let installed = View(ViewNumber(4), [one, two, three])
+    private static let next = View(ViewNumber(5), [one, three])
+    private static let ballot = Ballot(round: 3, rank: 0)
+
+    private static func has(unbacked: Bool? = nil, cut: Bool = false, ballot: Ballot = ballot, end: UInt64 = 7) -> Summary {
+        var log = LogEnd()
+        log.number = EntryNumber(end)
+        var summary = Summary(live: false, view: installed, promised: Ballot(round: 0, rank: 0), accepted: nil, ends: [log])
+        if let unbacked {
+            summary.accepted = MemberRow.Acceptance(ballot, Proposal(view: next, basis: cut ? .cut([[]]) : .ends([log]), sources: []))
+            summary.isUnbacked = unbacked
+        }
+        return summary
+    }
+    /// What node 1 proposes, or applies, once nodes 1 and 2 have promised.
+    private func choice(_ mine: Summary, _ other: Summary, acceptsLoss: Bool = false) -> (sent: [RestartDirective], lacks: View?) {
+        var restart = Restart(me: Self.one, mine: mine, wait: 10, acceptsLoss: acceptsLoss)
+        restart.heard(other, from: Self.two)
+        var steps: [RestartDirective] = []
+        restart.tick(now: 0, into: &steps)
+        restart.tick(now: 20, into: &steps)
+        var sent: [RestartDirective] = []
+        var at = 0
+        while at < steps.count {
+            defer { at += 1 }
+            switch steps[at] {
+            case .savePromise(let ballot): restart.savedPromise(ballot, into: &steps)
+            case .send(Self.two, .prepare, let step):
+                restart.receive(.promise, RestartStep(ballot: step.ballot, after: step.after), from: Self.two, into: &steps)
+            case .apply, .reach, .send(_, .apply, _), .send(_, .propose, _): sent.append(steps[at])
+            default: break
+            }
+        }
+        restart.tick(now: 40, into: &steps)
+        return (sent, restart.lacksLog)
+    }
+
+    @Test(arguments: [false, true]) func nothingElseIsAgreedOnWhileNobodyHasTheLog(isMine: Bool) {
+        let (sent, lacks) = isMine ? choice(Self.has(unbacked: true), Self.has()) : choice(Self.has(), Self.has(unbacked: true))
+        #expect(sent.isEmpty && lacks == Self.next, "\(sent)")
+    }
+
+    @Test func withoutSuchAnAcceptanceTheyGoOn() {
+        let (sent, lacks) = choice(Self.has(), Self.has())
+        #expect(!sent.isEmpty && lacks == nil)
+    }
+
+    @Test func oneWhoHasTheLogOfTheSameAcceptanceBringsIt() {
+        let (sent, lacks) = choice(Self.has(unbacked: true, cut: true), Self.has(unbacked: false, cut: true))
+        #expect(sent.count == 1 && lacks == nil)
+        guard case .send(Self.two, .apply, _)? = sent.first else { return #expect(Bool(false), "\(sent)") }
+    }
+
+    @Test func aNewerAcceptanceCountsAndNotThisOne() {
+        let (sent, lacks) = choice(Self.has(unbacked: true), Self.has(unbacked: false, ballot: Ballot(round: 4, rank: 1)))
+        #expect(sent.contains { if case .send(Self.two, .propose, _) = $0 { true } else { false } } && lacks == nil, "\(sent)")
+    }
+
+    @Test func anOperatorMaySayOtherwise() {
+        let (sent, lacks) = choice(Self.has(), Self.has(unbacked: true), acceptsLoss: true)
+        #expect(!sent.isEmpty && lacks == nil)
+    }
+
+    @Test func itDoesNotBringItsOwnLogThere() {
+        var restart = Restart(me: Self.two, mine: Self.has(unbacked: true, cut: true), wait: 10)
+        var steps: [RestartDirective] = []
+        restart.receive(.apply, RestartStep(ballot: Ballot(round: 9, rank: 0), after: ViewNumber(4)), from: Self.one, into: &steps)
+        #expect(steps.isEmpty)
+        // Nor does it install the view where somebody has.
+        restart.heard(Summary(live: false, view: Self.next, promised: Self.ballot, accepted: nil, ends: [LogEnd()]), from: Self.three)
+        restart.tick(now: 0, into: &steps)
+        #expect(!steps.contains { if case .install = $0 { true } else { false } })
+    }
+
+    /// What it accepts next it has the log of.
+    @Test func theNextAcceptanceIsBackedAgain() {
+        var restart = Restart(me: Self.two, mine: Self.has(), wait: 10)
+        var steps: [RestartDirective] = []
+        restart.stands(with: Self.has(unbacked: true).accepted)
+        #expect(restart.mine.isUnbacked && restart.mine.accepted != nil)
+        restart.savedAcceptance(MemberRow.Acceptance(Ballot(round: 5, rank: 0), Proposal(view: Self.next, basis: .ends([LogEnd()]), sources: [])), into: &steps)
+        #expect(!restart.mine.isUnbacked)
+    }
+}
