@@ -126,11 +126,7 @@ extension Node {
     /// the same, cleaned, so that nothing says what the two share.
     private mutating func unbackAcceptance(needing end: EntryNumber, into out: inout [Directive]) {
         guard memberState.accepted != nil, !memberState.isUnbacked, !backsAcceptance(end: end) else { return }
-        if planted(.acceptanceForgotten) {
-            memberState.promised = max(memberState.promised, memberState.accepted!.ballot)
-            memberState.accepted = nil
-        }
-        memberState.isUnbacked = memberState.accepted != nil
+        memberState.isUnbacked = true
         memberState.tails = []
         restart?.stands(with: memberState.accepted)
         out.append(.disk(.save(memberState.encode(), .start)))

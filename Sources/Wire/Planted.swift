@@ -96,7 +96,6 @@
     // Groups in memory.
     case welcomeKept = "welcome-kept"
     case beginningOutgrown = "beginning-outgrown"
-    case acceptanceForgotten = "acceptance-forgotten"
     // Who holds what.
     case dropOnOne = "drop-on-one"
     case dropOnOldWord = "drop-on-old-word"
