@@ -95,7 +95,6 @@ package struct LogStretch: Equatable, Sendable {
     }
 }
 
-/// What others hold for this node, so that it may go here: records of a bucket below its line's end, by what was said in a view.
 /// What is known of the group where a segment begins.
 package enum RollState: Sendable {
     /// A checkpoint.
@@ -104,6 +103,7 @@ package enum RollState: Sendable {
     case told(HeadTable, isSure: Bool)
 }
 
+/// What others hold for this node, so that it may go here: records of a bucket below its line's end, by what was said in a view.
 package struct Droppable: Equatable, Sendable {
     package let view: ViewNumber
     package let lines: [Holdings.Line]

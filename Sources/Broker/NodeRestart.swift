@@ -123,10 +123,14 @@ extension Node {
 
     /// This node is about to drop its log's end for another's log. Where it accepted something that needs this end it says from now on that it has not
     /// what it needs, before the end goes. To forget the acceptance would be wrong: it may be one of a quorum's, and the other log may have the end all
-    /// the same, cleaned, so that nothing says what the two share.
+    /// the same, cleaned, so that nothing says what the two share. But for a restart whose leader, with a quorum's promises, proposes something else.
     private mutating func unbackAcceptance(needing end: EntryNumber, into out: inout [Directive]) {
-        guard memberState.accepted != nil, !memberState.isUnbacked, !backsAcceptance(end: end) else { return }
-        memberState.isUnbacked = true
+        guard let accepted = memberState.accepted, !memberState.isUnbacked, !backsAcceptance(end: end) else { return }
+        if learner == nil, let ballot = restart?.disproves(accepted.proposal) {
+            memberState.accepted = nil
+            memberState.promised = max(memberState.promised, ballot)
+        }
+        memberState.isUnbacked = memberState.accepted != nil
         memberState.tails = []
         restart?.stands(with: memberState.accepted)
         out.append(.disk(.save(memberState.encode(), .start)))
@@ -388,12 +392,12 @@ extension Node {
             return out.append(.disk(.samples(.durable, gap: gap)))
         }
         let shared = copy!.shared
+        unbackAcceptance(needing: shared, into: &out)
         if shared < states[GroupID.durable.index].end.number, !planted(.learnerKeepsTail) {
             let dropped = states[GroupID.durable.index].end.number.raw - shared.raw
             out.append(.log("dropping \(dropped) entries that the cluster does not have"))
             copy?.phase = .recovering
             afterRecovery = .copy
-            unbackAcceptance(needing: shared, into: &out)
             out.append(.disk(.truncate(.durable, shared)))
             out.append(.disk(.recover(.durable)))
         } else {

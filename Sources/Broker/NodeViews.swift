@@ -163,6 +163,8 @@ extension Node {
             let closing = live!.groups[group].close(cut: cuts[group])
             let id = GroupID(UInt16(group))
             if closing.truncates && id != .unordered { out.append(.disk(.truncate(id, closing.from))) }
+            // What was cut off may have had the newest checkpoint.
+            if closing.truncates, id == .durable { saving.forget() }
             append(closing.jobs, to: id, into: &out)
             kept.append(closing.kept)
             for frame in closing.resend where !planted(.resendLost) { resendBatches(of: frame.body, group: id, tickets: frame.tickets) }

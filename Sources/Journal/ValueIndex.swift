@@ -60,6 +60,8 @@ package struct ValueIndex: Sendable {
     }
     private var runs: [EntryNumber: Run] = [:]
     private var bases: [EntryNumber: Base] = [:]
+    /// Whose heads the node has told last.
+    private var told: EntryNumber?
     private var walks: [UInt32: Walk] = [:]
     private var uses: UInt64 = 0
     private let budget: Int
@@ -86,9 +88,12 @@ package struct ValueIndex: Sendable {
         bases = bases.filter { $0.key <= number }
     }
 
-    /// The heads where a segment begins that has no checkpoint.
+    /// The heads where the open segment begins, which has no checkpoint: they answer for what is newest. Of those before it none is kept.
     mutating func learn(_ heads: HeadTable, isSure: Bool, at number: EntryNumber) {
-        bases[number] = Base(heads: heads, isSure: isSure || trustsHoles, used: uses)
+        if let told { bases[told] = nil }
+        told = heads.footprint <= budget / 2 ? number : nil
+        uses += 1
+        bases[number] = told == nil ? nil : Base(heads: heads, isSure: isSure || trustsHoles, used: uses)
         trim()
     }
     /// The segment that begins with `number` was rewritten.

@@ -109,7 +109,7 @@ package struct Restart: Sendable {
         guard leading == nil, following == nil else { return }
         let able = ableRanks()
         guard counts, mine.view.isQuorum(able) || planted(.restartNoQuorum), able.first.map({ mine.view.members[$0] }) == me else {
-            quorumSince = nil
+            (quorumSince, lacksLog) = (nil, nil)
             return
         }
         let since = quorumSince ?? now
@@ -232,9 +232,17 @@ package struct Restart: Sendable {
     /// The log ends here now, whatever it was to be.
     package mutating func stands(at ends: [LogEnd]) { mine.ends = ends }
 
+    /// The ballot by which it is known that `accepted` was not chosen: its leader, who has a quorum's promises, proposes another value. What was
+    /// accepted as a cut is proposed again by the ends that it comes to: that is another one only where its view is.
+    package func disproves(_ accepted: Proposal) -> Ballot? {
+        guard let step = following?.step, let proposal = step.proposal else { return nil }
+        let isOther = if case .cut = accepted.basis { proposal.view != accepted.view } else { proposal != accepted }
+        return isOther ? step.ballot : nil
+    }
+
     /// The log's end is given up for another's, and with it what the acceptance needs.
     package mutating func stands(with acceptance: MemberRow.Acceptance?) {
-        mine.promised = max(mine.promised, mine.accepted?.ballot ?? mine.promised)
+        mine.promised = [mine.promised, mine.accepted?.ballot, following?.step.ballot].compactMap { $0 }.max()!
         mine.accepted = acceptance
         mine.isUnbacked = acceptance != nil
     }
@@ -351,18 +359,31 @@ package struct Restart: Sendable {
         choose(among: promised.filter { mine.view.rank(of: $0).map(here.contains) ?? false }, into: &out)
     }
 
+    /// Whether a node's disk gives the log of the proposal: it has accepted it, whenever that was, or its log ends there.
+    private func has(_ node: NodeID, _ proposal: Proposal) -> Bool {
+        let summary = summary(of: node)
+        if summary.accepted?.proposal == proposal, !summary.isUnbacked { return true }
+        guard case .ends(let ends) = proposal.basis, let end = ends.first, let own = summary.ends.first else { return false }
+        return own.number == end.number && own.chain == end.chain
+    }
+    /// Who has accepted it by that very ballot comes first.
+    private func rank(of node: NodeID, _ acceptance: MemberRow.Acceptance) -> (Int, NodeID) {
+        let summary = summary(of: node)
+        return (summary.accepted == acceptance && !summary.isUnbacked ? 0 : 1, node)
+    }
+
     /// R8, R9: what may have been chosen is kept, whole; otherwise the longest log goes on with those that are here.
     private mutating func choose(among nodes: Set<NodeID>, into out: inout [RestartDirective]) {
         guard leading != nil else { return }
         let accepted = nodes.compactMap { node in summary(of: node).accepted.map { (node, $0) } }.filter { !acceptsLoss || !summary(of: $0.0).isUnbacked }
         lacksLog = nil
-        if !planted(.restartForgetsAccepted), let newest = accepted.map(\.1.ballot).max() {
-            // Of those who accepted it, one whose disk gives its log. Without any it is not known what was chosen: somebody who has it is waited for.
-            let holders = accepted.filter { $0.1.ballot == newest && !summary(of: $0.0).isUnbacked }
-            guard let (holder, accepted) = holders.min(by: { $0.0 < $1.0 }) else {
-                lacksLog = accepted.first { $0.1.ballot == newest }?.1.proposal.view
+        if !planted(.restartForgetsAccepted), let newest = accepted.map(\.1).max(by: { $0.ballot < $1.ballot }) {
+            // One whose disk gives its log. Without any it is not known what was chosen: somebody who has it is waited for.
+            guard let holder = nodes.filter({ has($0, newest.proposal) }).min(by: { rank(of: $0, newest) < rank(of: $1, newest) }) else {
+                lacksLog = newest.proposal.view
                 return
             }
+            let accepted = newest
             switch accepted.proposal.basis {
             case .cut:
                 leading!.phase = .applying(accepted, by: holder)

@@ -118,7 +118,7 @@ struct Temper {
         let drawnSegment = random.pick([4, 16, 64]) << 10
         let smallSegment = cleaning.pick([1, 2, 4, 8]) << 10
         segmentBytes = parting?.segmentBytes ?? (keeping.isEmpty ? drawnSegment : smallSegment)
-        stateShare = seed.isMultiple(of: 12) ? 1 + Int(seed / 12 % 4) : 0
+        stateShare = seed.isMultiple(of: 12) ? 4 << Int(2 * (seed / 12 % 4)) : 0
         let clientRoom = random.pick([1, 4, 64]) << 10
         // In a newsroom nobody is without room.
         clientBytes = isNewsroom ? 1 << 20 : 2 * ringBytes + clientRoom

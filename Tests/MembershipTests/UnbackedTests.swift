@@ -16,6 +16,7 @@ import Wire
         if let unbacked {
             summary.accepted = MemberRow.Acceptance(ballot, Proposal(view: next, basis: cut ? .cut([[]]) : .ends([log]), sources: []))
             summary.isUnbacked = unbacked
+            if unbacked { summary.ends[0].number = EntryNumber(3) }
         }
         return summary
     }
@@ -43,7 +44,7 @@ import Wire
     }
 
     @Test(arguments: [false, true]) func nothingElseIsAgreedOnWhileNobodyHasTheLog(isMine: Bool) {
-        let (sent, lacks) = isMine ? choice(Self.has(unbacked: true), Self.has()) : choice(Self.has(), Self.has(unbacked: true))
+        let (sent, lacks) = isMine ? choice(Self.has(unbacked: true), Self.has(end: 5)) : choice(Self.has(end: 5), Self.has(unbacked: true))
         #expect(sent.isEmpty && lacks == Self.next, "\(sent)")
     }
 
@@ -64,7 +65,7 @@ import Wire
     }
 
     @Test func anOperatorMaySayOtherwise() {
-        let (sent, lacks) = choice(Self.has(), Self.has(unbacked: true), acceptsLoss: true)
+        let (sent, lacks) = choice(Self.has(end: 5), Self.has(unbacked: true), acceptsLoss: true)
         #expect(!sent.isEmpty && lacks == nil)
     }
 
@@ -87,5 +88,37 @@ import Wire
         #expect(restart.mine.isUnbacked && restart.mine.accepted != nil)
         restart.savedAcceptance(MemberRow.Acceptance(Ballot(round: 5, rank: 0), Proposal(view: Self.next, basis: .ends([LogEnd()]), sources: [])), into: &steps)
         #expect(!restart.mine.isUnbacked)
+    }
+
+    /// Node 2 has not accepted it, and its log ends where it begins.
+    @Test func oneWhoseLogEndsThereBringsItToo() {
+        let (sent, lacks) = choice(Self.has(unbacked: true), Self.has())
+        guard case .reach(_, from: let sources)? = sent.first(where: { if case .reach = $0 { true } else { false } }) else { return #expect(Bool(false), "\(sent)") }
+        #expect(Set(sources) == [Self.two] && lacks == nil)
+    }
+
+    @Test(arguments: [false, true]) func whatALeaderProposesInsteadShowsThatItWasNotChosen(isCut: Bool) {
+        var restart = Restart(me: Self.two, mine: Self.has(unbacked: false, cut: isCut), wait: 10)
+        let accepted = restart.mine.accepted!.proposal
+        #expect(restart.disproves(accepted) == nil)
+        let ballot = Ballot(round: 8, rank: 0)
+        var end = LogEnd()
+        end.number = EntryNumber(9)
+        // Of the same view it may be the cut's own log.
+        for (view, isOther) in [(Self.next, !isCut), (View(ViewNumber(5), [Self.one, Self.two]), true)] {
+            var step = RestartStep(ballot: ballot, after: ViewNumber(4))
+            step.proposal = Proposal(view: view, basis: .ends([end]), sources: [])
+            step.sources = [Self.one]
+            var steps: [RestartDirective] = []
+            restart.receive(.propose, step, from: Self.one, into: &steps)
+            #expect(restart.disproves(accepted) == (isOther ? ballot : nil), "\(view)")
+        }
+        if !isCut {
+            var step = RestartStep(ballot: ballot, after: ViewNumber(4))
+            step.proposal = accepted
+            var steps: [RestartDirective] = []
+            restart.receive(.propose, step, from: Self.one, into: &steps)
+            #expect(restart.disproves(accepted) == nil, "the same once more")
+        }
     }
 }

@@ -1,4 +1,3 @@
-import Journal
 import Storage
 import Store
 import Testing
@@ -6,6 +5,7 @@ import Topics
 import Wire
 
 @testable import Broker
+@testable import Journal
 
 /// Segments that begin without a checkpoint: what is read of the log is the same.
 @Suite struct SparseStateTests {
@@ -60,12 +60,26 @@ import Wire
         let spans = dense.journal.durable.spans
         #expect(spans.count > 12)
         let places = try (passes(&dense, [0]), passes(&sparse, [0]))
-        if !isReopened { #expect(places.0 == places.1) }
         // Nothing of the topic is passed over, and with the next checkpoint most of what has nothing of it is.
         for (index, span) in spans.enumerated() {
             #expect(places.1[index] <= places.0[index])
             let jumped = spans.filter { $0.first >= span.first && $0.first.raw < places.0[index] }.count
             if jumped > 2 * bare + 1 { #expect(places.1[index] > span.first.raw, "from segment \(index)") }
         }
+    }
+
+    /// Nobody asks for anything: what is said of the heads does not pile up.
+    @Test func whatIsSaidOfTheHeadsTakesTheMemoryOfOneTable() throws {
+        var heads = HeadTable()
+        for topic in 0..<10_000 as Range<UInt32> { heads.set(TopicID(topic), HeadTable.Head(offset: Offset(UInt64(topic)), isRemoved: false)) }
+        var index = ValueIndex(budget: 64 << 20)
+        for number in 1...100 as ClosedRange<UInt64> {
+            heads.set(TopicID(0), HeadTable.Head(offset: Offset(20_000 + number), isRemoved: false))
+            index.learn(heads, isSure: true, at: EntryNumber(number))
+        }
+        #expect(index.footprint < 2 * heads.footprint)
+        var small = ValueIndex(budget: 1000)
+        small.learn(heads, isSure: true, at: EntryNumber(1))
+        #expect(small.footprint == 0)
     }
 }
