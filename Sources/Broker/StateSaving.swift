@@ -13,7 +13,7 @@ struct StateSaving {
     /// A segment of so many bytes is closed, with a state of so many behind it. Whether that is saved.
     mutating func isDue(behind bytes: Int, state: Int, _ settings: NodeSettings) -> Bool {
         // Cleaning goes by the states, and knows of those of segments that it passes over nothing else.
-        guard settings.stateShare > 0, !settings.topics.cleans, settings.topics.replicas.isEmpty else { return true }
+        guard settings.stateShare > 0, !settings.topics.thinsLogs else { return true }
         let most = max(settings.segmentBytes, min(Self.mostSegments * settings.segmentBytes, Self.mostBytes))
         let unsaved = min(behind.map { $0 + bytes } ?? most, most)
         let isDue = unsaved >= min(state * settings.stateShare, most)

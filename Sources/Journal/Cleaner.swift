@@ -95,7 +95,7 @@ struct Cleaner<D: Disk> {
 
     init(topics: TopicsConfiguration, removesStay: UInt64) {
         (self.topics, self.removesStay) = (topics, removesStay)
-        isActive = topics.cleans || !topics.replicas.isEmpty
+        isActive = topics.thinsLogs
     }
 
     /// Whether a rule may let records of the topic go, as far as is known.

@@ -65,6 +65,9 @@ package struct TopicsConfiguration: Hashable, Sendable {
     /// Whether some rule lets records of the log go.
     package var cleans: Bool { !defaults.keeping.keepsAll || rules.contains { !$0.keeping.keepsAll } }
 
+    /// Whether records may go from a node's log: for good, or since others hold them.
+    package var thinsLogs: Bool { cleans || !replicas.isEmpty }
+
     /// The numbers of replicas that rules ask for, where that is not all nodes, rising; none in a log that is signed: that is kept whole.
     package var replicas: [Int] { signs ? [] : Set((rules + [defaults]).map(\.replicas)).subtracting([0]).sorted() }
     /// Stands for what the rules say of replicas: the same where they say the same.

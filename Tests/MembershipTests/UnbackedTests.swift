@@ -97,6 +97,32 @@ import Wire
         #expect(Set(sources) == [Self.two] && lacks == nil)
     }
 
+    /// Accepted once more by node 1 alone, whose log is gone since; node 2 has what makes it since the first time.
+    @Test(arguments: [false, true]) func oneWhoAcceptedTheSameEarlierBringsItToo(isCut: Bool) {
+        let (sent, lacks) = choice(
+            Self.has(unbacked: true, cut: isCut, ballot: Ballot(round: 5, rank: 0)), Self.has(unbacked: false, cut: isCut))
+        #expect(lacks == nil)
+        if isCut {
+            guard case .send(Self.two, .apply, _)? = sent.first else { return #expect(Bool(false), "\(sent)") }
+        } else {
+            guard case .reach(_, from: let sources)? = sent.first(where: { if case .reach = $0 { true } else { false } }) else { return #expect(Bool(false), "\(sent)") }
+            #expect(Set(sources) == [Self.two])
+        }
+    }
+
+    /// The word that it was chosen comes late.
+    @Test(arguments: [false, true]) func itIsNotInstalledOnAnotherLog(isThere: Bool) {
+        var mine = Self.has(unbacked: true)
+        if isThere { mine.ends[0].number = EntryNumber(7) }
+        var restart = Restart(me: Self.three, mine: mine, wait: 10)
+        var step = RestartStep(ballot: Self.ballot, after: ViewNumber(4))
+        step.proposal = mine.accepted!.proposal
+        step.live = false
+        var steps: [RestartDirective] = []
+        restart.receive(.commit, step, from: Self.one, into: &steps)
+        #expect(steps.isEmpty != isThere, "\(steps)")
+    }
+
     @Test(arguments: [false, true]) func whatALeaderProposesInsteadShowsThatItWasNotChosen(isCut: Bool) {
         var restart = Restart(me: Self.two, mine: Self.has(unbacked: false, cut: isCut), wait: 10)
         let accepted = restart.mine.accepted!.proposal

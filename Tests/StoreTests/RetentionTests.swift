@@ -283,6 +283,62 @@ import Wire
         #expect(try problem(kept) == nil)
     }
 
+    /// What is put back from a cleaned log lacks versions; this one's own segments begin with a checkpoint now and then only.
+    @Test(arguments: 0...3) func aPastThatARepairBroughtIsRightOrRefused(bare: Int) throws {
+        let rules = [Keeping()] + Array(repeating: Keeping(records: 1), count: 11)
+        func filled(bare: Int) throws -> KeptLog {
+            var log = try KeptLog(rules, segmentBytes: 4096)
+            log.bare = bare
+            try log.open(1, time: Self.second)
+            // Topic n has a record at the beginning, one in the midst of others, and one at the end: of the first two nothing stays.
+            for step in 1...430 {
+                let rare = step <= 10 ? step : (390..<400).contains(step) ? step - 389 : step % 20 == 0 && step <= 200 ? step / 20 : 0
+                // Half of what lies around them goes too, or the segments would be left as they are.
+                try log.write([(rare, step, false, 40), (11, step, false, 80), (0, step, false, 20)], by: 1, time: Self.second * UInt64(step + 1))
+            }
+            return log
+        }
+        var (kept, other) = (try filled(bare: bare), try filled(bare: 0))
+        _ = try other.clean()
+        let log = kept.journal.durable
+        let paths = try kept.disk.list("group-0").filter { $0.hasSuffix(".log") }.sorted().dropLast().map { "group-0/" + $0 }
+        for path in paths.dropFirst().prefix(6) {
+            for at in stride(from: 120, to: try #require(kept.disk.contents(path)).count - 60, by: 90) { kept.disk.flip(path, at: at, bits: 4) }
+        }
+        _ = try log.verify()
+        #expect(!log.damage.isEmpty)
+        while let hole = try kept.journal.holes().first {
+            var entries: [UInt8] = []
+            var next = hole.entries.lowerBound
+            while next < hole.entries.upperBound { next = try other.journal.durable.read(from: next, below: hole.entries.upperBound, maximumBytes: 1 << 20, into: &entries).next }
+            let before = log.damage.map(\.entries)
+            try kept.work([.repair(hole, from: NodeID(2), OwnedBytes(entries), shown: other.state.end.offset)])
+            guard log.damage.map(\.entries) != before else { break }
+        }
+        #expect(log.damage.isEmpty, "\(log.damage)")
+        var (right, refused) = (0, 0)
+        // Each topic at any time: of what is missing it is those behind that may be wrong.
+        for step in stride(from: 1, through: 430, by: 3) {
+            for topic in rules.indices {
+                let time = Self.second * UInt64(step + 1)
+                let query = ValueQuery(
+                    id: 0, group: .durable, cut: .time(Timestamp(time)), below: kept.state.end, topics: [TopicID(UInt32(topic))], showsRemoved: true)
+                guard case .values(let page)? = try kept.work([.values(query)]).first(where: { if case .values = $0 { true } else { false } }) else {
+                    Issue.record("no answer")
+                    return
+                }
+                guard page.cleaned == nil else {
+                    refused += 1
+                    continue
+                }
+                right += 1
+                let due = kept.all.last { $0.topic == topic && $0.time <= time }
+                #expect((page.rows.view.isEmpty ? nil : VersionHeader(page.rows.view).offset.raw) == due?.offset, "topic \(topic) at step \(step)")
+            }
+        }
+        #expect(right > 100 && refused > 100, "\(right) right, \(refused) refused")
+    }
+
     /// A log that grows by more than begins a pass while one is under way says so; one at rest, or that grows by less, does not.
     @Test func aLogThatGrowsFasterThanItIsCleanedSaysSo() throws {
         // Every segment keeps a third of what is in it: all have to be read and written anew.

@@ -59,12 +59,16 @@ import Wire
         }
         let spans = dense.journal.durable.spans
         #expect(spans.count > 12)
-        let places = try (passes(&dense, [0]), passes(&sparse, [0]))
-        // Nothing of the topic is passed over, and with the next checkpoint most of what has nothing of it is.
-        for (index, span) in spans.enumerated() {
-            #expect(places.1[index] <= places.0[index])
-            let jumped = spans.filter { $0.first >= span.first && $0.first.raw < places.0[index] }.count
-            if jumped > 2 * bare + 1 { #expect(places.1[index] > span.first.raw, "from segment \(index)") }
+        // Nothing of the topics is passed over, and with the next checkpoint most of what has nothing of them is.
+        for topics in [[0], [3], [0, 3]] {
+            let places = try (passes(&dense, topics), passes(&sparse, topics))
+            for (index, span) in spans.enumerated() {
+                let next = dense.all.first { topics.contains($0.topic) && $0.offset >= span.firstOffset.raw }
+                let due = (next.flatMap { next in spans.last { $0.firstOffset.raw <= next.offset } } ?? spans[spans.count - 1]).first.raw
+                #expect(places.0[index] == due && places.1[index] <= due, "\(topics) from segment \(index)")
+                let jumped = spans.filter { $0.first >= span.first && $0.first.raw < due }.count
+                if jumped > 2 * bare + 1 { #expect(places.1[index] > span.first.raw, "\(topics) from segment \(index)") }
+            }
         }
     }
 
