@@ -18,7 +18,7 @@ static uint32_t crc_table(uint32_t c, const uint8_t *p, size_t n) {
 }
 
 #if defined(__x86_64__)
-#include <nmmintrin.h>
+#include <immintrin.h>
 /* Three checksums side by side: the instruction takes one word a cycle, its answer comes three later. The three parts are joined
    by tables that say what `far` or `near` more zeros would have made of a checksum; that is linear in its bits. */
 enum { far = 2048, near = 192 };
@@ -68,6 +68,56 @@ __attribute__((target("sse4.2"))) static uint32_t crc_hardware(uint32_t c, const
     while (n--) c = _mm_crc32_u8(c, *p++);
     return c;
 }
+
+/* Long runs, where the processor multiplies polynomials four by four: 256 bytes become 16 that have the same checksum. What stands `distance`
+   bits before something is worth the same as its two halves times x^(distance + 32) and x^(distance - 32), added to that (Gopal et al., Fast
+   CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction, Intel 2009; bits are in reverse order here). */
+struct fold { uint64_t early, late; };
+static struct fold by_2048, by_512, by_128;
+static int has_wide;
+enum { wide = 256 };
+
+static uint64_t power(int n) {
+    uint32_t c = 0x80000000u;
+    while (n--) c = (c >> 1) ^ ((c & 1) ? 0x82F63B78u : 0);
+    return (uint64_t)c << 1;
+}
+static struct fold fold_over(int distance) { return (struct fold){power(distance + 32), power(distance - 32)}; }
+__attribute__((constructor(200))) static void fill_folds(void) {
+    by_2048 = fold_over(2048);
+    by_512 = fold_over(512);
+    by_128 = fold_over(128);
+    has_wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("vpclmulqdq") &&
+               __builtin_cpu_supports("sse4.2");
+}
+#define WIDE __attribute__((target("avx512f,avx512dq,vpclmulqdq,pclmul,sse4.2")))
+WIDE static inline __m512i each(struct fold f) { return _mm512_broadcast_i64x2(_mm_set_epi64x((long long)f.late, (long long)f.early)); }
+WIDE static inline __m512i folded(__m512i x, __m512i by, __m512i next) {
+    __m512i early = _mm512_clmulepi64_epi128(x, by, 0x00), late = _mm512_clmulepi64_epi128(x, by, 0x11);
+    return _mm512_ternarylogic_epi64(early, late, next, 0x96);
+}
+WIDE static inline __m128i folded_lane(__m128i x, __m128i by, __m128i next) {
+    return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)), next);
+}
+WIDE static uint32_t crc_wide(uint32_t c, const uint8_t *p, size_t n) {
+    __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64), d = _mm512_loadu_si512(p + 128), e = _mm512_loadu_si512(p + 192);
+    a = _mm512_xor_si512(a, _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)c)));
+    __m512i by = each(by_2048);
+    for (p += 256, n -= 256; n >= 256; p += 256, n -= 256) {
+        a = folded(a, by, _mm512_loadu_si512(p));
+        b = folded(b, by, _mm512_loadu_si512(p + 64));
+        d = folded(d, by, _mm512_loadu_si512(p + 128));
+        e = folded(e, by, _mm512_loadu_si512(p + 192));
+    }
+    by = each(by_512);
+    a = folded(folded(folded(a, by, b), by, d), by, e);
+    for (; n >= 64; p += 64, n -= 64) a = folded(a, by, _mm512_loadu_si512(p));
+    __m128i lane = _mm_set_epi64x((long long)by_128.late, (long long)by_128.early);
+    __m128i sum = folded_lane(_mm512_extracti64x2_epi64(a, 0), lane, _mm512_extracti64x2_epi64(a, 1));
+    sum = folded_lane(folded_lane(sum, lane, _mm512_extracti64x2_epi64(a, 2)), lane, _mm512_extracti64x2_epi64(a, 3));
+    uint64_t c64 = _mm_crc32_u64(_mm_crc32_u64(0, (uint64_t)_mm_extract_epi64(sum, 0)), (uint64_t)_mm_extract_epi64(sum, 1));
+    return crc_hardware((uint32_t)c64, p, n);
+}
 static int has_hardware(void) { return __builtin_cpu_supports("sse4.2"); }
 #elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
 #include <arm_acle.h>
@@ -88,8 +138,29 @@ static uint32_t crc_hardware(uint32_t c, const uint8_t *p, size_t n) { return cr
 static int has_hardware(void) { return 0; }
 #endif
 
+#if !defined(__x86_64__)
+enum { wide = 0, has_wide = 0 };
+static uint32_t crc_wide(uint32_t c, const uint8_t *p, size_t n) { return crc_table(c, p, n); }
+#endif
+
 uint32_t squall_crc32c(uint32_t crc, const void *bytes, size_t length) {
     uint32_t c = ~crc;
-    c = has_hardware() ? crc_hardware(c, bytes, length) : crc_table(c, bytes, length);
-    return ~c;
+    if (has_wide && length >= wide) return ~crc_wide(c, bytes, length);
+    return ~(has_hardware() ? crc_hardware(c, bytes, length) : crc_table(c, bytes, length));
+}
+
+int squall_crc32c_by(int way, uint32_t *crc, const void *bytes, size_t length) {
+    uint32_t c = ~*crc;
+    switch (way) {
+    case 0: c = crc_table(c, bytes, length); break;
+    case 1:
+        if (!has_hardware()) return 0;
+        c = crc_hardware(c, bytes, length);
+        break;
+    default:
+        if (!has_wide || length < wide) return 0;
+        c = crc_wide(c, bytes, length);
+    }
+    *crc = ~c;
+    return 1;
 }

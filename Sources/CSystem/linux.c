@@ -7,6 +7,8 @@ void squall_start_writing(int file, off_t offset, off_t length) { sync_file_rang
 
 int squall_fallocate(int file, off_t offset, off_t length) { return fallocate(file, 0, offset, length); }
 
+int squall_direct(void) { return O_DIRECT; }
+
 int squall_zero_range(int file, off_t length) { return fallocate(file, FALLOC_FL_ZERO_RANGE, 0, length); }
 
 enum { SIZE_STANDS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };

@@ -21,6 +21,8 @@ package protocol Disk: AnyObject {
     func allocate(_ file: File, bytes: Int) throws(StorageError) -> Bool
     /// Writes all parts one after the other at `position`. On an error any part may have been written. pwritev(2)
     func write(_ file: File, at position: Int, parts: [ByteView]) throws(StorageError)
+    /// The same at the end of a log whose file reaches to `space`, with `zeros` zeros behind the parts, and perhaps some more up to `space`.
+    func append(_ file: File, at position: Int, parts: [ByteView], zeros: ByteView, space: Int) throws(StorageError)
     /// Appends up to `count` bytes from `position` to `bytes`; returns how many, fewer only at the file's end. pread(2)
     func read(_ file: File, at position: Int, count: Int, into bytes: inout [UInt8]) throws(StorageError) -> Int
     /// Begins to write what was changed, so that a later sync has less to do; promises nothing. sync_file_range(2)
@@ -47,6 +49,9 @@ package protocol Disk: AnyObject {
 }
 
 extension Disk {
+    package func append(_ file: File, at position: Int, parts: [ByteView], zeros: ByteView, space: Int) throws(StorageError) {
+        try write(file, at: position, parts: zeros.isEmpty ? parts : parts + [zeros])
+    }
     /// Writes an array's bytes.
     func write(_ file: File, at position: Int, bytes: [UInt8]) throws(StorageError) {
         try bytes.withView { view throws(StorageError) in try write(file, at: position, parts: [view]) }

@@ -72,8 +72,8 @@ extension Log {
         try withRoom { () throws(StorageError) in
             do throws(StorageError) {
                 try zeros.withView { zeros throws(StorageError) in
-                    try staged.withParts(zeros[0..<ahead]) { parts throws(StorageError) in
-                        try disk.write(file, at: position, parts: parts)
+                    try staged.withParts { parts throws(StorageError) in
+                        try disk.append(file, at: position, parts: parts, zeros: zeros[0..<ahead], space: reserved)
                     }
                 }
             } catch {

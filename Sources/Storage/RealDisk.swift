@@ -14,6 +14,7 @@ package final class RealDisk: Disk, Sendable {
     /// -1 where there is no lock file to hold.
     private let lock: Int32
     private let isReadOnly: Bool
+    private let appends = DirectAppends()
 
     /// Opens the data directory, creates it if need be, and locks it. Throws `.locked` while another disk has it. flock(2)
     package init(root path: String) throws(StorageError) {
@@ -122,7 +123,15 @@ package final class RealDisk: Disk, Sendable {
         }
     }
 
+    package func append(_ file: File, at position: Int, parts: [ByteView], zeros: ByteView, space: Int) throws(StorageError) {
+        do throws(DirectAppends.Failure) {
+            if try appends.append(file.descriptor, at: position, parts: parts, zeros: zeros.count, space: space) { return }
+        } catch { throw StorageError(.system(error.number), "pwritev", path + "/" + file.path) }
+        try write(file, at: position, parts: zeros.isEmpty ? parts : parts + [zeros])
+    }
+
     package func write(_ file: File, at position: Int, parts: [ByteView]) throws(StorageError) {
+        appends.changed(file.descriptor)
         var next = 0
         var skip = 0
         var position = position
@@ -198,6 +207,7 @@ package final class RealDisk: Disk, Sendable {
     }
 
     package func truncate(_ file: File, to bytes: Int) throws(StorageError) {
+        appends.changed(file.descriptor)
         while ftruncate(file.descriptor, off_t(bytes)) != 0 {
             guard errno == EINTR else { throw failure("ftruncate", file.path) }
         }
@@ -218,6 +228,7 @@ package final class RealDisk: Disk, Sendable {
     }
 
     package func blank(_ file: File) throws(StorageError) -> Bool {
+        appends.changed(file.descriptor)
         let bytes = try size(file)
         guard bytes > 0 else { return true }
         while squall_zero_range(file.descriptor, off_t(bytes)) != 0 {
@@ -235,7 +246,10 @@ package final class RealDisk: Disk, Sendable {
         guard unsafe unlinkat(root, path, 0) == 0 else { throw failure("unlink", path) }
     }
 
-    package func close(_ file: File) { _ = Glibc.close(file.descriptor) }
+    package func close(_ file: File) {
+        appends.closed(file.descriptor)
+        _ = Glibc.close(file.descriptor)
+    }
 
     private func failure(_ operation: String, _ path: String) -> StorageError {
         StorageError(.system(errno), operation, path.isEmpty ? self.path : self.path + "/" + path)

@@ -42,8 +42,8 @@ struct Stage {
         return crc
     }
 
-    /// Calls `body` with everything in order of writing, and `tail` behind it.
-    mutating func withParts(_ tail: ByteView, _ body: ([ByteView]) throws(StorageError) -> Void) throws(StorageError) {
+    /// Calls `body` with everything in order of writing.
+    mutating func withParts(_ body: ([ByteView]) throws(StorageError) -> Void) throws(StorageError) {
         gathered.removeAll(keepingCapacity: true)
         defer { gathered.removeAll(keepingCapacity: true) }
         try headers.withView { view throws(StorageError) in
@@ -56,7 +56,6 @@ struct Stage {
                     gathered.append(part)
                 }
             }
-            if !tail.isEmpty { gathered.append(tail) }
             try body(gathered)
         }
     }

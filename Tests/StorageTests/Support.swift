@@ -1,5 +1,7 @@
 import Foundation
+import Glibc
 import Storage
+import Testing
 import Wire
 
 /// SplitMix64: a seed in, the same numbers out.
@@ -219,4 +221,20 @@ func small(_ segment: Int = 4096, zeroAhead: Int = 512) -> LogOptions {
     options.zeroAhead = zeroAhead
     options.indexes = 2
     return options
+}
+
+/// How many bytes of a stretch of the file the system holds in memory, in pages. mincore(2)
+func held(_ path: String, _ range: Range<Int>) throws -> Int {
+    let descriptor = unsafe Glibc.open(path, O_RDONLY)
+    try #require(descriptor >= 0)
+    defer { Glibc.close(descriptor) }
+    let page = Int(getpagesize())
+    let map = unsafe mmap(nil, range.count, PROT_READ, MAP_SHARED, descriptor, off_t(range.lowerBound))
+    // Nothing of it is touched: that would read it.
+    let memory = try unsafe #require(map != MAP_FAILED ? map : nil)
+    defer { _ = unsafe munmap(memory, range.count) }
+    var pages = [UInt8](repeating: 0, count: (range.count + page - 1) / page)
+    // Bounds: one byte for each page of the mapping.
+    try #require(unsafe mincore(memory, range.count, &pages) == 0)
+    return pages.count { $0 & 1 == 1 } * page
 }

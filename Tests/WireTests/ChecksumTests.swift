@@ -1,3 +1,4 @@
+import CSystem
 import Testing
 import Wire
 
@@ -33,6 +34,28 @@ private func slowCRC(_ bytes: [UInt8], _ seed: UInt32 = 0) -> UInt32 {
         for start in 0..<9 {
             for end in start..<bytes.count { #expect(bytes.withView { $0[start..<end].crc32c() } == slowCRC(Array(bytes[start..<end]))) }
         }
+    }
+    /// Long runs are summed in several lanes, by whichever way the processor has: each at lengths about where its loops end.
+    @Test func allWaysComeToTheSame() {
+        var numbers = SeededNumbers(seed: 5)
+        let bytes = numbers.bytes(20_000)
+        var gone = [0, 0, 0]
+        let lengths = Array(240...1_100) + (0..<300).map { _ in Int(numbers.next() % 19_900) }
+        for length in lengths {
+            let start = Int(numbers.next() % 64)
+            let seed = UInt32(truncatingIfNeeded: numbers.next())
+            let expected = slowCRC(Array(bytes[start..<start + length]), seed)
+            bytes.withView { view in
+                #expect(view[start..<start + length].crc32c(seed) == expected, "\(length) bytes")
+                for way in 0...2 {
+                    var crc = seed
+                    guard unsafe squall_crc32c_by(Int32(way), &crc, view.pointer! + start, length) != 0 else { continue }
+                    gone[way] += 1
+                    #expect(crc == expected, "way \(way), \(length) bytes")
+                }
+            }
+        }
+        #expect(gone[0] == lengths.count)
     }
     @Test func aChecksumContinuesOverPieces() {
         var numbers = SeededNumbers(seed: 2)

@@ -14,6 +14,9 @@
 /* CRC-32C (Castagnoli) of `length` bytes, continued from `crc` (0 to begin). */
 uint32_t squall_crc32c(uint32_t crc, const void *bytes, size_t length);
 
+/* The same by one way alone: 0 a table, 1 an instruction a word, 2 wide multiplications. 0 where this machine, or so few bytes, cannot go it. */
+int squall_crc32c_by(int way, uint32_t *crc, const void *bytes, size_t length);
+
 /* `value`. Where it is `guess` the processor goes on from that and does not wait until `value` has been read: the compiler is kept from
    seeing that they are the same. */
 static inline ptrdiff_t squall_foreseen(ptrdiff_t value, ptrdiff_t guess) {
@@ -28,7 +31,10 @@ void squall_start_writing(int file, off_t offset, off_t length);
 /* fallocate(2) that changes the file's size; 0 or -1 with errno. */
 int squall_fallocate(int file, off_t offset, off_t length);
 
-/* The same, of a file's first `length` bytes, which become zeros and stay where they are on the disk. */
+/* O_DIRECT of open(2). */
+int squall_direct(void);
+
+/* fallocate(2) of a file's first `length` bytes, which become zeros and stay where they are on the disk. */
 int squall_zero_range(int file, off_t length);
 
 /* memfd_create(2): a file of `bytes` in memory, sealed so that nobody can change its size; its descriptor or -1. */
