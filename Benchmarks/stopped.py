@@ -1,7 +1,11 @@
-"""A subscriber that is stopped for a minute under full load: what the others notice, what it costs the nodes, what it gets when it goes on."""
+"""A subscriber that is stopped for a minute under full load: what the others notice, what it costs the nodes, what it gets when it goes on.
+
+Nothing is let go, so a minute at full load may be more than the disk has room for: then the publisher is paced to what fits.
+"""
 
 import json
 import os
+import shutil
 import signal
 import threading
 
@@ -17,6 +21,8 @@ STOP_AFTER_SECONDS = 5.0
 STOP_SECONDS = 60.0
 ROUND_SECONDS = STOP_AFTER_SECONDS + STOP_SECONDS + 10.0
 RETURN_SECONDS = 300
+RECORD_BYTES = 140  # of a record in the log, about, at each of three nodes
+DISK_SHARE = 0.7  # of what is free
 
 LATENCY_BAR = 1.5  # of the other's p99 while both run: these machines' noise between two runs
 MEMORY_BAR = 192 << 20  # bytes beside the run in which nobody stops
@@ -24,8 +30,15 @@ MEMORY_BAR = 192 << 20  # bytes beside the run in which nobody stops
 HEADINGS = ["three nodes, durable, 100 B, two subscribers", "records/s", "other's p50 ms", "other's p99 ms", "ack p99 ms", "VmHWM MiB each"]
 
 
+def fitting(system, records):
+    """(records, rate): as many as asked for and no pace, or what the disk has room for, spread over the round."""
+    most = int(shutil.disk_usage(system.temporary).free * DISK_SHARE / (RECORD_BYTES * system.nodes))
+    return (records, 0) if records <= most else (most, int(most / ROUND_SECONDS))
+
+
 def run_once(system, variant, records):
     """One fresh cluster; a second subscriber at the same node as the measured one, which stands still in the variant `stopped`."""
+    records, rate = fitting(system, records)
     second, timers = None, []
     try:
         system.start()
@@ -37,7 +50,7 @@ def run_once(system, variant, records):
                       ((STOP_AFTER_SECONDS, signal.SIGSTOP), (STOP_AFTER_SECONDS + STOP_SECONDS, signal.SIGCONT))]
             for timer in timers:
                 timer.start()
-        one = measure(system, "run", records, SIZE)
+        one = measure(system, "run", records, SIZE, rate)
         for timer in timers:
             timer.join()
         status, out = second.finish(RETURN_SECONDS)
