@@ -134,9 +134,9 @@ package enum BatchKind: UInt8, Sendable {
     package var plainHeaders: ByteView {
         header.flags & RecordHeader.conditional != 0 && headers.count >= VersionCondition.size ? headers.from(VersionCondition.size) : headers
     }
-    @inlinable package var payload: ByteView {
-        let start = header.keyLength + header.headersLength
-        return body[start..<start + header.payloadLength]
+    @inlinable @inline(__always) package var payload: ByteView {
+        let start = RecordHeader.size + header.keyLength + header.headersLength
+        return whole[start..<start + header.payloadLength]
     }
 }
 
