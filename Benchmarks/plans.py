@@ -1,4 +1,4 @@
-"""The plans of scripts/bench quick, full, long and smoke: which systems, records and rounds, and the rounds themselves."""
+"""The plans of scripts/bench quick, full, long, latency and smoke: which systems, records and rounds, and the rounds themselves."""
 
 import json
 import os
@@ -24,12 +24,14 @@ PLANS = {
     "full": FULL,
     # long: 6 × 6 minutes.
     "long": {**FULL, "sizes": [*FULL["sizes"], 100 << 10, report.LARGEST], "rounds": 5, "seconds": 4.0, "rate_seconds": 5.0, "half_seconds": 2.0},
+    # latency: 5 × (limits 4 s + 4 systems × (start and stop 2 s + looks and full load 2 s + 4 s)) = 3 minutes.
+    "latency": {**FULL, "sizes": [1024], "rounds": 5, "seconds": 0.5, "rate_seconds": 4.0, "half_seconds": 0, "peers": ("jetstream-synced", "jetstream-memory")},
     # smoke: limits 3 s + 2 × (start 2 s + warm-up 2 s + 2 s + stop 1 s) = 20 s.
     "smoke": {"sizes": [100], "rounds": 2, "seconds": 2.0, "limit_seconds": 0.2, "levels": ("durable",), "peers": False, "rate": 0},
 }
 # Ours beside one stream of libfabric and no other limit: 2 sizes × (looks 3 s + 5 × (stream 1 s + start and stop 2 s + 2 s)) = 1 minute.
 FABRIC = {"sizes": [10240, report.LARGEST], "rounds": 5, "seconds": 2.0, "limit_seconds": 0.5, "levels": ("ordered",), "machine": False, "rate": 0}
-ROUNDS_LEAST = {"quick": 3, "full": 3, "long": 3, "smoke": 1, "fabric": 3}
+ROUNDS_LEAST = {"quick": 3, "full": 3, "long": 3, "latency": 3, "smoke": 1, "fabric": 3}
 
 WARM_UP_RECORDS, WARM_UP_BYTES = 2_000, 32 << 20
 RECORDS_MOST = 10_000_000
@@ -68,12 +70,13 @@ def systems(plan, binaries, output, temporary):
         return ours, []
     modes = ("default", "single", "synced", "core") + (("memory",) if "ordered" in plan["levels"] else ())
     cluster = RabbitCluster(temporary)
-    return ours, [
+    peers = [
         *(Nats(mode, client("nats_peer"), temporary) for mode in modes),
         *(Redis(mode, client("redis_peer"), temporary) for mode in ("always", "everysec")),
         Mosquitto(client("mqtt_peer"), temporary),
         *(Rabbit(batch, cluster, client("rabbit_peer"), temporary) for batch in (1, 100)),
     ]
+    return ours, [peer for peer in peers if plan["peers"] is True or peer.name in plan["peers"]]
 
 
 class Rounds:
@@ -153,7 +156,8 @@ class Rounds:
             if rate and not is_beside and one["whole"] and one["records_per_second"] > rate * RATE_HEADROOM:
                 paced = measure(system, f"rate{size}-{number}", int(rate * plan["rate_seconds"]), size, rate)
                 most = int(one["records_per_second"] / 2)
-                half = measure(system, f"half{size}-{number}", int(most * plan["half_seconds"]), size, most)
+                if plan["half_seconds"]:
+                    half = measure(system, f"half{size}-{number}", int(most * plan["half_seconds"]), size, most)
             return one, paced, half
         finally:
             system.stop()

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 
+import bars
 import conditions
 import counts
 import crowd
@@ -121,9 +122,11 @@ def set_out(plan, rounds, ours, peers):
         "Processor time of anyone else on the machine meanwhile, at least: "
         + ", ".join(f"{one['label']} {one['foreign_cores']:.2f} cores" for one in shown) + "."]
     notes += [report.verdict(*report.fabric_verdict(one["fabric"])) for one in shown if one["fabric"]]
+    notes += [report.verdict(*one) for one in bars.of(size, found, beside, limits)]
     text = [report.table(lines), ""]
     if plan["rate"]:
         text += [f"at {plan['rate']} records a second:", report.table(report.latency_rows(shown), report.LATENCY_HEADINGS, report.LATENCY_TEXT), ""]
+    if plan["rate"] and plan["half_seconds"]:
         text += ["at half of its own full load:", report.table(report.half_rows(shown), report.HALF_HEADINGS, report.LATENCY_TEXT), ""]
     text += [report.table(report.use_rows(shown), report.USE_HEADINGS, report.LATENCY_TEXT), ""]
     text += [report.table(report.limit_rows(limits), report.LIMIT_HEADINGS, report.LIMIT_TEXT), "", *notes, ""]
