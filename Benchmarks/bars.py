@@ -42,8 +42,12 @@ def _latencies(found, limits):
         bar = ROUND_TRIPS * trip + extra * sync
         of = f"{ROUND_TRIPS} round trips of {trip:.0f} µs" + (f" and {extra:g} syncs of {sync:.0f} µs" if extra else "")
         p50 = ours["paced"]["deliver_p50_us"]
+        if p50 is None:
+            continue
         yield f"{level}, 1 KiB, publish to subscriber: p50 {p50:.0f} µs (bar: {bar:.0f}, which is {of})", p50 <= bar
         peer = found.get(SAME_PROMISE[level])
         if peer is not None and peer["paced"]:
             mine, theirs = ours["paced"]["deliver_p999_us"], peer["paced"]["deliver_p999_us"]
+            if mine is None or theirs is None:
+                continue
             yield f"{level}, 1 KiB: p99.9 {mine:,.0f} µs (bar: the {theirs:,.0f} of {peer['label']})", mine <= theirs

@@ -116,7 +116,7 @@ def set_out(plan, rounds, ours, peers):
     lines = list(report.rows(size, mine, [found.get(p.name, (p.label, p.level, reason(p))) for p in peers] or [("–", "durable", "–")], beside, slow))
     shown = list(found.values())
     notes = report.promises(shown) + list(report.losses(shown)) + report.arithmetic(limits, size, shown) + [
-        f"{plan['rounds']} runs each, medians; interleaved on fresh clusters" + (", but RabbitMQ's afterwards on one start" if peers else "")
+        f"{plan['rounds']} runs each, medians; interleaved on fresh clusters" + (", but RabbitMQ's afterwards on one start" if slow & found.keys() else "")
         + (f", in turns with ours once more, which took {report.number(beside['durable']['records_per_second'])} records/s then, beside its three idle nodes" if "durable" in beside else "") + "; records a run: "
         + ", ".join(f"{one['label']} {one['records']:,}" for one in shown) + ".",
         "Processor time of anyone else on the machine meanwhile, at least: "

@@ -3,6 +3,7 @@
 Nothing is let go, so a minute at full load may be more than the disk has room for: then the publisher is paced to what fits.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ ROUND_SECONDS = STOP_AFTER_SECONDS + STOP_SECONDS + 10.0
 RETURN_SECONDS = 300
 RECORD_BYTES = 140  # of a record in the log, about, at each of three nodes
 DISK_SHARE = 0.7  # of what is free
+LEAST_RATE = 100_000  # records a second: fewer are no load
 
 LATENCY_BAR = 1.5  # of the other's p99 while both run: these machines' noise between two runs
 MEMORY_BAR = 192 << 20  # bytes beside the run in which nobody stops
@@ -30,15 +32,20 @@ MEMORY_BAR = 192 << 20  # bytes beside the run in which nobody stops
 HEADINGS = ["three nodes, durable, 100 B, two subscribers", "records/s", "other's p50 ms", "other's p99 ms", "ack p99 ms", "VmHWM MiB each"]
 
 
-def fitting(system, records):
+@functools.cache  # one answer for all runs, or two of them could not be compared
+def fitting(temporary, nodes, records):
     """(records, rate): as many as asked for and no pace, or what the disk has room for, spread over the round."""
-    most = int(shutil.disk_usage(system.temporary).free * DISK_SHARE / (RECORD_BYTES * system.nodes))
-    return (records, 0) if records <= most else (most, int(most / ROUND_SECONDS))
+    most = int(shutil.disk_usage(temporary).free * DISK_SHARE / (RECORD_BYTES * nodes))
+    if records <= most:
+        return records, 0
+    if most < ROUND_SECONDS * LEAST_RATE:
+        raise Failure(f"the disk has no room for {ROUND_SECONDS:.0f} s at {LEAST_RATE:,} records a second; free some space")
+    return most, int(most / ROUND_SECONDS)
 
 
 def run_once(system, variant, records):
     """One fresh cluster; a second subscriber at the same node as the measured one, which stands still in the variant `stopped`."""
-    records, rate = fitting(system, records)
+    records, rate = fitting(system.temporary, system.nodes, records)
     second, timers = None, []
     try:
         system.start()

@@ -7,7 +7,7 @@ internal import Wire
 
 /// Cleans the durable log in the background: what the rules no longer keep goes, a slice of work at a time.
 ///
-///      idle ── a segment was closed, and the log has grown by a sixteenth ──▶ surveying, newest segment first: what is kept
+///      idle ── a segment was closed, and the log has grown enough ──▶ surveying, newest segment first: what is kept
 ///        ▲                                                                        │ marks are written
 ///        └────────── the last one is in its place ── rewriting, oldest first ◀────┘
 ///
@@ -86,8 +86,8 @@ struct Cleaner<D: Disk> {
     private static var piece: Int { 256 << 10 }
     /// Segments that part are left whole, unread, while they are at most this part of what is kept.
     private static var spare: Int { 12 }
-    /// A pass begins when a log of so many bytes has grown by this part of it. What a pass costs by itself, whatever there is to be done, is
-    /// little beside a large log.
+    /// A pass begins when a log of so many bytes has grown by this part of it. By tallies a pass over a large log costs little; where they do
+    /// not decide, the work that is allowed for each byte that comes in bounds it (`isBehind`).
     private static func growth(_ bytes: Int) -> Int { bytes < 512 << 20 ? 16 : 32 }
     /// Drafts that take their places at once, at most.
     private static var mostReady: Int { 16 }
@@ -151,7 +151,8 @@ struct Cleaner<D: Disk> {
         var left = bytes
         defer {
             worked += bytes - left
-            report.isBehind = if case .idle = phase { false } else { grown * Self.growth(log.bytes) > log.bytes && 2 * grown > worked }
+            let size = log.bytes
+            report.isBehind = if case .idle = phase { false } else { grown * Self.growth(size) > size && 2 * grown > worked }
         }
         while left > 0 {
             switch phase {
@@ -195,10 +196,11 @@ struct Cleaner<D: Disk> {
         guard let newest = spans.last, let end = log.firstOffset(ofSegmentAt: newest.end)?.raw else { return false }
         let ends = Dictionary(uniqueKeysWithValues: drop.lines.map { ($0.replicas << 6 | $0.bucket, min($0.to.raw, end)) })
         // So much of the log may go since others hold it, or the log has grown by that.
-        let hasNews = ends.contains { ($0.value - min($0.value, dropped[$0.key] ?? 0)) * UInt64(Self.growth(log.bytes)) >= max(end, 1) }
+        let growth = Self.growth(log.bytes)
+        let hasNews = ends.contains { ($0.value - min($0.value, dropped[$0.key] ?? 0)) * UInt64(growth) >= max(end, 1) }
         guard newest.end > last || hasNews else { return false }
         func size(_ spans: [LogSpan]) -> Int { spans.reduce(0) { $0 + (log.segmentBytes(from: $1.first) ?? 0) } }
-        guard hasNews || size(spans.filter { $0.first >= last }) * Self.growth(log.bytes) >= size(spans) else { return false }
+        guard hasNews || size(spans.filter { $0.first >= last }) * growth >= size(spans) else { return false }
         guard let (place, bytes) = try log.checkpoint(atOrBelow: newest.end), place.number > last || hasNews && place.number > .zero else { return false }
         let state: GroupState
         do throws(DecodeError) {

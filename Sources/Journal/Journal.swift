@@ -96,7 +96,9 @@ package struct Journal<D: Disk> {
         try files.save(state.encode())
         var signatures: SignedHistory<D>?
         if let signer { signatures = try SignedHistory(disk, group: .durable, signer: signer) }
-        let (durable, recovery) = try Log<D>.open(disk, group: .durable, options: options, known: signatures?.end ?? .zero)
+        var durableOptions = options
+        durableOptions.isReadBack = signer != nil
+        let (durable, recovery) = try Log<D>.open(disk, group: .durable, options: durableOptions, known: signatures?.end ?? .zero)
         if verifies || !recovery.damage.isEmpty { _ = try durable.verify() }
         if let damage = durable.damage.first(where: { $0.bytes.isEmpty && $0.segment == "group-0" }) {
             throw StorageError(.damage(damage), "open", "group-0")

@@ -1,8 +1,8 @@
 internal import Wire
 
-/// The end of a log that the system's page cache is to hold: whoever follows the log a little behind reads it from there. What lies
-/// before is let go, so that a log does not push everything else out of memory, and its next bytes take the pages of its last ones: on a
-/// virtual machine a page of memory that was not in use before costs ten times the copy into it.
+/// The end of a log that the system's page cache may hold: all of it where entries are written through the page cache, else what somebody
+/// has read. What lies before is let go, so that a log does not push everything else out of memory, and its next bytes take the pages of its
+/// last ones: on a virtual machine a page of memory that was not in use before costs ten times the copy into it.
 ///
 ///      closed segment            | ~~~~~~~~ |open segment              |
 ///                                 from                              tail          together at most `most` + `step`

@@ -13,7 +13,9 @@ package struct LogOptions: Sendable {
     /// Reserved space is overwritten with zeros so far ahead of the tail. A sync of bytes that are new to a reserved file has
     /// to change the file's extents: 64 KiB took 400 µs at the median, 215 µs where zeros had been written before.
     package var zeroAhead = 256 << 10
-    /// The newest bytes of the log that the system is to hold in its page cache.
+    /// What is written is read again as soon as it is synced: it goes through the page cache.
+    package var isReadBack = false
+    /// The newest bytes of the log that the system may hold in its page cache.
     package var cachedBytes = 32 << 20
     /// Room for the member state, at least; what needs more makes the file anew.
     package var stateBytes = 256 << 10

@@ -73,7 +73,7 @@ extension Log {
             do throws(StorageError) {
                 try zeros.withView { zeros throws(StorageError) in
                     try staged.withParts { parts throws(StorageError) in
-                        try disk.append(file, at: position, parts: parts, zeros: zeros[0..<ahead], space: reserved)
+                        try disk.append(file, at: position, parts: parts, zeros: zeros[0..<ahead], space: options.isReadBack ? 0 : reserved)
                     }
                 }
             } catch {

@@ -126,8 +126,18 @@ package final class RealDisk: Disk, Sendable {
     package func append(_ file: File, at position: Int, parts: [ByteView], zeros: ByteView, space: Int) throws(StorageError) {
         do throws(DirectAppends.Failure) {
             if try appends.append(file.descriptor, at: position, parts: parts, zeros: zeros.count, space: space) { return }
-        } catch { throw StorageError(.system(error.number), "pwritev", path + "/" + file.path) }
+        } catch {
+            appends.restore(file.descriptor)
+            throw StorageError(.system(error.number), "pwritev", path + "/" + file.path)
+        }
         try write(file, at: position, parts: zeros.isEmpty ? parts : parts + [zeros])
+    }
+
+    /// Whether appends go past the page cache where this file lies, of which the first `bytes`, 4 KiB at least, are there: tried with zeros.
+    package static func appendsDirectly(to descriptor: Int32, bytes: Int) -> Bool {
+        do throws(DirectAppends.Failure) {
+            return try DirectAppends().append(descriptor, at: 0, parts: [], zeros: 4096, space: bytes)
+        } catch { return false }
     }
 
     package func write(_ file: File, at position: Int, parts: [ByteView]) throws(StorageError) {
@@ -177,7 +187,11 @@ package final class RealDisk: Disk, Sendable {
         }
         bytes.removeLast(count - got)
         // Whoever reads so much reads on.
-        if got >= Self.bulk { _ = posix_fadvise(file.descriptor, off_t(position + got), off_t(count), POSIX_FADV_WILLNEED) }
+        if got >= Self.bulk {
+            // Not where the next append goes: it would wait for that, and throw it away.
+            let ahead = min(count, (appends.end(of: file.descriptor) ?? .max) - position - got)
+            if ahead > 0 { _ = posix_fadvise(file.descriptor, off_t(position + got), off_t(ahead), POSIX_FADV_WILLNEED) }
+        }
         return got
     }
     private static var bulk: Int { 128 << 10 }

@@ -80,6 +80,7 @@ enum DoctorText {
         let congestion: String?
         let sync_median_us: Int?
         let sync_longest_us: Int?
+        let writes_directly: Bool?
         let findings: [Finding]
     }
     static func json(_ machine: DoctorMachine, _ found: [DoctorFinding]) -> String {
@@ -99,6 +100,7 @@ enum DoctorText {
             ok: !found.contains { $0.grade == .problem }, libfabric: machine.fabricVersion, providers: machine.providers,
             devices: devices, locked_bytes: machine.mayLockAll ? nil : machine.lockedBytes, open_files: machine.openFiles,
             congestion: machine.congestion.isEmpty ? nil : machine.congestion, sync_median_us: times?.median, sync_longest_us: times?.longest,
+            writes_directly: times.map { _ in machine.writesDirectly },
             findings: found.map { .init(grade: $0.grade.rawValue, about: $0.about, text: $0.text, remedy: $0.remedy) })
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -34,6 +34,8 @@ struct DoctorMachine: Equatable {
     var freeBytes: UInt64 = 0
     /// The file system keeps its files in memory.
     var isInMemory = false
+    /// The log can be written past the page cache.
+    var writesDirectly = true
     /// How the kernel's TCP paces what it sends (tcp(7)); empty: it does not say.
     var congestion = ""
     var listen = ""
@@ -111,6 +113,7 @@ struct DoctorMachine: Equatable {
                 guard fdatasync(file) == 0 else { throw SystemFault("fdatasync", errno) }
                 times.append(monotonicNow() - start)
             }
+            writesDirectly = RealDisk.appendsDirectly(to: file, bytes: Self.syncs * Self.syncBytes)
             times.sort()
             diskTime = .microseconds(median: Int(times[times.count / 2] / 1000), longest: Int(times[times.count - 1] / 1000))
         } catch { diskTime = .failed(error.description) }
