@@ -110,6 +110,9 @@ extension Node {
         }
     }
 
+    /// How far all members have let go of this node's ring: where it has risen there is room for what did not find any.
+    package var ringFreed: UInt64 { live?.consumedByAll ?? 0 }
+
     /// All events of a turn are in: seal, order, deliver, acknowledge, push.
     package mutating func finishTurn(now: Instant, into out: inout [Directive]) {
         guard !isOver else { return }

@@ -51,6 +51,8 @@ final class Serve {
     private var isUsed: [Bool]
     private var stalled: [SessionID: Stalled] = [:]
     private var stalledOrder: [SessionID] = []
+    /// The last turn has made room for them, of which no event will tell.
+    private var offersAgain = false
     /// Messages that a link had no room for, in order.
     private var waiting: [LinkID: [(kind: UInt32, bytes: [UInt8])]] = [:]
     /// Blocks of others' frames that are to be passed on.
@@ -96,7 +98,7 @@ final class Serve {
         while ending == nil {
             turn()
             guard ending == nil else { break }
-            transport.sleep(until: min(nextTick, node.dueAt, giveAt), mode: mode, into: &events)
+            transport.sleep(until: offersAgain ? 0 : min(nextTick, node.dueAt, giveAt), mode: mode, into: &events)
         }
         return ending ?? .stopped
     }
@@ -115,7 +117,9 @@ final class Serve {
             nextTick = now.monotonic + (node.isLive ? Self.idleTick : Self.tick)
         }
         setSpaces()
+        let letGo = node.ringFreed
         node.finishTurn(now: now, into: &out)
+        offersAgain = !stalled.isEmpty && node.ringFreed > letGo
         perform(now)
         passBlocksOn()
         // The others have as far to go to their disks: they first. Waking this node's disk thread may take the processor away.

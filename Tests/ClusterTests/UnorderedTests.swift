@@ -53,6 +53,24 @@ extension ClusterTests {
         #expect(try await wrong.status(within: 10) == 64)
     }
 
+    /// A ring that is full is freed in the midst of a turn: whoever waits for room is asked again at once, not with the next heartbeat a fifth of a second
+    /// later.
+    @Test func aPublisherAsFastAsItGoesIsNeverHeldUpForLong() async throws {
+        let cluster = try Cluster(topics: "topics:\n  - {pattern: \"#\", level: unordered}\n")
+        try await cluster.untilLive()
+        // It misses some, which is the level's promise, and ends when no more comes.
+        let subscriber = try Program("dbench", ["sub", "--records", "4000000", "--idle", "2", "-b", cluster.address(2)], in: cluster.url)
+        try await until("the subscription stands") { try await cluster.status(2)?.watches == 1 }
+        let words = ["pub", "--records", "4000000", "--size", "100", "-b", cluster.address(1)]
+        let publisher = try Program("dbench", words, in: cluster.url)
+        try await publisher.succeeds(within: 120)
+        struct Figures: Decodable { let p99_us: Double }
+        let line = try #require(publisher.outputLines.last { $0.hasPrefix("{") })
+        let figures = try JSONDecoder().decode(Figures.self, from: Data(line.utf8))
+        #expect(figures.p99_us < 100_000, "\(line)")
+        try await until("the subscriber ends", within: 30) { !subscriber.isRunning }
+    }
+
     /// In the status of the node that would have sent it, and nowhere else.
     @Test func whatIsKeptFromMembersThatDoNotWantItIsCounted() async throws {
         let cluster = try Cluster { _ in "max_groups: 3\n" }
