@@ -170,6 +170,41 @@ import Wire
         disk.close(twin.file)
     }
 
+    /// A file system that takes such writes when they are opened and not when they are made: what it has refused goes through the page cache.
+    @Test func whatIsRefusedGoesThroughThePageCache() throws {
+        let scratch = try Scratch()
+        var random = Seeded(4)
+        let disk = try RealDisk(root: scratch.path)
+        var twin = try begin(disk, "a")
+        try append(disk, &twin, parts: [fresh(&random, 5_000)], zeros: 0)
+        guard let direct = directDescriptor(scratch.path + "/a") else { return print("a file system without such writes") }
+        // It takes a number and answers all else by EINVAL.
+        let refusing = unsafe open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)
+        #expect(refusing >= 0 && dup2(refusing, direct) == direct)
+        close(refusing)
+        for _ in 0..<3 { try append(disk, &twin, parts: [fresh(&random, 3_000)], zeros: 2_000) }
+        try check(disk, twin, 0..<Self.space, "appends that were refused")
+        #expect(directDescriptor(scratch.path + "/a") == nil, "it is not asked again")
+        disk.close(twin.file)
+    }
+
+    /// A signed log reads what it has synced at once, to sign it.
+    @Test(arguments: [false, true]) func aLogThatIsReadBackStaysInThePageCache(_ isReadBack: Bool) throws {
+        let scratch = try Scratch()
+        let disk = try RealDisk(root: scratch.path)
+        var options = small(1 << 20)
+        options.isReadBack = isReadBack
+        let log = try Log.open(disk, group: GroupID(3), options: options).log
+        var samples = Samples(seed: 5)
+        while log.bytes < 200_000 { try log.append(samples.next(payload: 2_000)) }
+        try log.sync()
+        let file = try #require(try disk.list("group-3").first { $0.hasSuffix(".log") })
+        let cached = try held(scratch.path + "/group-3/" + file, 0..<196_608)
+        var status = statfs()
+        #expect(unsafe statfs(scratch.path, &status) == 0)
+        if isReadBack { #expect(cached == 196_608) } else if [0xEF53, 0x5846_5342].contains(Int(status.f_type)) { #expect(cached < 16_384, "\(cached)") }
+    }
+
     private func directDescriptor(_ path: String) -> Int32? {
         (0..<4096).first { descriptor in
             var name = [UInt8](repeating: 0, count: 1024)
