@@ -58,6 +58,7 @@ extension Transport {
             try open(try unsafe Fabric(copy))
         }
         let endpoint = try unsafe makeEndpoint(i, info)
+        if fabric?.provider == "tcp" { Pacing.turnOffUnconnected(spare: eventFile) }
         let knock = Knock.make(cluster: options.cluster, secret: options.secret, nonce: Transport.drawNonce())
         links[i].knock = knock
         let status = unsafe knock.withUnsafeBytes { unsafe fi_connect(endpoint, info.pointee.dest_addr, $0.baseAddress, $0.count) }

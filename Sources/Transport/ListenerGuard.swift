@@ -22,6 +22,7 @@ enum ListenerGuard {
             set(file, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 10)
             set(file, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 5)
             set(file, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
+            Pacing.turnOff(file)
             return true
         }
         return false

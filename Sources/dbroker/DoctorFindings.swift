@@ -199,12 +199,15 @@ enum DoctorFindings {
     /// A node has up to 4,096 links, and the log's segments.
     private static let fewFiles: UInt64 = 4096 + 256
 
-    /// BBR spaces out what it sends by a timer of each connection: between nodes side by side that is work for nothing.
+    /// BBR spaces out what it sends by a timer of each connection. A node chooses another control where it may (Transport/Pacing).
     private static func congestion(_ machine: DoctorMachine, _ found: inout [DoctorFinding]) {
-        guard machine.address == .served(by: "tcp"), machine.congestion == "bbr" else { return }
+        guard machine.address == .served(by: "tcp"), machine.congestion.hasPrefix("bbr") else { return }
+        let choices = machine.congestionChoices.split(separator: " ")
+        guard !choices.contains("cubic"), !choices.contains("reno") else { return }
         found.append(.init(
-            grade: .note, about: "tcp", text: "the kernel's TCP paces what it sends (bbr): on a local network large records go up to a quarter slower",
-            remedy: "sysctl -w net.ipv4.tcp_congestion_control=cubic, or congctl cubic for the routes between the nodes; keep bbr where links lose packets"))
+            grade: .note, about: "tcp",
+            text: "the kernel's TCP paces what it sends (bbr), and a process may not choose otherwise: a quarter slower on a local network",
+            remedy: "add cubic or reno to sysctl net.ipv4.tcp_allowed_congestion_control"))
     }
 
     static func time(_ microseconds: Int) -> String {

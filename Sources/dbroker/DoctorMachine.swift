@@ -36,8 +36,8 @@ struct DoctorMachine: Equatable {
     var isInMemory = false
     /// The log can be written past the page cache.
     var writesDirectly = true
-    /// How the kernel's TCP paces what it sends (tcp(7)); empty: it does not say.
-    var congestion = ""
+    /// The kernel's congestion control for TCP, and those that a process may choose instead (tcp(7)); empty: it does not say.
+    var congestion = "", congestionChoices = ""
     var listen = ""
     var address = Address.refused("not tried")
 
@@ -57,7 +57,8 @@ struct DoctorMachine: Equatable {
         machine.lockedBytes = limit(__RLIMIT_MEMLOCK)
         machine.mayLockAll = mayLockAll()
         machine.openFiles = limit(RLIMIT_NOFILE)
-        machine.congestion = congestion()
+        machine.congestion = tcp("congestion_control")
+        machine.congestionChoices = tcp("allowed_congestion_control")
         machine.data = data
         machine.readDisk()
         machine.listen = host
@@ -74,9 +75,10 @@ struct DoctorMachine: Equatable {
         return UInt64(limits.rlim_cur)
     }
 
-    private static func congestion() -> String {
-        guard let text = try? Descriptor.contents(of: "/proc/sys/net/ipv4/tcp_congestion_control", limit: 256) else { return "" }
-        return String(decoding: text.filter { $0 > 0x20 && $0 < 0x7f }, as: UTF8.self)
+    /// A setting of the kernel's TCP over IPv4, which holds for IPv6 as well; empty where it does not say.
+    private static func tcp(_ name: String) -> String {
+        guard let text = try? Descriptor.contents(of: "/proc/sys/net/ipv4/tcp_" + name, limit: 256) else { return "" }
+        return String(decoding: text.filter { $0 >= 0x20 && $0 < 0x7f }, as: UTF8.self)
     }
 
     /// CAP_IPC_LOCK among this process's effective capabilities (/proc/self/status, capabilities(7)).

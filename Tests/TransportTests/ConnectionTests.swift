@@ -16,6 +16,31 @@ extension Links {
             #expect(client.a.transport.peer(of: client.atA)?.identity == .client(5, name: "dpub"))
         }
 
+        @Test(.enabled(if: overTCP)) func noSocketOfALinkIsPaced() throws {
+            let alone = try Station(nodeOptions(1))
+            let listening = (0..<1024).compactMap { Pacing.control(Int32($0)) }
+            #expect(alone.transport.listeningPort > 0 && !listening.contains { $0.hasPrefix("bbr") }, "\(listening)")
+            let pair = try Pair(nodeOptions(1), nodeOptions(2))
+            let client = try Station(clientOptions())
+            _ = try client.transport.connect(host: firstHost, port: pair.a.transport.listeningPort)
+            #expect(pump([pair.a, client]) { !client.ups.isEmpty })
+            let controls = (0..<1024).compactMap { Pacing.control(Int32($0)) }
+            // Two ends of two links, and two listeners.
+            #expect(controls.count >= 6 && !controls.contains { $0.hasPrefix("bbr") }, "\(controls)")
+        }
+
+        /// Whatever this machine's own choice is: as if `reno` paced.
+        @Test func aSocketThatWouldBePacedIsAskedNotTo() throws {
+            let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            defer { close(file) }
+            Pacing.turnOff(file, pacing: [Pacing.control(file)!], unpaced: ["no such control", "reno"])
+            #expect(Pacing.control(file) == "reno")
+            Pacing.turnOff(file, pacing: ["ren"], unpaced: ["no such control"])
+            #expect(Pacing.control(file) == "reno")
+            Pacing.turnOff(file, pacing: ["other"], unpaced: ["cubic"])
+            #expect(Pacing.control(file) == "reno")
+        }
+
         @Test func aClusterWithoutASecretWorksAmongItself() throws {
             var (first, second) = (nodeOptions(1), clientOptions())
             (first.secret, second.secret) = ([], [])
