@@ -24,9 +24,12 @@ extension Node {
         let count = live!.view.members.count
         for relay in live!.relays {
             guard let next = RelayBlock.successor(of: live!.me, in: relay.ranks, sender: live!.me, members: count) else { continue }
+            // A body that others are still on their way ahead of need not be there soon.
+            let isAlone = relay.from <= ringFreed + UInt64(settings.relayBlock)
+            let block = UInt64(settings.relayBlock * (isAlone ? 1 : Limits.relayLoad))
             var from = relay.from
             while from < relay.to {
-                let to = min(from + UInt64(settings.relayBlock), relay.to)
+                let to = min(from + block, relay.to)
                 out.append(.relay(live!.view.members[next], RelayBlock(view: live!.view.number, sender: me, ranks: relay.ranks, from: from, to: to)))
                 from = to
             }

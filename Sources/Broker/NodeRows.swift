@@ -110,12 +110,15 @@ extension Node {
         }
     }
 
-    /// How far all members have let go of this node's ring: where it has risen there is room for what did not find any.
-    package var ringFreed: UInt64 { live?.consumedByAll ?? 0 }
+    /// How far all members have let go of this node's ring.
+    var ringFreed: UInt64 { live?.consumedByAll ?? 0 }
 
-    /// All events of a turn are in: seal, order, deliver, acknowledge, push.
-    package mutating func finishTurn(now: Instant, into out: inout [Directive]) {
-        guard !isOver else { return }
+    /// All events of a turn are in: seal, order, deliver, acknowledge, push. True: there is room in this node's ring that there was not before;
+    /// what did not find any may be offered again.
+    @discardableResult
+    package mutating func finishTurn(now: Instant, into out: inout [Directive]) -> Bool {
+        guard !isOver else { return false }
+        let freed = ringFreed
         lastSeen = now.monotonic
         wallSeen = now.wall
         if live != nil, !live!.membership.isWedged && !live!.isFrozen || planted(.noFreeze) {
@@ -144,6 +147,7 @@ extension Node {
         clean(into: &out)
         if repair != nil, lastSeen >= repairDue() { stepRepair(into: &out) }
         dueAt = min(consumersDue(), deadlinesDue(), cleaningDue(), fillDue(), repairDue())
+        return ringFreed > freed
     }
 
     /// R1: stamped above everything sent, promised or seen.

@@ -19,6 +19,8 @@ package enum Limits {
     /// A frame whose batches are this long, or longer, is relayed from member to member, in blocks of so many bytes at most.
     package static let relay = 256 << 10
     package static let relayBlock = 128 << 10
+    /// So many times as long where bodies wait behind each other: fewer messages cost less, and one body more on its way fills the chain.
+    package static let relayLoad = 4
     /// Separate stretches of one sender's ring that have come by relay and are not read yet: a ring of the largest size in blocks.
     package static let relayStretches = largestRing / relayBlock
     /// One log entry: a frame, kept, and what a hole in its place said of others.

@@ -117,9 +117,8 @@ final class Serve {
             nextTick = now.monotonic + (node.isLive ? Self.idleTick : Self.tick)
         }
         setSpaces()
-        let letGo = node.ringFreed
-        node.finishTurn(now: now, into: &out)
-        offersAgain = !stalled.isEmpty && node.ringFreed > letGo
+        let hasMadeRoom = node.finishTurn(now: now, into: &out)
+        offersAgain = hasMadeRoom && !stalled.isEmpty
         perform(now)
         passBlocksOn()
         // The others have as far to go to their disks: they first. Waking this node's disk thread may take the processor away.
