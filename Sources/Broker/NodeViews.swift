@@ -233,7 +233,7 @@ extension Node {
 
     /// Batches taken back by the cut go first into the new view, so that each publisher stays first-in-first-out.
     mutating func sendAgain(now: Instant) {
-        guard live!.isComplete || planted(.framesBeforeAllBegan), !live!.resend.isEmpty else { return }
+        guard !live!.resend.isEmpty, live!.isComplete || planted(.framesBeforeAllBegan) else { return }
         let batches = live!.resend
         live!.resend = []
         for (group, batch, ticket) in batches { sendAgain(batch, group: group, ticket: ticket, now: now) }
