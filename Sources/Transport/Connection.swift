@@ -57,8 +57,9 @@ extension Transport {
             guard let copy = unsafe fi_dupinfo(info) else { throw .failed(call: "fi_dupinfo", why: "out of memory") }
             try open(try unsafe Fabric(copy))
         }
+        let places = fabric?.provider == "tcp" ? Pacing.Places(spare: eventFile) : nil
         let endpoint = try unsafe makeEndpoint(i, info)
-        if fabric?.provider == "tcp" { Pacing.turnOffUnconnected(spare: eventFile) }
+        places?.turnOffNew()
         let knock = Knock.make(cluster: options.cluster, secret: options.secret, nonce: Transport.drawNonce())
         links[i].knock = knock
         let status = unsafe knock.withUnsafeBytes { unsafe fi_connect(endpoint, info.pointee.dest_addr, $0.baseAddress, $0.count) }

@@ -3,13 +3,13 @@ internal import Glibc
 /// Keeps the kernel from pacing the sockets of the tcp provider.
 ///
 /// BBR spaces out what a connection sends by a timer of its own. Between nodes side by side that is work for nothing: it costs
-/// them a quarter of the rate and half of the latency (docs/BENCHMARKS.md). libfabric has no option for it, so its sockets are
+/// them a quarter of the rate, and adds half to the latency (docs/BENCHMARKS.md). libfabric has no option for it, so its sockets are
 /// found among this process's descriptors, and before they connect: one that has been paced once stays so (`sk_pacing_status`).
 /// Accepted sockets inherit it from the one that listens.
 enum Pacing {
     /// Of the congestion controls (TCP_CONGESTION) those that pace, by the beginning of their names, and what is asked for instead.
     private static let pacing = ["bbr"], unpaced = ["cubic", "reno"]
-    /// Descriptors looked at on either side of where a new one is.
+    /// Descriptors looked at, from the one on that the next one would be.
     private static let searched: Int32 = 64
 
     /// Asks for a congestion control that does not pace, where the socket has one that does. A refusal leaves what there was.
@@ -19,14 +19,25 @@ enum Pacing {
             if unsafe setsockopt(file, Int32(IPPROTO_TCP), TCP_CONGESTION, other, socklen_t(other.utf8.count)) == 0 { return }
         }
     }
-    /// The same for the TCP socket that was made last and is not connected yet, and for whatever other such sockets lie beside it.
-    /// - spare: any descriptor of this process.
-    static func turnOffUnconnected(spare: Int32) {
-        let free = fcntl(spare, F_DUPFD_CLOEXEC, 0)
-        guard free >= 0 else { return }
-        Glibc.close(free)
-        for file in max(0, free - searched)..<free + searched where isUnconnected(file) { turnOff(file) }
+    /// The numbers that the system gives to descriptors next, and the sockets among them that are there already and are none of ours: a program that
+    /// uses the client library has its own.
+    struct Places {
+        private let next: Int32
+        private let others: [Int32]
+
+        /// - spare: any descriptor of this process.
+        init?(spare: Int32) {
+            next = fcntl(spare, F_DUPFD_CLOEXEC, 0)
+            guard next >= 0 else { return nil }
+            Glibc.close(next)
+            others = Pacing.unconnected(from: next)
+        }
+        /// Turns pacing off for the TCP socket that was made since, and is not connected yet.
+        func turnOffNew() {
+            for file in Pacing.unconnected(from: next) where !others.contains(file) { turnOff(file) }
+        }
     }
+    private static func unconnected(from next: Int32) -> [Int32] { (next..<next + searched).filter(isUnconnected) }
 
     /// The name of a TCP socket's congestion control; nil where it is none.
     static func control(_ file: Int32) -> String? {

@@ -29,6 +29,25 @@ extension Links {
             #expect(controls.count >= 6 && !controls.contains { $0.hasPrefix("bbr") }, "\(controls)")
         }
 
+        /// Those of a program that uses the client library, whatever they are for.
+        @Test(.enabled(if: overTCP)) func otherSocketsStayAsTheyAre() throws {
+            let node = try Station(nodeOptions(1))
+            let client = try Station(clientOptions())
+            func connect(_ count: Int) throws {
+                _ = try client.transport.connect(host: firstHost, port: node.transport.listeningPort)
+                #expect(pump([node, client]) { client.ups.count == count })
+            }
+            // The first link opens libfabric, and with it much else.
+            try connect(1)
+            var others = (0..<8).map { _ in socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) }
+            defer { for file in others { close(file) } }
+            // A number below the others', for the socket of the second link.
+            close(others.removeFirst())
+            let before = others.map { Pacing.control($0) }
+            try connect(2)
+            #expect(others.map { Pacing.control($0) } == before)
+        }
+
         /// Whatever this machine's own choice is: as if `reno` paced.
         @Test func aSocketThatWouldBePacedIsAskedNotTo() throws {
             let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
