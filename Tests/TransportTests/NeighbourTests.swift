@@ -1,5 +1,6 @@
 import CSystem
 import Foundation
+import Synchronization
 import Testing
 import Wire
 
@@ -101,22 +102,35 @@ extension Links {
             let writes = [pair.a.transport.counters.writes, pair.b.transport.counters.writes]
             _ = Self.send(2000, pair, from: pair.b, pair.atB, to: pair.a, pair.atA)
             #expect(pair.a.transport.counters.rings == 0 && pair.b.transport.counters.rings == 0)
-            // The node blocks for 20 s at most, unless it is woken.
-            let slept = DispatchSemaphore(value: 0)
+            // The node blocks unless it is woken, and blocks again where it was something else that woke it.
+            let (slept, rung) = (DispatchSemaphore(value: 0), Flag())
             let node = Handed(pair.a.transport)
             let began = monotonicNow()
+            node.transport.nextTimer = began + 60_000_000_000
             let sleeper = Thread {
                 var events: [TransportEvent] = []
-                while node.transport.counters.sleeps == 0 { node.transport.sleep(until: began + 20_000_000_000, mode: .sleep, into: &events) }
+                while !rung.isSet { node.transport.sleep(until: began + 60_000_000_000, mode: .sleep, into: &events) }
                 slept.signal()
             }
             sleeper.start()
             // Whoever writes rings once the word is set, and only then.
-            #expect(pump([pair.b], for: 20) {
+            let place = try #require(pair.b.transport.place(pair.atB))
+            let row = try #require(pair.b.transport.links[place].neighbour?.row)
+            let word = row.part(Neighbour.sleepWord(rowBytes: row.count), 4)
+            // It has looked for news for the last time: only the bell wakes it.
+            func sendToSleeper() {
+                guard word.load(0, as: UInt32.self) != 0, node.transport.counters.sleeps > 0 else { return }
                 _ = pair.b.transport.send(pair.atB, kind: 5, .empty)
+            }
+            #expect(pump([pair.b], for: 20) {
+                sendToSleeper()
                 return pair.b.transport.counters.rings > 0
             })
-            #expect(slept.wait(timeout: .now() + 5) == .success, "nobody woke it")
+            rung.set()
+            #expect(pump([pair.b]) {
+                sendToSleeper()
+                return slept.wait(timeout: .now()) == .success
+            }, "nobody woke it")
             #expect([pair.a.transport.counters.writes, pair.b.transport.counters.writes] == writes, "the fabric carried rows")
         }
 
@@ -161,4 +175,11 @@ extension Links {
 private struct Handed: @unchecked Sendable {
     let transport: Transport
     init(_ transport: Transport) { self.transport = transport }
+}
+
+/// Set once, for another thread.
+private final class Flag: Sendable {
+    private let word = Atomic(false)
+    var isSet: Bool { word.load(ordering: .acquiring) }
+    func set() { word.store(true, ordering: .releasing) }
 }
