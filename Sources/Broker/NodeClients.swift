@@ -7,7 +7,7 @@ package import Wire
 /// again; so a publisher is held by credit, end to end (R11).
 extension Node {
     package mutating func sessionUp(_ id: SessionID, into out: inout [Directive]) {
-        sessions[id] = Session(id: id)
+        sessions.insert(Session(id: id))
         sessionOrder.append(id)
         sendCluster(to: id, into: &out)
     }
@@ -16,7 +16,7 @@ extension Node {
         guard sessions[id] != nil else { return }
         depart(id)
         unsubscribe(id)
-        sessions[id] = nil
+        sessions.remove(id)
         sessionOrder.removeAll { $0 == id }
         lagging.removeAll { $0 == id }
         owed.removeAll { $0 == id }

@@ -124,14 +124,14 @@ struct DataRange {
         unsafe base.deallocate()
     }
     subscript(index: Int) -> Link {
-        // Bounds: checked here; lifetime: the transport destroys the table last.
-        _read {
+        // Bounds: checked here; lifetime: the transport destroys the table last. An address and no coroutine, whose frame would be allocated.
+        unsafeAddress {
             precondition(index >= 0 && index < capacity)
-            yield unsafe base[index]
+            return unsafe UnsafePointer(base + index)
         }
-        nonmutating _modify {
+        nonmutating unsafeMutableAddress {
             precondition(index >= 0 && index < capacity)
-            yield unsafe &base[index]
+            return unsafe base + index
         }
     }
 }

@@ -12,14 +12,14 @@ import Testing
             let id = SessionID(UInt32(1 + dice.below(5)) << 16 | UInt32(dice.below(300)))
             switch dice.below(5) {
             case 0, 1:
-                table[id] = Session(id: id)
+                table.insert(Session(id: id))
                 table[id]?.space = step
                 known[id] = step
             case 2:
                 table[id]?.space += 1
                 known[id]? += 1
             case 3:
-                table[id] = nil
+                table.remove(id)
                 known[id] = nil
             default:
                 guard table[id]?.space == known[id], table[id].map({ $0.id == id }) ?? true else {
