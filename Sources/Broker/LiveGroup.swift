@@ -154,7 +154,8 @@ package struct LiveGroup: Sendable {
 
     // MARK: R5: what is on this disk
 
-    /// Entries below `end` are on disk (for groups without a disk: have been written); their ring memory is let go.
+    /// Entries below `end` are on disk (for groups without a disk: have been written), and so are those that need no writing; their ring memory
+    /// is let go.
     package mutating func wrote(below end: EntryNumber, letGo: inout [FrameRef]) {
         while synced < tail.count {
             let entry = tail[synced]
@@ -165,9 +166,6 @@ package struct LiveGroup: Sendable {
         }
         trim()
     }
-
-    /// The next entry in the tail needs no writing: `wrote` may be called for it at once.
-    package var nextNeedsNoDisk: Bool { synced < tail.count && (tail[synced].header == nil || group == .unordered) }
 
     // MARK: R4, R5: deliver
 

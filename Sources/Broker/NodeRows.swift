@@ -223,9 +223,7 @@ extension Node {
 
     /// Frames that leave no entry need no disk.
     mutating func settleWritten() {
-        for group in 0..<live!.groups.count where live!.groups[group].nextNeedsNoDisk {
-            wrote(GroupID(UInt16(group)), below: .zero)
-        }
+        for group in 0..<live!.groups.count { wrote(GroupID(UInt16(group)), below: .zero) }
     }
 
     mutating func wrote(_ group: GroupID, below end: EntryNumber) {
