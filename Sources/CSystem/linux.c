@@ -1,6 +1,7 @@
 #define _GNU_SOURCE 1
 #include "CSystem.h"
 #include <malloc.h>
+#include <sched.h>
 
 /* What follows a failure is told by the sync that comes later. */
 void squall_start_writing(int file, off_t offset, off_t length) { sync_file_range(file, offset, length, SYNC_FILE_RANGE_WRITE); }
@@ -27,6 +28,10 @@ int squall_size_stands(int file) {
     int seals = fcntl(file, F_GET_SEALS);
     return seals >= 0 && (seals & SIZE_STANDS) == SIZE_STANDS;
 }
+
+int squall_get_cpus(void *set, size_t bytes) { return sched_getaffinity(0, bytes, set); }
+
+int squall_set_cpus(const void *set, size_t bytes) { return sched_setaffinity(0, bytes, set); }
 
 void squall_keep_memory(void) {
     mallopt(M_MMAP_THRESHOLD, 32 << 20);

@@ -49,6 +49,8 @@ package struct NodeConfiguration: Hashable, Sendable {
     /// Silence after which a member is suspected: at least `heartbeatsToSuspect` heartbeats.
     package var suspectAfter = Duration.seconds(1)
     package var poll = Poll.adaptive
+    /// The CPUs that the node's threads run on; nil: any.
+    package var cpus: CPUList?
     /// How long a total restart waits for stragglers once a quorum is there.
     package var restartWait = Duration.seconds(1)
 
@@ -107,6 +109,7 @@ extension NodeConfiguration {
         Fields.Key("heartbeat", example: "100ms"),
         Fields.Key("suspect_after", example: "1s"),
         Fields.Key("poll", example: "adaptive"),
+        Fields.Key("cpus", example: "0,2-3"),
         Fields.Key("restart_wait", example: "1s"),
         Fields.Key("copy_rate", example: "32MiB"),
         Fields.Key("clean_rate", example: "32MiB"),
@@ -163,6 +166,7 @@ extension NodeConfiguration {
         cleanRate = fields.quantity("clean_rate", .size, in: Self.cleanRateRange, &problems) ?? cleanRate
         maxGroups = fields.integer("max_groups", in: Self.maxGroupsRange, &problems) ?? maxGroups
         poll = fields.choice("poll", Poll.allCases.map { ($0.rawValue, $0) }, &problems) ?? poll
+        cpus = Self.readCPUs(fields, &problems)
         if let wait = fields.quantity("refill_after", .span, in: Self.refillRange, &problems) { refillAfter = .nanoseconds(wait) }
         if let wait = fields.quantity("restart_wait", .time, in: Self.restartRange, &problems) { restartWait = .nanoseconds(wait) }
         let beat = fields.quantity("heartbeat", .time, in: Self.heartbeatRange, &problems)
@@ -191,6 +195,16 @@ extension NodeConfiguration {
             return nil
         }
         return ring
+    }
+
+    private static func readCPUs(_ fields: Fields, _ problems: inout Problems) -> CPUList? {
+        let expected = "all, or numbers of CPUs below \(CPUList.most), such as 0,2-3"
+        guard let text = fields.text("cpus", expected: expected, &problems), text != "all" else { return nil }
+        guard let list = CPUList(text) else {
+            problems.add(fields.mark(of: "cpus"), "cpus: \(quoted(text))", expected: expected)
+            return nil
+        }
+        return list
     }
 
     private static func readProvider(_ fields: Fields, _ problems: inout Problems) -> String? {

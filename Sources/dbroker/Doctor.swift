@@ -25,7 +25,8 @@ struct Doctor: ParsableCommand, Tool {
         let node = try node()
         let needs = DoctorNeeds(
             provider: node.provider, members: node.members.count, ring: node.ring,
-            messageRing: TransportOptions(cluster: "", secret: [], identity: .client(0, name: "")).messageRing)
+            messageRing: TransportOptions(cluster: "", secret: [], identity: .client(0, name: "")).messageRing,
+            cpus: node.cpus, poll: node.poll)
         let machine = DoctorMachine.read(data: node.data, provider: node.provider, host: node.listen.host)
         let found = DoctorFindings.judge(machine, needs)
         _ = Descriptor.writeLine(json ? DoctorText.json(machine, found) : DoctorText.lines(found), to: 1)
@@ -78,6 +79,7 @@ enum DoctorText {
         let locked_bytes: UInt64?
         let open_files: UInt64?
         let congestion: String?
+        let cpus: String?
         let sync_median_us: Int?
         let sync_longest_us: Int?
         let writes_directly: Bool?
@@ -99,7 +101,7 @@ enum DoctorText {
         let report = Report(
             ok: !found.contains { $0.grade == .problem }, libfabric: machine.fabricVersion, providers: machine.providers,
             devices: devices, locked_bytes: machine.mayLockAll ? nil : machine.lockedBytes, open_files: machine.openFiles,
-            congestion: machine.congestion.isEmpty ? nil : machine.congestion, sync_median_us: times?.median, sync_longest_us: times?.longest,
+            congestion: machine.congestion.isEmpty ? nil : machine.congestion, cpus: machine.cpus?.description, sync_median_us: times?.median, sync_longest_us: times?.longest,
             writes_directly: times.map { _ in machine.writesDirectly },
             findings: found.map { .init(grade: $0.grade.rawValue, about: $0.about, text: $0.text, remedy: $0.remedy) })
         let encoder = JSONEncoder()

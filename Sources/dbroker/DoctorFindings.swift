@@ -1,3 +1,4 @@
+import Topics
 import Transport
 
 /// One thing that the doctor has looked at.
@@ -27,6 +28,9 @@ struct DoctorNeeds: Equatable {
     var ring: Int
     /// Bytes of a message ring (`TransportOptions.messageRing`).
     var messageRing: Int
+    /// CPUs that the node is to run on; nil: any.
+    var cpus: CPUList?
+    var poll = NodeConfiguration.Poll.adaptive
 
     /// Bytes that RDMA locks: my data ring; for each other node two message rings and the mirror of its data ring; for each client two
     /// message rings.
@@ -47,6 +51,7 @@ enum DoctorFindings {
         devices(machine, needs, &found)
         limits(machine, needs, &found)
         congestion(machine, &found)
+        processors(machine, needs, &found)
         return found
     }
 
@@ -82,6 +87,19 @@ enum DoctorFindings {
     /// A disk with a sync slower than this, microseconds, is worth a note; so is one with less than this free.
     private static let slowSync = 20_000
     private static let smallDisk: UInt64 = 1 << 30
+
+    private static func processors(_ machine: DoctorMachine, _ needs: DoctorNeeds, _ found: inout [DoctorFinding]) {
+        guard let cpus = needs.cpus else { return }
+        if let why = cpus.fault(among: machine.cpus) {
+            found.append(.init(grade: .problem, about: "cpus", text: "\(cpus): \(why)", remedy: "change cpus in the node's file, or leave it out"))
+        } else if needs.poll == .busy, cpus.numbers.count == 1 {
+            found.append(.init(
+                grade: .note, about: "cpus", text: "\(cpus): a loop that polls without end leaves the disk's thread no CPU",
+                remedy: "with poll: busy give the node two CPUs"))
+        } else {
+            found.append(.init(grade: .fine, about: "cpus", text: "the node runs on CPU \(cpus) alone"))
+        }
+    }
 
     private static func fabric(_ machine: DoctorMachine, _ needs: DoctorNeeds, _ found: inout [DoctorFinding]) {
         let names = machine.providers.joined(separator: ", ")

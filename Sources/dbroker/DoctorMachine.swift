@@ -2,6 +2,7 @@ import CSystem
 import Glibc
 import Storage
 import Tooling
+import Topics
 import Transport
 
 /// What one machine offers, as read; `DoctorFindings` judges it. A value, so that tests can make any machine.
@@ -38,6 +39,8 @@ struct DoctorMachine: Equatable {
     var writesDirectly = true
     /// The kernel's congestion control for TCP, and those that a process may choose instead (tcp(7)); empty: it does not say.
     var congestion = "", congestionChoices = ""
+    /// The CPUs that this process may use; nil: the system does not say.
+    var cpus: CPUList?
     var listen = ""
     var address = Address.refused("not tried")
 
@@ -59,6 +62,7 @@ struct DoctorMachine: Equatable {
         machine.openFiles = limit(RLIMIT_NOFILE)
         machine.congestion = tcp("congestion_control")
         machine.congestionChoices = tcp("allowed_congestion_control")
+        machine.cpus = CPUList.allowed()
         machine.data = data
         machine.readDisk()
         machine.listen = host

@@ -26,6 +26,8 @@ struct Life {
     func run() throws(ToolFailure) -> ExitStatus {
         let stop = Signals.install()
         raiseFileLimit()
+        // Before the first thread, which all others take it over from.
+        try configuration.cpus?.hold()
         try makeDirectory(configuration.data)
         let disk: RealDisk
         do throws(StorageError) { disk = try RealDisk(root: configuration.data) } catch {

@@ -70,11 +70,11 @@ struct Failure: Sendable {
         Failure(
             "a wrong key in a node's file", "dbroker run -c key.yaml", 78,
             "dbroker: key.yaml:4:1: unknown key \"dat\"; did you mean \"data\"? known keys here: node, cluster, listen, data, members, topics, "
-                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after, max_groups"),
+                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, cpus, restart_wait, copy_rate, clean_rate, refill_after, max_groups"),
         Failure(
             "the same for check", "dbroker check key.yaml", 78,
             "dbroker: key.yaml:4:1: unknown key \"dat\"; did you mean \"data\"? known keys here: node, cluster, listen, data, members, topics, "
-                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after, max_groups"),
+                + "secret_file, provider, ring, segment, heartbeat, suspect_after, poll, cpus, restart_wait, copy_rate, clean_rate, refill_after, max_groups"),
         Failure(
             "a wrong key in topics.yaml", "dbroker check topics-bad.yaml", 78,
             "dbroker: topics-bad.yaml:3:5: unknown key \"levle\"; did you mean \"level\"? known keys here: pattern, level, max_record, retention, compact, "
@@ -89,6 +89,9 @@ struct Failure: Sendable {
         Failure(
             "a data directory that cannot be made", "dbroker run -c readonly.yaml", 73,
             "dbroker: /proc/squall: the directory cannot be made: No such file or directory; choose another data directory"),
+        Failure(
+            "a CPU that is not there", "dbroker run -c cpus.yaml", 78,
+            "dbroker: cpus: 1023: 1023 is not there, or not for this process, which may use {cpus}; change cpus in the node's file, or leave it out"),
         Failure("a port in use", "dbroker run -c port.yaml", 1, "dbroker: {address}: the port is in use; stop the other process or choose another port"),
     ]
     static let all = clients + brokers
@@ -120,6 +123,7 @@ extension ClusterTests {
         try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "dat: x"), to: "key.yaml")
         try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "data: /proc/squall"), to: "readonly.yaml")
         try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "data: data/2"), to: "port.yaml")
+        try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "data: data/2\ncpus: 1023"), to: "cpus.yaml")
         try cluster.folder.write(node.replacingOccurrences(of: "topics.yaml", with: "topics-bad.yaml"), to: "topics-of-node.yaml")
         try await until("the broker answers") {
             try await Program("dbroker", ["status", "--patience", "1"], in: url, environment: environment("right", cluster)).status(within: 10) == 0
@@ -127,6 +131,22 @@ extension ClusterTests {
         for failure in Failure.all { try await check(failure, cluster) }
         #expect(cluster.nodes[1]?.isRunning == true)
     }
+    /// Of a process, or of one of its threads (`12/task/13`), as /proc lists them.
+    private func allowedCPUs(_ process: String) -> String? {
+        let text = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+        return text?.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }?.split(separator: "\t").last.map(String.init)
+    }
+
+    @Test func allThreadsOfANodeRunOnItsCPUs() async throws {
+        let last = try #require(allowedCPUs("self")?.split { !$0.isNumber }.last.map(String.init))
+        let cluster = try Cluster(nodes: 1, extra: { _ in "cpus: \(last)\n" })
+        try await cluster.untilLive([1])
+        let process = try #require(cluster.nodes[1]?.pid)
+        let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task")
+        #expect(threads.count > 1)
+        for thread in threads { #expect(allowedCPUs("\(process)/task/\(thread)") == last) }
+    }
+
     private func environment(_ secret: String?, _ cluster: Cluster) -> [String: String] {
         var variables = ["SQUALL_BROKERS": cluster.address(1)]
         if let secret { variables["SQUALL_SECRET_FILE"] = cluster.url.appendingPathComponent(secret).path }
@@ -137,6 +157,7 @@ extension ClusterTests {
             text.replacingOccurrences(of: "{address}", with: cluster.address(1))
                 .replacingOccurrences(of: "{folder}", with: cluster.url.path)
                 .replacingOccurrences(of: "{pid}", with: "\(cluster.nodes[1]?.pid ?? 0)")
+                .replacingOccurrences(of: "{cpus}", with: allowedCPUs("self") ?? "")
         }
         let input = try FileHandle(forReadingFrom: cluster.folder.write(failure.input, to: "input"))
         let program = try Program(

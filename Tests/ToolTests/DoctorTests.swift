@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Topics
 import Transport
 
 @testable import dbroker
@@ -73,6 +74,24 @@ import Transport
         #expect(!DoctorFindings.judge(machine, Self.needs).contains { $0.about == "tcp" })
         (machine.congestion, machine.congestionChoices) = ("cubic", "cubic")
         #expect(!DoctorFindings.judge(machine, Self.needs).contains { $0.about == "tcp" })
+    }
+
+    @Test func cpusThatAreNotThereAreAProblem() {
+        var (machine, needs) = (Self.sound, Self.needs)
+        machine.cpus = CPUList([0, 1, 2, 3])
+        func found() -> [DoctorFinding] { DoctorFindings.judge(machine, needs).filter { $0.about == "cpus" } }
+        #expect(found().isEmpty)
+        needs.cpus = CPUList([2, 3])
+        #expect(found().map(\.grade) == [.fine])
+        needs.cpus = CPUList([3, 4, 5])
+        #expect(found().map(\.grade) == [.problem] && found()[0].text == "3-5: 4-5 are not there, or not for this process, which may use 0-3", "\(found())")
+        (needs.cpus, needs.poll) = (CPUList([3]), .busy)
+        #expect(found().map(\.grade) == [.note] && found()[0].remedy.contains("two"))
+        needs.cpus = CPUList([2, 3])
+        #expect(found().map(\.grade) == [.fine])
+        // Where the system does not say, nothing is held against it.
+        (machine.cpus, needs.cpus, needs.poll) = (nil, CPUList([900]), .adaptive)
+        #expect(found().map(\.grade) == [.fine])
     }
 
     @Test(arguments: ailments.indices)

@@ -42,7 +42,7 @@ import Wire
     @Test func theNodeFileOfTheDocumentationShowsTheDefaults() throws {
         let text = try example("node.yaml")
         let node = try NodeConfiguration.parse(text, file: "node.yaml")
-        let optional = ["provider", "ring", "segment", "heartbeat", "suspect_after", "poll", "restart_wait", "copy_rate", "clean_rate", "refill_after", "max_groups"]
+        let optional = ["provider", "ring", "segment", "heartbeat", "suspect_after", "poll", "restart_wait", "copy_rate", "clean_rate", "refill_after", "max_groups", "cpus"]
         let short = text.split(separator: "\n").filter { line in !optional.contains { line.hasPrefix($0 + ":") } }
         #expect(short.count == text.split(separator: "\n").count - optional.count)
         #expect(try NodeConfiguration.parse(short.joined(separator: "\n"), file: "node.yaml") == node)

@@ -9,6 +9,7 @@ import Wire
         ("members", "\n  - {node: 1, address: 127.0.0.1:7421}\n  - {node: 2, address: 127.0.0.1:7422}"), ("topics", nil),
         ("secret_file", nil), ("provider", nil), ("ring", nil), ("segment", nil), ("heartbeat", nil), ("suspect_after", nil),
         ("poll", nil), ("restart_wait", nil), ("copy_rate", nil), ("clean_rate", nil), ("refill_after", nil), ("max_groups", nil),
+        ("cpus", nil),
     ]
 
     private func file(_ changes: [String: String?]) -> String {
@@ -92,6 +93,13 @@ import Wire
             "8:16: suspect_after is 200ms, fewer than 3 heartbeats of 250ms; write suspect_after: 750ms or more"),
         Wrong("poll", "busi", "8:7: poll: \"busi\"; expected adaptive, busy, sleep; did you mean \"busy\"?"),
         Wrong("poll", "lazy", "8:7: poll: \"lazy\"; expected adaptive, busy, sleep"),
+        Wrong("cpus", "two", "8:7: cpus: \"two\"; expected all, or numbers of CPUs below 1024, such as 0,2-3"),
+        Wrong("cpus", "3-1", "8:7: cpus: \"3-1\"; expected all, or numbers of CPUs below 1024, such as 0,2-3"),
+        Wrong("cpus", "\"0,\"", "8:7: cpus: \"0,\"; expected all, or numbers of CPUs below 1024, such as 0,2-3"),
+        Wrong("cpus", "1024", "8:7: cpus: \"1024\"; expected all, or numbers of CPUs below 1024, such as 0,2-3"),
+        Wrong("cpus", "0-1-2", "8:7: cpus: \"0-1-2\"; expected all, or numbers of CPUs below 1024, such as 0,2-3"),
+        Wrong("cpus", "\"-1\"", "8:7: cpus: \"-1\"; expected all, or numbers of CPUs below 1024, such as 0,2-3"),
+        Wrong("cpus", "[0, 1]", "8:7: cpus: found a list; expected all, or numbers of CPUs below 1024, such as 0,2-3; a value that begins with \"[\" needs quotes"),
         Wrong("restart_wait", "2h",
             "8:15: restart_wait: \"2h\" has the unknown unit \"h\"; expected 0s to 3600s; units are ns, us, ms, s"),
         Wrong("provider", "t c p", "8:11: provider: \"t c p\"; expected a provider of libfabric, such as auto, tcp, verbs, shm"),
@@ -110,7 +118,7 @@ import Wire
         #expect(node.members.map(\.address.port) == [7421, 7422])
         #expect(node.provider == "auto" && node.ring == 4 << 20 && node.segment == 64 << 20 && node.poll == .adaptive)
         #expect(node.heartbeat == .milliseconds(250) && node.suspectAfter == .seconds(1) && node.restartWait == .seconds(1))
-        #expect(node.copyRate == 32 << 20 && node.refillAfter == .seconds(300) && node.maxGroups == 8)
+        #expect(node.copyRate == 32 << 20 && node.refillAfter == .seconds(300) && node.maxGroups == 8 && node.cpus == nil)
     }
 
     @Test func aLongFileIsReadWhole() throws {
@@ -119,6 +127,7 @@ import Wire
             "members": "[{node: 2, address: Node2.local:7422}, {node: 1, address: \"[fe80::1%eth0]:7421\"}]", "provider": "verbs;ofi_rxm",
             "ring": "64KiB", "segment": "4GiB", "heartbeat": "1500us", "suspect_after": "4500us",
             "poll": "busy", "restart_wait": "0s", "copy_rate": "1GiB", "clean_rate": "1MiB", "refill_after": "0s", "max_groups": "16",
+            "cpus": "7,0-1,2,1023",
         ])
         let node = try NodeConfiguration.parse(text, file: "/etc/squall/node.yaml")
         #expect(node.node == NodeID(2) && node.listen.isWildcard)
@@ -128,6 +137,7 @@ import Wire
         #expect(node.provider == "verbs;ofi_rxm" && node.ring == 64 << 10 && node.segment == 4 << 30 && node.poll == .busy)
         #expect(node.heartbeat == .microseconds(1500) && node.suspectAfter == .microseconds(4500) && node.restartWait == .zero)
         #expect(node.suspectAfter.wholeNanoseconds == 4_500_000 && node.copyRate == 1 << 30 && node.refillAfter == .zero && node.maxGroups == 16)
+        #expect(node.cpus?.numbers == [0, 1, 2, 7, 1023] && node.cpus?.description == "0-2,7,1023")
     }
 
     @Test func relativePathsBeginInTheFilesDirectory() throws {
@@ -155,13 +165,13 @@ import Wire
             """
         #expect(refused(text) == """
             node.yaml:1:1: unknown key "noed"; did you mean "node"? known keys here: node, cluster, listen, data, members, topics, \
-            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after, max_groups
+            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, cpus, restart_wait, copy_rate, clean_rate, refill_after, max_groups
             node.yaml:1:1: node file: missing key "data"; write for example data: ./data/1
             node.yaml:3:9: listen: "127.0.0.1" has no port; expected HOST:PORT; write 127.0.0.1:7420
             node.yaml:4:48: unknown key "adress"; did you mean "address"? known keys here: node, address
             node.yaml:5:7: ring: "5MiB" is not a power of two; write 4MiB or 8MiB
             node.yaml:6:1: unknown key "retention"; known keys here: node, cluster, listen, data, members, topics, \
-            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, restart_wait, copy_rate, clean_rate, refill_after, max_groups
+            secret_file, provider, ring, segment, heartbeat, suspect_after, poll, cpus, restart_wait, copy_rate, clean_rate, refill_after, max_groups
             """)
     }
 

@@ -46,6 +46,10 @@ int squall_size_stands(int file);
 /* pipe2(2) that nobody waits for at either end: where it is read, where it is written; 0 or -1. */
 int squall_pipe(int files[2]);
 
+/* sched_getaffinity(2), sched_setaffinity(2) of the thread that calls: a bit for each CPU, from the first byte's lowest on; 0 or -1 with errno. */
+int squall_get_cpus(void *set, size_t bytes);
+int squall_set_cpus(const void *set, size_t bytes);
+
 /* A word in memory that two processes share, one of which sets it before it blocks; each is a full barrier. */
 static inline void squall_set_word(void *word, uint32_t value) { __atomic_store_n((uint32_t *)word, value, __ATOMIC_SEQ_CST); }
 /* Whether it was set, which it is no more. */
