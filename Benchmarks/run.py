@@ -283,6 +283,7 @@ def parse():
     parser.add_argument("--sizes", type=lambda text: [int(word) for word in text.split(",")])
     parser.add_argument("--write", nargs="?", const="")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--floating", action="store_true")
     parser.add_argument("--binaries", default=os.environ.get("SQUALL_BIN") or os.path.join(ROOT, ".build", "release"))
     options = parser.parse_args()
     if options.sizes and not all(16 <= size <= 1 << 20 for size in options.sizes):
@@ -294,6 +295,7 @@ def parse():
 
 def main():
     options = parse()
+    Squall.spreads = not options.floating
     os.makedirs(TEMPORARY, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are ended and directories removed
     with open(os.path.join(OUTPUT, "lock"), "w", encoding="ascii") as lock:

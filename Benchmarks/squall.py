@@ -30,6 +30,9 @@ def full_view(text, nodes):
 class Squall:
     """Three nodes with one level for all topics: "durable" or "ordered"."""
 
+    # Each node on a CPU of its own in turn, as separate machines would have them: the kernel puts all three on one at times.
+    spreads = True
+
     @property
     def crossings(self):
         """Times that a record crosses loopback: node 1 to 2 and 3; publisher and subscriber where they share no memory with their nodes."""
@@ -59,7 +62,14 @@ class Squall:
 
     def version(self):
         done = subprocess.run([self.broker, "--version"], capture_output=True, text=True, timeout=STATUS_SECONDS, check=False)
-        return f"dbroker {done.stdout.strip() or '(no version)'}"
+        cpus = [self._cpu(node) for node in range(1, self.nodes + 1)]
+        placed = "" if None in cpus else f", nodes on CPUs {', '.join(map(str, cpus))} (cpus:)"
+        return f"dbroker {done.stdout.strip() or '(no version)'}{placed}"
+
+    def _cpu(self, node):
+        """The CPU that a node is held to; None: any."""
+        allowed = sorted(os.sched_getaffinity(0))
+        return allowed[(node - 1) % len(allowed)] if self.spreads and self.nodes > 1 and len(allowed) > 1 else None
 
     def start(self):
         self.ports = free_ports(self.nodes)
@@ -72,9 +82,11 @@ class Squall:
             data = os.path.join(directory, str(node))
             os.mkdir(data)
             config = os.path.join(directory, f"node{node}.yaml")
+            cpu = self._cpu(node)
+            held = "" if cpu is None else f"cpus: {cpu}\n"
             with open(config, "w", encoding="utf-8") as file:
                 file.write(f"node: {node}\ncluster: bench\nlisten: 127.0.0.1:{port}\ndata: {data}\n"
-                           f"members:\n{members}topics: topics.yaml\n{self.extra}")
+                           f"members:\n{members}topics: topics.yaml\n{held}{self.extra}")
         self._run()
 
     def _run(self):

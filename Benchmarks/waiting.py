@@ -21,6 +21,7 @@ HEADINGS = ["three nodes, durable, 100 B, poll", "rec/s", "of busy's", "cpu s/M"
 def run_once(system, variant, records):
     """One fresh cluster: nothing for a while, then full load."""
     system.extra = f"poll: {variant}\n"
+    system.spreads = False  # a loop that polls without end wants its disk's thread elsewhere
     try:
         system.start()
         before, start = system.servers.cpu_seconds(), time.monotonic()
