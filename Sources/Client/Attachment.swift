@@ -26,7 +26,7 @@ final class Attachment {
         case attached(LinkID)
     }
     private let options: ClientOptions
-    private let transport: Transport
+    let transport: Transport
     private var state = State.looking
     private var addresses: [BrokerAddress]
     private var next = 0
@@ -79,57 +79,62 @@ final class Attachment {
     /// One turn: takes in what there is, then waits until something happens or `until`. Returns whether `file` can be read.
     func turn(until: UInt64, reading file: Int32, _ user: some AttachmentUser) throws(ClientError) -> Bool {
         try watch(file)
-        try take(user)
+        // Who has been told something looks at it before it waits for more.
+        let isNew = try take(user)
         let now = Attachment.now()
         try look(now, user)
         transport.flush()
         guard held == nil else { return false }
         events.removeAll(keepingCapacity: true)
-        var limit = until
+        var limit = isNew ? now : until
         if case .looking = state { limit = min(limit, max(nextAttempt, now + 1_000_000)) }
         if case .greeting = state { limit = min(limit, now + Attachment.pause) }
         transport.sleep(until: max(limit, now), mode: .adaptive, into: &events)
         let isReadable = events.contains { if case .wakeup = $0 { true } else { false } }
-        try take(user)
+        _ = try take(user)
         return isReadable
     }
 
-    /// Takes in what has come, without waiting.
-    private func take(_ user: some AttachmentUser) throws(ClientError) {
+    /// Takes in what has come, without waiting. Returns whether there were messages.
+    private func take(_ user: some AttachmentUser) throws(ClientError) -> Bool {
         transport.poll(now: Attachment.now(), into: &events)
         let batch = events
         events.removeAll(keepingCapacity: true)
-        try messages(user)
+        var isNew = try messages(user)
         for event in batch {
             switch event {
             case .up(let link, _): if case .greeting(link) = state { nextAttempt = Attachment.now() + Attachment.greeting }
             case .down(let link, let reason):
                 try judge(reason)
                 lost(link, "\(reason)", user)
-            case .message: try messages(user)
+            case .message: if try messages(user) { isNew = true }
             case .row, .space, .wakeup, .refused: continue
             }
         }
         transport.flush()
+        return isNew
     }
 
-    private func messages(_ user: some AttachmentUser) throws(ClientError) {
+    /// Hands over all messages; returns whether there were any.
+    private func messages(_ user: some AttachmentUser) throws(ClientError) -> Bool {
+        var isNew = false
         while true {
             let link: LinkID
             switch state {
-            case .looking: return
+            case .looking: return isNew
             case .greeting(let one), .attached(let one): link = one
             }
             if held == nil {
-                guard let (raw, body) = transport.receive(link) else { return }
+                guard let (raw, body) = transport.receive(link) else { return isNew }
+                isNew = true
                 guard let kind = MessageKind(rawValue: raw) else { throw .failed("the broker sent a message of unknown kind \(raw)") }
                 held = (kind, body)
             }
-            guard let (kind, body) = held else { return }
+            guard let (kind, body) = held else { return isNew }
             if kind == .cluster {
                 try learn(body, link, user)
             } else if try !user.received(kind, body) {
-                return
+                return isNew
             }
             held = nil
             transport.release(link)
