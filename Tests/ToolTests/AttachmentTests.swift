@@ -1,8 +1,8 @@
 import Testing
-import Transport
 import Wire
 
 @testable import Client
+@testable import Transport
 
 @Suite struct AttachmentTests {
     private final class User: AttachmentUser {
@@ -42,6 +42,8 @@ import Wire
         let client = try #require(user.isAttached ? link : nil, "the client does not reach the node")
         // Written into the client's memory at once: the two are neighbours.
         try #require(attachment.transport.counters.neighbours == 1)
+        // As beside neighbours that compute: it blocks at once.
+        attachment.transport.nextYield = .max
         for round in 1...100 {
             #expect(node.send(client, kind: MessageKind.position.rawValue, .empty))
             node.flush()
