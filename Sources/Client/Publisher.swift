@@ -115,7 +115,10 @@ public final class Publisher {
         guard key.count <= Limits.key, headers.count <= Limits.headers,
             RecordHeader.length(key: key.count, headers: headers.count, payload: payload.count) <= Limits.record
         else {
-            throw .tooLarge("a record of \(payload.count) bytes with key \(key.count) and headers \(headers.count); the limit is \(Limits.record) in all, \(Limits.key) for key and for headers")
+            let whole = RecordHeader.length(key: key.count, headers: headers.count, payload: payload.count)
+            throw .tooLarge(
+                "a record of \(payload.count) bytes, with key \(key.count) and headers \(headers.count), takes \(whole) with its head; the limit is "
+                    + "\(Limits.record), and \(Limits.key) for key and for headers")
         }
         let flags = retain ? RecordHeader.retain : 0
         switch flow.take(
