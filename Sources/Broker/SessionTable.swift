@@ -33,6 +33,7 @@ struct SessionTable: Sendable {
 
     /// In the place of one that has the number already.
     mutating func insert(_ session: Session) {
+        precondition(items[0] == nil, "a session was set that is not there")
         if let slot = slot(of: session.id) {
             items[places[slot]] = session
             return
