@@ -219,6 +219,7 @@ def run_idle(options):
 def run_variants(options):
     module, rounds = VARIANTS[options.command]
     ours = Squall(options.binaries, TEMPORARY)
+    ours.spreads = ours.spreads and getattr(module, "SPREADS", True)
     if ours.missing() is not None:
         raise Failure(f"{ours.label}: {ours.missing()} ({ours.remedy()})")
     where, results = begin([ours])

@@ -62,8 +62,7 @@ class Squall:
 
     def version(self):
         done = subprocess.run([self.broker, "--version"], capture_output=True, text=True, timeout=STATUS_SECONDS, check=False)
-        cpus = [self._cpu(node) for node in range(1, self.nodes + 1)]
-        placed = "" if None in cpus else f", nodes on CPUs {', '.join(map(str, cpus))} (cpus:)"
+        placed = ", several nodes on a CPU each in turn (cpus:)" if self._cpu(1) is not None else ""
         return f"dbroker {done.stdout.strip() or '(no version)'}{placed}"
 
     def _cpu(self, node):
