@@ -289,6 +289,7 @@ def parse():
     options = parser.parse_args()
     if options.sizes and not all(16 <= size <= 1 << 20 for size in options.sizes):
         parser.error("--sizes are 16 to 1048576 bytes")
+    options.binaries = os.path.abspath(options.binaries)  # servers run in directories of their own
     if options.write == "":
         options.write = os.path.join(ROOT, "docs", "benchmarks", f"{options.command}.md")
     return options

@@ -123,12 +123,13 @@ extension ClusterTests {
         try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "dat: x"), to: "key.yaml")
         try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "data: /proc/squall"), to: "readonly.yaml")
         try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "data: data/2"), to: "port.yaml")
-        try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "data: data/2\ncpus: 1023"), to: "cpus.yaml")
+        try cluster.folder.write(node.replacingOccurrences(of: "data: data/1", with: "data: data/3\ncpus: 1023"), to: "cpus.yaml")
         try cluster.folder.write(node.replacingOccurrences(of: "topics.yaml", with: "topics-bad.yaml"), to: "topics-of-node.yaml")
         try await until("the broker answers") {
             try await Program("dbroker", ["status", "--patience", "1"], in: url, environment: environment("right", cluster)).status(within: 10) == 0
         }
         for failure in Failure.all { try await check(failure, cluster) }
+        #expect(!FileManager.default.fileExists(atPath: cluster.data(3).path), "a node that cannot have its CPUs made a data directory")
         #expect(cluster.nodes[1]?.isRunning == true)
     }
     /// Of a process, or of one of its threads (`12/task/13`), as /proc lists them.
