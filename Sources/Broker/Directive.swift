@@ -12,13 +12,12 @@ package struct SessionID: Hashable, Sendable, CustomStringConvertible {
 package enum Directive: Sendable {
     /// A message to another node.
     case peer(NodeID, MessageKind, [UInt8])
-    /// A message to a client: `head`, then `body` as it lies in a ring (copied before the node goes on), or in `owner`'s memory.
+    /// A message to a client: `head`, then `body` as it lies in a ring (copied before the node goes on), or in `owner`'s memory, where it stays as it is.
     case session(SessionID, MessageKind, head: [UInt8], body: ByteView, owner: OwnedBytes?)
     /// Bytes `from ..< to` (absolute positions) of this node's data ring, to that node's mirror of it.
     case data(NodeID, from: UInt64, to: UInt64)
-    /// Those bytes to that node's mirror of their sender's ring, and word of it: of this node's own ring where it is the sender, else
-    /// of this node's mirror of the sender's. They stand until that node has let them go.
-    case relay(NodeID, RelayBlock)
+    /// A part of a large frame's batches to that node, out of the memory that holds them all; behind those before it, when there is room.
+    case relay(NodeID, RelayBlock, OwnedBytes)
     /// The node's row has changed: `encodeRow`, to every other member.
     case row
     /// Other nodes' rows are to be given again: a new view begins.

@@ -25,6 +25,8 @@ package enum AnnouncingStep: Sendable { case opening, declaring(String), publish
 package struct OwnFrame: Sendable {
     package let key: OrderKey
     package let body: ByteView
+    /// As `FrameRef.owner`.
+    package let owner: OwnedBytes?
     package var tickets: [Ticket]
     package var verdicts: [PublisherTable.Verdict] = []
     package var opened: PublisherTable.Line?
@@ -96,7 +98,7 @@ package struct LiveGroup: Sendable {
     // MARK: own frames
 
     package mutating func sent(_ frame: FrameRef, tickets: [Ticket]) {
-        own.append(OwnFrame(key: frame.key, body: frame.body, tickets: tickets))
+        own.append(OwnFrame(key: frame.key, body: frame.body, owner: frame.owner, tickets: tickets))
         let taken = matrix.hold(frame)
         precondition(taken, "this node stamped a frame below its own promise")
         matrix.promise(frame.key.timestamp)
@@ -119,6 +121,7 @@ package struct LiveGroup: Sendable {
         if let header = admission.header {
             if admission.runs.count == 1, let run = admission.runs.first {
                 body = frame.body[run]
+                owner = frame.owner
             } else {
                 let copy = OwnedBytes(frame.body, parts: admission.runs)
                 body = copy.view

@@ -20,11 +20,9 @@ package struct LiveView: Sendable {
     var bodies: [RelayedBodies]
     var pendingBody: [Timestamp?]
     /// Blocks for a member whose row of this view has not been seen here: there may be no link to it yet.
-    var heldBlocks: [(block: RelayBlock, next: Int)] = []
-    /// Blocks of a sender whose row of this view has not been seen; `bytes`: nil where it has written them. At most its ring's size.
-    var earlyBlocks: [(block: RelayBlock, rank: Int, bytes: [UInt8]?)] = []
-    /// Own frames that go by relay and have not been posted.
-    var relays: [(from: UInt64, to: UInt64, ranks: RankSet)] = []
+    var heldBlocks: [(block: RelayBlock, owner: OwnedBytes, next: Int)] = []
+    /// Own frames that go by relay and are not on their way yet.
+    var relays: [(body: Range<UInt64>, ranks: RankSet, owner: OwnedBytes)] = []
     /// Unordered frames with records of topics that are not delivered here yet.
     var unnamed: [(frame: FrameRef, header: FrameHeader)] = []
     var routing: Routing

@@ -82,7 +82,12 @@ extension Node {
     ) throws(DecodeError) -> Bool {
         if notLive(id, asked ?? 0, into: &out) { return true }
         guard isOpen else { return false }
-        let (header, body) = try openBatch(bytes)
+        // A large batch is copied while it is checked, which is not done before there is room for it.
+        let isLarge = bytes.count >= relaysFrom(.everyone) && bytes.count <= ring.largestBatch
+        guard !isLarge || ring.hasRoom(for: bytes.count, consumed: live!.consumedByAll) else { return false }
+        let owner = isLarge ? OwnedBytes(count: bytes.count) : nil
+        defer { withExtendedLifetime(owner) {} }
+        let (header, body) = try openBatch(bytes, into: owner)
         guard header.length == bytes.count, header.kind == .records, header.group.index < live!.groups.count else {
             throw .value(what: "published batch", value: UInt64(header.kind.rawValue))
         }
@@ -126,7 +131,8 @@ extension Node {
         let ticket = asked.map { Ticket.put(id, request: $0, last: header.lastSequence) } ?? .publish(id, epoch: header.epoch, last: header.lastSequence)
         let isTaken =
             header.group == .unordered
-            ? putRouted(bytes, header, body, ticket, now: now) : put(bytes, records: header.count, group: header.group, ticket, now: now)
+            ? putRouted(bytes, of: owner, header, body, ticket, now: now)
+            : put(bytes, of: owner, records: header.count, group: header.group, ticket, now: now)
         guard isTaken else {
             quality.giveBack(header.group)
             return false
@@ -173,21 +179,31 @@ extension Node {
 
     /// Into the open frame of its group, with who waits for it.
     mutating func put(
-        _ batch: ByteView, records: Int, group: GroupID, ranks: RankSet = .everyone, _ ticket: Ticket, now: Instant
+        _ batch: ByteView, of owner: OwnedBytes? = nil, records: Int, group: GroupID, ranks: RankSet = .everyone, _ ticket: Ticket, now: Instant
     ) -> Bool {
-        guard put(batch, records: records, group: group, ranks: ranks, now: now) else { return false }
+        guard put(batch, of: owner, records: records, group: group, ranks: ranks, now: now) else { return false }
         live!.tickets.append(ticket)
         return true
     }
 
-    /// Into the open frame of its group: the one copy between two rings.
-    mutating func put(_ batch: ByteView, records: Int, group: GroupID, ranks: RankSet = .everyone, now: Instant) -> Bool {
+    /// Into the open frame of its group: the one copy between two rings, or out of one into memory of its own.
+    /// - owner: has a copy of the batch.
+    mutating func put(
+        _ batch: ByteView, of owner: OwnedBytes? = nil, records: Int, group: GroupID, ranks: RankSet = .everyone, now: Instant
+    ) -> Bool {
         if let open = ring.openGroup, open != group || ring.openRanks != ranks { sealOpenFrame(now: now) }
         let consumed = planted(.ringOverrun) ? live!.ledgers[live!.me].consumed : live!.consumedByAll
-        if ring.append(batch, records: records, group: group, ranks: ranks, consumed: consumed) { return true }
+        return enter(batch, of: owner, records: records, group: group, ranks: ranks, consumed: consumed, now: now)
+    }
+    /// The same where the open frame is one of this group and these ranks, or there is none.
+    mutating func enter(
+        _ batch: ByteView, of owner: OwnedBytes?, records: Int, group: GroupID, ranks: RankSet, consumed: UInt64, now: Instant
+    ) -> Bool {
+        let large = relaysFrom(ranks)
+        if ring.append(batch, of: owner, records: records, group: group, ranks: ranks, relayedFrom: large, consumed: consumed) { return true }
         guard ring.openGroup != nil else { return false }
         sealOpenFrame(now: now)
-        return ring.append(batch, records: records, group: group, ranks: ranks, consumed: consumed)
+        return ring.append(batch, of: owner, records: records, group: group, ranks: ranks, relayedFrom: large, consumed: consumed)
     }
 
     // MARK: declare, open

@@ -212,7 +212,7 @@ extension Node {
         if watches.hasAny, !planted(.unnamedDropped), live!.unnamed.contains(where: { $0.frame.rank == frame.rank }) || !isNamed(frame.body) {
             live!.unnamed.append((frame, header))
         } else {
-            deliverUnordered(frame.body, header)
+            deliverUnordered(frame.body, frame.owner, header)
         }
     }
 
@@ -223,7 +223,7 @@ extension Node {
         live!.unnamed = []
         for one in waiting {
             if !held.contains(one.frame.rank), isNamed(one.frame.body) {
-                deliverUnordered(one.frame.body, one.header)
+                deliverUnordered(one.frame.body, one.frame.owner, one.header)
             } else if one.frame.key > last {
                 held.insert(one.frame.rank)
                 live!.unnamed.append(one)
@@ -243,7 +243,7 @@ extension Node {
     }
 
     /// Records of an unordered topic go out as they come; a session without room misses them, which is counted and told.
-    mutating func deliverUnordered(_ body: ByteView, _ frame: FrameHeader) {
+    mutating func deliverUnordered(_ body: ByteView, _ owner: OwnedBytes?, _ frame: FrameHeader) {
         let group = GroupID.unordered
         noteDeadlines(body, of: group)
         guard frame.records > 0, !watches.everything.isEmpty || watches.sets[group.index].isWatched else { return }
@@ -252,13 +252,13 @@ extension Node {
             timestamp: frame.timestamp, view: frame.view, sender: frame.sender, group: group, records: frame.records)
         unorderedOffset = Offset(unorderedOffset.raw + UInt64(frame.records))
         var out: [Directive] = []
-        for id in watches.everything where !handAll(header, body, nil, to: id, into: &out) { miss(id, frame) }
+        for id in watches.everything where !handAll(header, body, owner, to: id, into: &out) { miss(id, frame) }
         if watches.sets[group.index].isWatched {
             let picks = gather(header, body)
             var last = LastShare()
             for watcher in picks.touched {
                 let id = watches.session(of: watcher)
-                if !hand(header, body, nil, picks.runs(of: watcher), to: id, &last, into: &out) { miss(id, frame) }
+                if !hand(header, body, owner, picks.runs(of: watcher), to: id, &last, into: &out) { miss(id, frame) }
             }
             watches.picks = picks
         }

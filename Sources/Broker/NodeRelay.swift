@@ -3,18 +3,17 @@ internal import Replication
 package import Wire
 
 /// Large frames: the header goes to every member, the body along a chain of them in blocks, so that the sender's links carry it about once
-/// (Behrens et al., RDMC, DSN 2018: the chain).
+/// (Behrens et al., RDMC, DSN 2018: the chain). At each member it lies in memory of its own, from which it is passed on, written and delivered.
 ///
 ///      sender ──header──▶ all;  sender ──block──▶ next ──block──▶ next …  each passes a block on when it has come
 ///
 /// A frame is held when header and body are here. Until then the sender's ring is not read beyond it, its promise counts to just below its
-/// stamp, and none of it is let go: so the sender overwrites no byte that somebody has still to pass on, for whoever comes behind has not
-/// let go of what it has not got. A member that fails on the way is suspected; what not all have got falls to the cut, and its sender
-/// sends it again in the next view.
+/// stamp, and none of it is let go: so what is on its way never exceeds a ring, at any member. A member that fails on the way is suspected;
+/// what not all have got falls to the cut, and its sender sends it again in the next view.
 extension Node {
-    /// Batches of this many bytes go by relay; .max where there would be nobody to pass them on.
-    var relaysFrom: Int {
-        let receivers = (ring.openRanks ?? .everyone).intersection(.all(live!.view.members.count)).subtracting(RankSet([live!.me]))
+    /// Batches of this many bytes for these ranks go by relay; .max where there would be nobody to pass them on.
+    func relaysFrom(_ ranks: RankSet) -> Int {
+        let receivers = ranks.intersection(.all(live!.view.members.count)).subtracting(RankSet([live!.me]))
         return receivers.count >= 2 ? settings.relayFrom : .max
     }
 
@@ -22,46 +21,41 @@ extension Node {
     mutating func postRelays(into out: inout [Directive]) {
         guard !live!.relays.isEmpty else { return }
         let count = live!.view.members.count
-        for relay in live!.relays {
-            guard let next = RelayBlock.successor(of: live!.me, in: relay.ranks, sender: live!.me, members: count) else { continue }
+        for (body, ranks, owner) in live!.relays {
+            guard let next = RelayBlock.successor(of: live!.me, in: ranks, sender: live!.me, members: count) else { continue }
             // A body that others are still on their way ahead of need not be there soon.
-            let isAlone = relay.from <= ringFreed + UInt64(settings.relayBlock)
-            let block = UInt64(settings.relayBlock * (isAlone ? 1 : Limits.relayLoad))
-            var from = relay.from
-            while from < relay.to {
-                let to = min(from + block, relay.to)
-                out.append(.relay(live!.view.members[next], RelayBlock(view: live!.view.number, sender: me, ranks: relay.ranks, from: from, to: to)))
-                from = to
+            let isAlone = body.lowerBound <= ringFreed + UInt64(settings.relayBlock)
+            let block = settings.relayBlock * (isAlone ? 1 : Limits.relayLoad)
+            for at in stride(from: 0, to: body.count, by: block) {
+                let part = at..<min(at + block, body.count)
+                out.append(
+                    .relay(live!.view.members[next], RelayBlock(view: live!.view.number, sender: me, ranks: ranks, body: body, part: part), owner))
             }
-            counters.bytesPosted += relay.to - relay.from
+            counters.bytesPosted += UInt64(body.count)
         }
         live!.relays = []
     }
 
-    /// A block that another node has passed on, or says to have written. `mirror`: where the ring of a node is mirrored here; nil where it
-    /// is not linked. Malformed: the caller closes the link.
+    /// A block that another node has passed on. `mirror`: where the ring of a node is mirrored here; nil where it is not linked. Malformed: the
+    /// caller closes the link.
     package mutating func peerRelay(
-        _ node: NodeID, _ message: ByteView, mirror: (NodeID) -> ByteStore?, now: Instant, into out: inout [Directive]
+        _ message: ByteView, mirror: (NodeID) -> ByteStore?, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
         let (block, bytes) = try RelayBlock.read(message)
         guard !isOver, live != nil, block.view == live!.view.number || planted(.relayOfOldView) else { return }
         // R6: a wedged member takes nothing in.
         guard !live!.isFrozen && !live!.membership.isWedged || planted(.noFreeze) else { return }
-        guard let rank = live!.view.rank(of: block.sender), rank != live!.me, bytes != nil || node == block.sender else {
+        guard let rank = live!.view.rank(of: block.sender), rank != live!.me else {
             throw .value(what: "sender of a relayed block", value: UInt64(block.sender.raw))
         }
         guard let memory = mirror(block.sender) else { return }
         let size = UInt64(memory.count)
-        guard block.from >= live!.ledgers[rank].read, block.to - live!.ledgers[rank].consumed <= size, block.from % size + UInt64(block.count) <= size,
-            live!.bodies[rank].add(block.from..<block.to)
-        else { throw .value(what: "place of a relayed block", value: block.from) }
-        // What the sender wrote here in an older view may be under way still. Its row of this view comes behind that; a body comes by another way.
-        guard live!.present.contains(rank) || planted(.relayBeforeRow) else {
-            live!.earlyBlocks.append((block, rank, bytes?.array))
-            return
-        }
-        if let bytes { memory.write(bytes, at: Int(block.from % size)) }
-        passOn(block, rank, into: &out)
+        // Memory is taken for what fits into the sender's ring, and no more.
+        guard block.body.lowerBound >= live!.ledgers[rank].read, block.body.upperBound - live!.ledgers[rank].consumed <= size,
+            block.body.lowerBound % size + UInt64(block.body.count) <= size, let owner = live!.bodies[rank].add(bytes, block.part, of: block.body)
+        else { throw .value(what: "place of a relayed block", value: block.body.lowerBound) }
+        passOn(block, owner, rank, into: &out)
+        guard live!.present.contains(rank) else { return }
         do throws(DecodeError) { try takeFrames(rank, memory.view, now: now, into: &out) } catch {
             suspect(rank, "protocol violation: \(error)", into: &out)
             return
@@ -69,38 +63,21 @@ extension Node {
         takeClocks(rank, now: now, into: &out)
     }
 
-    private mutating func passOn(_ block: RelayBlock, _ rank: Int, into out: inout [Directive]) {
+    private mutating func passOn(_ block: RelayBlock, _ owner: OwnedBytes, _ rank: Int, into out: inout [Directive]) {
         let count = live!.view.members.count
         guard let next = RelayBlock.successor(of: live!.me, in: block.ranks, sender: rank, members: count), !planted(.relayLost) else { return }
-        // Its bytes stay where they are until the next one has let go of them: it may wait for it.
-        guard live!.present.contains(next) || planted(.relayUnlinked) else { return live!.heldBlocks.append((block, next)) }
-        pass(block, to: next, into: &out)
+        guard live!.present.contains(next) || planted(.relayUnlinked) else { return live!.heldBlocks.append((block, owner, next)) }
+        pass(block, owner, to: next, into: &out)
     }
-    private mutating func pass(_ block: RelayBlock, to next: Int, into out: inout [Directive]) {
-        out.append(.relay(live!.view.members[next], block))
-        counters.bytesPosted += UInt64(block.count)
-        counters.bytesRelayed += UInt64(block.count)
-    }
-
-    /// The member's row has been seen for the first time in this view, and so have its writes of older ones: what has come of its bodies goes to its place.
-    mutating func takeEarly(of rank: Int, _ mirror: ByteStore, into out: inout [Directive]) {
-        for early in live!.earlyBlocks where early.rank == rank {
-            early.bytes?.withView { mirror.write($0, at: Int(early.block.from % UInt64(mirror.count))) }
-            passOn(early.block, rank, into: &out)
-        }
-        live!.earlyBlocks.removeAll { $0.rank == rank }
+    private mutating func pass(_ block: RelayBlock, _ owner: OwnedBytes, to next: Int, into out: inout [Directive]) {
+        out.append(.relay(live!.view.members[next], block, owner))
+        counters.bytesPosted += UInt64(block.part.count)
+        counters.bytesRelayed += UInt64(block.part.count)
     }
 
     /// The member's row has been seen for the first time in this view: what waited for that goes to it.
     mutating func passHeld(to rank: Int, into out: inout [Directive]) {
-        for held in live!.heldBlocks where held.next == rank { pass(held.block, to: rank, into: &out) }
+        for held in live!.heldBlocks where held.next == rank { pass(held.block, held.owner, to: rank, into: &out) }
         live!.heldBlocks.removeAll { $0.next == rank }
-    }
-
-    /// Whether a body is here; then its stretch is forgotten.
-    mutating func isWhole(_ rank: Int, from: UInt64, to: UInt64) -> Bool {
-        guard live!.bodies[rank].holds(from..<to) || planted(.heldBeforeWhole) else { return false }
-        live!.bodies[rank].passed(to)
-        return true
     }
 }

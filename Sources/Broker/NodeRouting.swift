@@ -4,11 +4,13 @@ internal import Wire
 /// Unordered records go to those members alone that want them; the others get their frames' headers, which order, promises and the ring need.
 extension Node {
     /// A batch of unordered records to those that want some of it; in parts, one for each group of its topics, where that saves enough.
-    mutating func putRouted(_ bytes: ByteView, _ header: BatchHeader, _ body: ByteView, _ ticket: Ticket, now: Instant) -> Bool {
+    mutating func putRouted(
+        _ bytes: ByteView, of owner: OwnedBytes?, _ header: BatchHeader, _ body: ByteView, _ ticket: Ticket, now: Instant
+    ) -> Bool {
         guard live!.view.members.count > 1 else { return put(bytes, records: header.count, group: .unordered, ticket, now: now) }
         let route = live!.routing.route(body)
         if route.waste >= settings.worthParting, putParted(header, body, ticket, now: now) { return true }
-        return put(bytes, records: header.count, group: .unordered, ranks: route.ranks, ticket, now: now)
+        return put(bytes, of: owner, records: header.count, group: .unordered, ranks: route.ranks, ticket, now: now)
     }
 
     /// False: there is no room for all of them.

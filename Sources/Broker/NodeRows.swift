@@ -27,7 +27,6 @@ extension Node {
             if !live!.present.contains(rank) {
                 live!.present.insert(rank)
                 live!.isRowDirty = true
-                takeEarly(of: rank, mirror, into: &out)
                 passHeld(to: rank, into: &out)
             }
             if planted(.promiseUnread) { takeClocks(rank, now: now, into: &out) }
@@ -68,20 +67,24 @@ extension Node {
                     throw .value(what: "timestamp too far ahead of this node's clock", value: header.timestamp.raw)
                 }
                 let isMine = header.ranks.contains(live!.me) || planted(.withheldDelivered)
-                guard !header.isRelayed || !isMine || isWhole(rank, from: end - UInt64(body.count), to: end) else {
-                    live!.pendingBody[rank] = header.timestamp
-                    return
+                if header.isRelayed, isMine {
+                    guard let owner = live!.bodies[rank].take(end - UInt64(body.count)..<end) else {
+                        live!.pendingBody[rank] = header.timestamp
+                        return
+                    }
+                    hold(header, owner.view, owner, end: end, rank: rank)
+                } else {
+                    hold(header, isMine ? body : .empty, nil, end: end, rank: rank)
                 }
-                hold(header, isMine ? body : .empty, end: end, rank: rank)
                 read = end
             }
             live!.isRowDirty = true
         }
     }
 
-    private mutating func hold(_ header: FrameHeader, _ body: ByteView, end: UInt64, rank: Int) {
+    private mutating func hold(_ header: FrameHeader, _ body: ByteView, _ owner: OwnedBytes?, end: UInt64, rank: Int) {
         let line = live!.ledgers[rank].enter(end: end, uses: 2)
-        let frame = FrameRef(header, rank: rank, body: body, line: line)
+        let frame = FrameRef(header, rank: rank, body: body, owner: owner, line: line)
         clock.observe(header.timestamp)
         guard live!.groups[header.group.index].matrix.hold(frame) else {
             // Its sender broke its promise; what it sent is not taken in, and its row will tell soon enough.
@@ -154,20 +157,23 @@ extension Node {
     mutating func sealOpenFrame(now: Instant) {
         guard ring.openGroup != nil else { return }
         let time = clock.stamp(now: now.wall)
-        guard let (header, body, end) = ring.seal(time, view: live!.view.number, sender: me, relayedFrom: relaysFrom) else { return }
+        let large = relaysFrom(ring.openRanks ?? .everyone)
+        guard let sealed = ring.seal(time, view: live!.view.number, sender: me, relayedFrom: large) else { return }
+        let (header, body, end) = (sealed.header, sealed.body, sealed.end)
         let rank = live!.me
         let line = live!.ledgers[rank].enter(end: end, uses: 2)
         let tickets = live!.tickets
         live!.tickets = []
-        live!.groups[header.group.index].sent(FrameRef(header, rank: rank, body: body, line: line), tickets: tickets)
+        live!.groups[header.group.index].sent(FrameRef(header, rank: rank, body: body, owner: sealed.owner, line: line), tickets: tickets)
         if header.group == .unordered {
-            deliverUnordered(body, header)
+            deliverUnordered(body, sealed.owner, header)
             acknowledgeAtOnce(tickets)
         }
-        if header.isRelayed {
+        if let owner = sealed.owner {
             // To nobody straight: `postRelays` sends it on its way.
-            live!.withheld.append((end - UInt64(body.count), end, RankSet()))
-            live!.relays.append((end - UInt64(body.count), end, header.ranks))
+            let place = end - UInt64(body.count)..<end
+            live!.withheld.append((place.lowerBound, place.upperBound, RankSet()))
+            live!.relays.append((place, header.ranks, owner))
         } else if header.ranks != .everyone {
             live!.withheld.append((end - UInt64(body.count), end, header.ranks))
             counters.bytesWithheld += UInt64(body.count * (live!.view.members.count - header.ranks.count))

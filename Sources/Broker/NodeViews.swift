@@ -106,8 +106,8 @@ extension Node {
 
     /// An unstamped frame has never been shown to anyone: its batches wait for the next view.
     private mutating func sealIntoNowhere() {
-        guard let (header, body, _) = ring.seal(.zero, view: live!.view.number, sender: me) else { return }
-        resendBatches(of: body, group: header.group, tickets: live!.tickets)
+        guard let sealed = ring.seal(.zero, view: live!.view.number, sender: me) else { return }
+        withExtendedLifetime(sealed.owner) { resendBatches(of: sealed.body, group: sealed.header.group, tickets: live!.tickets) }
         live!.tickets = []
     }
 
@@ -243,11 +243,8 @@ extension Node {
         let view = batch.view
         guard let header = try? BatchHeader(view) else { return }
         if let open = ring.openGroup, open != group || ring.openRanks != .everyone || header.kind == .open { sealOpenFrame(now: now) }
-        if !ring.append(view, records: header.count, group: group, consumed: 0) {
-            sealOpenFrame(now: now)
-            let taken = ring.append(view, records: header.count, group: group, consumed: 0)
-            precondition(taken, "what was in the ring once does not fit into it")
-        }
+        let taken = enter(view, of: batch, records: header.count, group: group, ranks: .everyone, consumed: 0, now: now)
+        precondition(taken, "what was in the ring once does not fit into it")
         if let ticket { live!.tickets.append(ticket) }
         if header.kind == .open { sealOpenFrame(now: now) }
     }

@@ -1,6 +1,7 @@
 package import Wire
 
-/// This node's data ring as its sender: batches are gathered into frames in place, each frame contiguous.
+/// This node's data ring as its sender: batches are gathered into frames in place, each frame contiguous. A large batch lies in memory of its own,
+/// for it goes by relay (`NodeRelay`): the ring has its place, and the frame's header.
 ///
 ///      consumed by all ≤ … ≤ tail (sealed) ≤ open frame's end;  open end − consumed ≤ size
 package struct OwnRing: Sendable {
@@ -9,6 +10,8 @@ package struct OwnRing: Sendable {
     /// All frames before this absolute position are sealed.
     package private(set) var tail: UInt64 = 0
     private var open: Open?
+    /// Holds the open frame's batches where they are large.
+    private var owner: OwnedBytes?
 
     private struct Open {
         let group: GroupID
@@ -35,35 +38,48 @@ package struct OwnRing: Sendable {
     package mutating func reset() {
         tail = 0
         open = nil
+        owner = nil
     }
 
     /// Appends a batch to the open frame of `group`, beginning one where there is none. False: no room; seal, or wait for
     /// `consumed` (what all members have let go of) to rise.
+    /// - given: holds all of the batch's memory and nothing else; a large batch stays there.
+    /// - relayedFrom: a batch of so many bytes is a frame of its own, and goes by relay.
     package mutating func append(
-        _ batch: ByteView, records: Int, group: GroupID, ranks: RankSet = .everyone, consumed: UInt64
+        _ batch: ByteView, of given: OwnedBytes? = nil, records: Int, group: GroupID, ranks: RankSet = .everyone, relayedFrom: Int = .max,
+        consumed: UInt64
     ) -> Bool {
-        if var frame = open {
+        let isLarge = batch.count >= relayedFrom
+        if let frame = open {
             precondition(frame.group == group && frame.ranks == ranks, "one frame is open at a time")
             let end = frame.start + UInt64(frame.length)
-            guard frame.length + batch.count <= Limits.frameTarget, index(frame.start) + frame.length + batch.count <= size,
+            guard !isLarge, owner == nil, frame.length + batch.count <= Limits.frameTarget, index(frame.start) + frame.length + batch.count <= size,
                 end + UInt64(batch.count) - consumed <= UInt64(size)
             else { return false }
             memory.write(batch, at: index(frame.start) + frame.length)
-            frame.length += batch.count
-            frame.batches += 1
-            frame.records += records
-            open = frame
+            open!.length += batch.count
+            open!.batches += 1
+            open!.records += records
             return true
         }
         let needed = FrameHeader.size + batch.count
-        var start = tail
-        let rest = size - index(tail)
-        if rest < needed { start += UInt64(rest) }
+        let (start, rest) = place(needed, behind: tail)
         guard start + UInt64(needed) - consumed <= UInt64(size) else { return false }
-        if rest < needed { pad(rest) }
-        memory.write(batch, at: index(start) + FrameHeader.size)
+        if start > tail { pad(rest) }
+        if isLarge { owner = given ?? OwnedBytes(batch, .empty) } else { memory.write(batch, at: index(start) + FrameHeader.size) }
         open = Open(group: group, ranks: ranks, start: start, length: needed, batches: 1, records: records)
         return true
+    }
+
+    /// Whether a batch of so many bytes is taken as a frame of its own.
+    package func hasRoom(for batch: Int, consumed: UInt64) -> Bool {
+        let needed = FrameHeader.size + batch
+        return place(needed, behind: end).start + UInt64(needed) - consumed <= UInt64(size)
+    }
+    /// Where a frame of `needed` bytes begins; what is left of the ring behind `tail`.
+    private func place(_ needed: Int, behind tail: UInt64) -> (start: UInt64, rest: Int) {
+        let rest = size - index(tail)
+        return (rest < needed ? tail + UInt64(rest) : tail, rest)
     }
 
     private mutating func pad(_ rest: Int) {
@@ -74,21 +90,30 @@ package struct OwnRing: Sendable {
         tail += UInt64(rest)
     }
 
-    /// Closes the open frame with its stamp; returns its header, its batches where they lie, and where it ends. It is marked as relayed
-    /// where its batches are `relayedFrom` bytes or more.
-    package mutating func seal(
-        _ time: Timestamp, view: ViewNumber, sender: NodeID, relayedFrom: Int = .max
-    ) -> (FrameHeader, ByteView, end: UInt64)? {
+    /// A frame that is closed: its header, its batches where they lie, what holds those of a relayed one, and where it ends in the ring.
+    package struct Sealed {
+        package let header: FrameHeader
+        package let body: ByteView
+        package let owner: OwnedBytes?
+        package let end: UInt64
+    }
+
+    /// Closes the open frame with its stamp. It is marked as relayed where its batches are `relayedFrom` bytes or more.
+    package mutating func seal(_ time: Timestamp, view: ViewNumber, sender: NodeID, relayedFrom: Int = .max) -> Sealed? {
         guard let frame = open else { return nil }
-        open = nil
+        defer { (open, owner) = (nil, nil) }
         let header = FrameHeader(
             length: frame.length, timestamp: time, view: view, batches: frame.batches, records: frame.records,
             group: frame.group, sender: sender, ranks: frame.ranks,
-            isRelayed: frame.length - FrameHeader.size >= relayedFrom)
+            isRelayed: owner != nil || frame.length - FrameHeader.size >= relayedFrom)
         header.encode().withView { memory.write($0, at: index(frame.start)) }
         tail = frame.start + UInt64(frame.length)
+        if let owner { return Sealed(header: header, body: owner.view, owner: owner, end: tail) }
         let start = index(frame.start)
-        return (header, memory.view[start + FrameHeader.size..<start + frame.length], tail)
+        let body = memory.view[start + FrameHeader.size..<start + frame.length]
+        guard header.isRelayed else { return Sealed(header: header, body: body, owner: nil, end: tail) }
+        let owner = OwnedBytes(body, .empty)
+        return Sealed(header: header, body: owner.view, owner: owner, end: tail)
     }
 
     private func index(_ position: UInt64) -> Int { Int(position % UInt64(size)) }

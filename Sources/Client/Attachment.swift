@@ -74,6 +74,12 @@ final class Attachment {
         guard case .attached(let link) = state else { return false }
         return bytes.withView { transport.send(link, kind: kind.rawValue, $0) }
     }
+    /// The same; a long message goes out from where it lies, and `bytes` is kept until then.
+    func send(_ kind: MessageKind, lending bytes: [UInt8]) -> Bool {
+        guard case .attached(let link) = state else { return false }
+        let held = HeldArray(bytes)
+        return transport.send(link, kind: kind.rawValue, .empty, lending: held.view, owner: held)
+    }
     func flush() { transport.flush() }
 
     /// One turn: takes in what there is, then waits until something happens or `until`. Returns whether `file` can be read.

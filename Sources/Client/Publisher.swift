@@ -215,7 +215,7 @@ public final class Publisher {
         askForTopics()
         unstage()
         for group in 0..<groups.count where groups[group].opening == .open {
-            while let batch = groups[group].nextToSend, attachment.send(.publish, batch.bytes) { groups[group].noteSent() }
+            while let batch = groups[group].nextToSend, attachment.send(.publish, lending: batch.bytes) { groups[group].noteSent() }
         }
     }
 

@@ -40,7 +40,7 @@ package struct Journal<D: Disk> {
 
     /// Memory that the ordered group's history may take.
     static var orderedBytes: Int { 16 << 20 }
-    static var orderedSegment: Int { 1 << 20 }
+    static var orderedSegment: Int { 4 << 20 }
     /// Bytes that are written before all jobs of a turn have been staged.
     static var writeAt: Int { 1 << 20 }
     /// So many bytes of copied entries are synced at once: nobody counts on them before a view does, and each sync holds up whoever
@@ -259,7 +259,7 @@ package struct Journal<D: Disk> {
             }
             if durable.stagedBytes > Self.writeAt { try durable.write() }
         } else {
-            for entry in entries { try ordered.stage(entry.header, entry.body) }
+            for entry in entries { try ordered.stage(entry.header, entry.body, owner: entry.owner) }
             // The entries' memory is a ring's: it is let go when this turn's results are told.
             try ordered.write()
         }

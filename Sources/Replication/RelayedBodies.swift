@@ -1,37 +1,47 @@
-internal import Wire
+package import Wire
 
-/// What has come of the bodies of one sender's relayed frames and is not read yet: stretches of its ring. Those of one frame come in
-/// order; those of frames for different members may come by different ways, in any order.
+/// What has come of the bodies of one sender's relayed frames and is not read yet: each in memory of its own, at its place in the sender's ring.
+/// The blocks of one come in order; those of frames for different members may come by different ways, in any order.
 ///
-///      read ≤ stretches, ascending, apart from one another
+///      read ≤ bodies, ascending, apart from one another
 package struct RelayedBodies: Sendable {
-    private var stretches: [Range<UInt64>] = []
+    private struct Body {
+        let place: Range<UInt64>
+        let bytes: OwnedBytes
+        /// So much of it has come.
+        var filled = 0
+    }
+    private var bodies: [Body] = []
 
     package init() {}
 
-    package var isEmpty: Bool { stretches.isEmpty }
+    package var isEmpty: Bool { bodies.isEmpty }
 
-    /// False: some of it was there before, or there are too many. Cost: the stretches that lie behind it.
-    package mutating func add(_ stretch: Range<UInt64>) -> Bool {
-        var index = stretches.count
-        while index > 0, stretches[index - 1].lowerBound >= stretch.upperBound { index -= 1 }
-        if index > 0 {
-            guard stretches[index - 1].upperBound <= stretch.lowerBound else { return false }
-            if stretches[index - 1].upperBound == stretch.lowerBound {
-                stretches[index - 1] = stretches[index - 1].lowerBound..<stretch.upperBound
-                return true
-            }
+    /// Takes the bytes of a block in and returns the memory that they lie in now, at the same place. Nil: they are not the next of their body, their
+    /// body lies across another one, or there are too many. Cost: the bodies that lie behind it.
+    package mutating func add(_ bytes: ByteView, _ part: Range<Int>, of place: Range<UInt64>) -> OwnedBytes? {
+        var index = bodies.count
+        while index > 0, bodies[index - 1].place.lowerBound >= place.upperBound { index -= 1 }
+        if index > 0, bodies[index - 1].place == place {
+            guard bodies[index - 1].filled == part.lowerBound else { return nil }
+        } else {
+            guard index == 0 || bodies[index - 1].place.upperBound <= place.lowerBound, part.lowerBound == 0, !place.isEmpty,
+                bodies.count < Limits.relayedBodies
+            else { return nil }
+            bodies.insert(Body(place: place, bytes: OwnedBytes(count: place.count)), at: index)
+            index += 1
         }
-        guard stretches.count < Limits.relayStretches else { return false }
-        stretches.insert(stretch, at: index)
-        return true
+        bodies[index - 1].bytes.store.write(bytes, at: part.lowerBound)
+        bodies[index - 1].filled = part.upperBound
+        return bodies[index - 1].bytes
     }
 
-    /// Whether all of it is there.
-    package func holds(_ stretch: Range<UInt64>) -> Bool {
-        stretch.isEmpty || stretches.contains { $0.lowerBound <= stretch.lowerBound && stretch.upperBound <= $0.upperBound }
+    /// The body that lies there, once all of it is here, with which the ring has been read up to its end; it is the caller's from then on.
+    package mutating func take(_ place: Range<UInt64>) -> OwnedBytes? {
+        guard let index = bodies.firstIndex(where: { $0.place == place }), bodies[index].filled == place.count || planted(.heldBeforeWhole)
+        else { return nil }
+        let bytes = bodies[index].bytes
+        bodies.removeFirst(index + 1)
+        return bytes
     }
-
-    /// The ring has been read up to there.
-    package mutating func passed(_ position: UInt64) { stretches.removeAll { $0.upperBound <= position } }
 }

@@ -44,7 +44,7 @@ final class Host {
     /// Mirrors of links that have gone, whose frames may still be on their way to the disk.
     var retained: [OwnedBytes] = []
     /// Blocks to be passed on, each with the link that mirrors its sender's ring.
-    var relays: [(to: PeerLink, block: RelayBlock, source: PeerLink)] = []
+    var relays: [(to: PeerLink, block: RelayBlock, owner: OwnedBytes)] = []
     /// Of the last life that began.
     var incarnation = Incarnation(0)
     var wallOffset: Int64 = 0

@@ -13,7 +13,7 @@ internal import Wire
         switch Mutant(rawValue: name) {
         case .newDiskCounts, .newDiskCountsQuiet: .unlimited
         case .headsOfGaps, .welcomeKept, .copyExactTooSoon: .moving
-        case .relayBeforeRow, .beginningOutgrown: .crooked
+        case .beginningOutgrown: .crooked
         default: nil
         }
     }

@@ -355,7 +355,7 @@ extension World {
             do throws(DecodeError) {
                 try bytes.withView { view throws(DecodeError) in
                     if kind == .relay {
-                        try host.node!.peerRelay(hosts[peer].id, view, mirror: { mirror(of: $0, at: host) }, now: at, into: &host.out)
+                        try host.node!.peerRelay(view, mirror: { mirror(of: $0, at: host) }, now: at, into: &host.out)
                     } else {
                         try host.node!.peerMessage(hosts[peer].id, kind, view, now: at, into: &host.out)
                     }
@@ -431,7 +431,7 @@ extension World {
         case .data(let id, let from, let to):
             guard let link = host.links[Int(id.raw) - 1] else { return }
             send(link, from: host, .data(from: from, to: to, network.chance(50) ? copy(host.ring, from, to) : nil))
-        case .relay(let id, let block): relay(block, to: id, host)
+        case .relay(let id, let block, let owner): if let link = host.links[Int(id.raw) - 1] { host.relays.append((link, block, owner)) }
         case .row:
             var bytes: [UInt8] = []
             let members = host.node!.encodeRow(into: &bytes)

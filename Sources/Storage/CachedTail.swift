@@ -17,6 +17,7 @@ struct CachedTail<D: Disk> {
     private var closed: [Part] = []
     /// Where the cached part of the open segment begins.
     private var from: Int
+    /// .max: nothing is let go, of a disk that has nothing else than its memory.
     private let most: Int
 
     /// Let go at a time, bytes.
@@ -28,6 +29,7 @@ struct CachedTail<D: Disk> {
 
     /// All of the open segment below `tail` is on the disk.
     mutating func trim(_ disk: D, _ file: D.File, tail: Int) {
+        guard most < .max else { return }
         var bytes = closed.reduce(max(0, tail - from)) { $0 + $1.end - $1.from }
         while bytes > most + step || closed.count > Self.mostClosed {
             if let part = closed.first {
@@ -46,7 +48,7 @@ struct CachedTail<D: Disk> {
 
     /// The open segment is closed at `end`, and another one begins with `first` bytes: `file` is this one's to close.
     mutating func roll(_ disk: D, _ file: D.File, _ segment: EntryNumber, end: Int, first: Int) {
-        if from < end { closed.append(Part(segment: segment, file: file, from: from, end: end)) } else { disk.close(file) }
+        if from < end, most < .max { closed.append(Part(segment: segment, file: file, from: from, end: end)) } else { disk.close(file) }
         from = first
     }
 

@@ -23,6 +23,8 @@ package protocol Disk: AnyObject {
     func write(_ file: File, at position: Int, parts: [ByteView]) throws(StorageError)
     /// The same at the end of a log whose file reaches to `space`, with `zeros` zeros behind the parts, and perhaps some more up to `space`.
     func append(_ file: File, at position: Int, parts: [ByteView], zeros: ByteView, space: Int) throws(StorageError)
+    /// The same: where `owners` has one for a part, it keeps those bytes as they are, and a disk in memory may hold it in place of a copy.
+    func append(_ file: File, at position: Int, parts: [ByteView], owners: [OwnedBytes?], zeros: ByteView, space: Int) throws(StorageError)
     /// Appends up to `count` bytes from `position` to `bytes`; returns how many, fewer only at the file's end. pread(2)
     func read(_ file: File, at position: Int, count: Int, into bytes: inout [UInt8]) throws(StorageError) -> Int
     /// Begins to write what was changed, so that a later sync has less to do; promises nothing. sync_file_range(2)
@@ -52,6 +54,9 @@ extension Disk {
     package func append(_ file: File, at position: Int, parts: [ByteView], zeros: ByteView, space: Int) throws(StorageError) {
         try write(file, at: position, parts: zeros.isEmpty ? parts : parts + [zeros])
     }
+    package func append(
+        _ file: File, at position: Int, parts: [ByteView], owners: [OwnedBytes?], zeros: ByteView, space: Int
+    ) throws(StorageError) { try append(file, at: position, parts: parts, zeros: zeros, space: space) }
     /// Writes an array's bytes.
     func write(_ file: File, at position: Int, bytes: [UInt8]) throws(StorageError) {
         try bytes.withView { view throws(StorageError) in try write(file, at: position, parts: [view]) }

@@ -110,7 +110,7 @@ package final class Log<D: Disk> {
         self.mark = mark
         zeroed = segments[segments.count - 1].bytes
         reserved = zeroed
-        cached = CachedTail(from: zeroed, most: options.cachedBytes)
+        cached = CachedTail(from: zeroed, most: disk.isVolatile ? .max : options.cachedBytes)
         zeros = Storage.zeros(options.zeroAhead)
         staged = Stage(at: end)
     }

@@ -6,11 +6,12 @@ extension Log {
     /// The caller has numbered it: `number` and `baseOffset` are the next. The log sets `synced` and the checksum. Throws
     /// `.corruptInput`, and stages nothing, when a batch fails its own checksum (in memory alone it is not asked for), the header's counts
     /// are not those of the batches, or its key is not above the last entry's. The memory must stay until `write` has returned.
-    package func stage(_ entry: EntryHeader, _ batches: ByteView) throws(StorageError) {
+    /// - owner: keeps the memory as it is for as long as it is held.
+    package func stage(_ entry: EntryHeader, _ batches: ByteView, owner: OwnedBytes? = nil) throws(StorageError) {
         try checkWritable("append")
         var tally = Tally()
         try tally.add(batches, directory, verify: !disk.isVolatile)
-        staged.add(try admit(entry, tally), batches)
+        staged.add(try admit(entry, tally), batches, owner: owner)
     }
 
     /// The same, with batches from several places; each part is a run of whole batches.
@@ -72,8 +73,9 @@ extension Log {
         try withRoom { () throws(StorageError) in
             do throws(StorageError) {
                 try zeros.withView { zeros throws(StorageError) in
-                    try staged.withParts { parts throws(StorageError) in
-                        try disk.append(file, at: position, parts: parts, zeros: zeros[0..<ahead], space: options.isReadBack ? 0 : reserved)
+                    try staged.withParts { parts, owners throws(StorageError) in
+                        try disk.append(
+                            file, at: position, parts: parts, owners: owners, zeros: zeros[0..<ahead], space: options.isReadBack ? 0 : reserved)
                     }
                 }
             } catch {

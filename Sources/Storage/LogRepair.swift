@@ -206,7 +206,7 @@ private struct Filling {
             }
             var whole: [UInt8] = []
             do throws(StorageError) {
-                try stage.withParts { parts throws(StorageError) in for part in parts { whole.append(view: part) } }
+                try stage.withParts { parts, _ throws(StorageError) in for part in parts { whole.append(view: part) } }
             } catch { preconditionFailure("nothing here touches the disk: \(error)") }
             bytes = whole
         }

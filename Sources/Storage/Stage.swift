@@ -5,8 +5,9 @@ struct Stage {
     /// Headers one after the other, `EntryHeader.size` bytes each.
     private(set) var headers: [UInt8] = []
     /// In order of writing; an empty view stands for the next header.
-    private var parts: [ByteView] = []
+    private var parts: [(bytes: ByteView, owner: OwnedBytes?)] = []
     private var gathered: [ByteView] = []
+    private var owners: [OwnedBytes?] = []
     private(set) var count = 0
     private(set) var bytes = 0
     /// The place after the last one.
@@ -17,15 +18,15 @@ struct Stage {
     /// Adds an entry whose batches have been checked; the checksum is folded here.
     mutating func add(_ entry: EntryHeader, _ batches: [ByteView]) {
         begin(entry) { own in batches.reduce(own) { Self.fold($1, $0) } }
-        for part in batches where !part.isEmpty { parts.append(part) }
+        for part in batches where !part.isEmpty { parts.append((part, nil)) }
     }
-    mutating func add(_ entry: EntryHeader, _ batches: ByteView) {
+    mutating func add(_ entry: EntryHeader, _ batches: ByteView, owner: OwnedBytes? = nil) {
         begin(entry) { own in Self.fold(batches, own) }
-        if !batches.isEmpty { parts.append(batches) }
+        if !batches.isEmpty { parts.append((batches, owner)) }
     }
     private mutating func begin(_ entry: EntryHeader, _ fold: (UInt32) -> UInt32) {
         entry.encode(into: &headers, batchesCRC: fold)
-        parts.append(.empty)
+        parts.append((.empty, nil))
         count += 1
         bytes += entry.length
         after = LogEnd(after: entry)
@@ -42,21 +43,24 @@ struct Stage {
         return crc
     }
 
-    /// Calls `body` with everything in order of writing.
-    mutating func withParts(_ body: ([ByteView]) throws(StorageError) -> Void) throws(StorageError) {
-        gathered.removeAll(keepingCapacity: true)
-        defer { gathered.removeAll(keepingCapacity: true) }
+    /// Calls `body` with everything in order of writing, and with who keeps each part beyond the call, or nil.
+    mutating func withParts(_ body: ([ByteView], [OwnedBytes?]) throws(StorageError) -> Void) throws(StorageError) {
+        defer {
+            gathered.removeAll(keepingCapacity: true)
+            owners.removeAll(keepingCapacity: true)
+        }
         try headers.withView { view throws(StorageError) in
             var header = 0
             for part in parts {
-                if part.isEmpty {
+                if part.bytes.isEmpty {
                     gathered.append(view[header..<header + EntryHeader.size])
                     header += EntryHeader.size
                 } else {
-                    gathered.append(part)
+                    gathered.append(part.bytes)
                 }
+                owners.append(part.owner)
             }
-            try body(gathered)
+            try body(gathered, owners)
         }
     }
 

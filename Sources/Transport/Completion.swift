@@ -85,6 +85,7 @@ extension Transport {
             let count = UInt16(truncatingIfNeeded: token.slot)
             links[i].writesDone += UInt64(count &- UInt16(truncatingIfNeeded: links[i].writesDone))
             links[i].rowOut.complete(UInt8(truncatingIfNeeded: token.slot >> 16))
+            if !links[i].sending.loans.isEmpty { links[i].sending.settle(writes: links[i].writesDone) }
             // A close that waited for its last write.
             if links[i].state == .lingering, links[i].writesPosted > 0, links[i].writesDone == links[i].writesPosted {
                 fail(i, .local, into: &events)

@@ -20,6 +20,8 @@ internal import Glibc
     let largestKey: UInt64
     /// FI_MR_VIRT_ADDR: a peer names memory by its address; otherwise by its offset.
     let addressesAreVirtual: Bool
+    /// FI_MR_LOCAL is not asked for: a write may gather from memory that is not registered.
+    let takesAnyMemory: Bool
     /// FI_RX_CQ_DATA: each completion that carries data takes a posted receive.
     let newsTakesReceive: Bool
 
@@ -65,6 +67,7 @@ internal import Glibc
         transmitLimit = max(4, min(transmit.size, 4096))
         receiveLimit = unsafe max(4, info.pointee.rx_attr.pointee.size)
         addressesAreVirtual = registration & Int32(FI_MR_VIRT_ADDR) != 0
+        takesAnyMemory = registration & Int32(FI_MR_LOCAL) == 0
         let keyBytes = unsafe info.pointee.domain_attr.pointee.mr_key_size
         largestKey = keyBytes >= 8 ? .max - 1 : (1 << (8 * UInt64(max(1, keyBytes)))) - 1
         newsTakesReceive = unsafe (info.pointee.mode | info.pointee.rx_attr.pointee.mode) & UInt64(FI_RX_CQ_DATA) != 0

@@ -30,6 +30,8 @@ struct SendRing {
     private var reserved: (place: Int, room: Int)?
     /// A send found no room for a body of this length.
     private(set) var wanted: Int?
+    /// Stretches that are sent from where their bytes lie, ascending, as long as the fabric may read them.
+    private(set) var loans: [Loan] = []
 
     init(_ memory: Memory) { self.memory = memory }
 
@@ -71,6 +73,13 @@ struct SendRing {
         return true
     }
 
+    /// Of what was reserved last, the bytes from `offset` on are sent from where `lent` lies.
+    mutating func lend(_ lent: ByteView, at offset: Int, owner: AnyObject) {
+        guard let reserved, offset >= 0, offset + lent.count <= reserved.room else { preconditionFailure("a loan without its reserve") }
+        let from = tail + UInt64(MessageFrame.header + offset)
+        loans.append(Loan(from: from, bytes: lent, owner: owner))
+    }
+
     /// Frames the first `length` bytes of what was reserved last.
     mutating func commit(kind: UInt32, length: Int) {
         guard let reserved, length >= 0, length <= reserved.room else { preconditionFailure("a commit without its reserve") }
@@ -94,11 +103,44 @@ struct SendRing {
         return true
     }
 
-    /// The piece from `from` to the tail or the ring's end, whichever comes first.
-    func piece(from: UInt64) -> (place: Int, length: Int) {
+    /// The piece from `from` to the tail, to the ring's end, or to where a loan begins or ends, whichever comes first; with the bytes that
+    /// it is lent.
+    func piece(from: UInt64) -> (place: Int, length: Int, lent: ByteView?) {
         let start = Int(from % UInt64(max(1, size)))
-        return (start, min(size - start, Int(tail - from)))
+        let length = min(size - start, Int(tail - from))
+        for loan in loans where loan.to > from {
+            guard loan.from <= from else { return (start, min(length, Int(loan.from - from)), nil) }
+            let lent = loan.bytes.from(Int(from - loan.from))
+            return (start, lent.count, lent)
+        }
+        return (start, length, nil)
     }
+
+    /// All before `posted` has been given to the fabric, the last of it with the write of this number.
+    mutating func note(write number: UInt64) {
+        for index in loans.indices where loans[index].write == nil && loans[index].to <= posted { loans[index].write = number }
+    }
+    /// Writes up to this number have completed: what they carried may change.
+    mutating func settle(writes done: UInt64) {
+        loans.removeAll { $0.write.map { $0 <= done } ?? false }
+    }
+}
+
+/// Bytes of a message that the fabric reads from where they lie and not from the ring: their stretch of the ring stays unwritten at this end.
+struct Loan {
+    /// Positions in the ring.
+    let from: UInt64
+    let bytes: ByteView
+    /// Keeps them in place.
+    let owner: AnyObject
+    /// The write that carries the last of them; nil: not posted yet.
+    var write: UInt64?
+    var to: UInt64 { from + UInt64(bytes.count) }
+
+    init(from: UInt64, bytes: ByteView, owner: AnyObject) { (self.from, self.bytes, self.owner) = (from, bytes, owner) }
+
+    /// Bodies of fewer bytes are copied: that is cheaper than a write whose completion is asked for.
+    static let least = 32 << 10
 }
 
 /// The receiving end: memory that the peer writes.

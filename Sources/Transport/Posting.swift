@@ -8,22 +8,34 @@ internal import Wire
     private let scratch: Scratch
     private(set) var count = 0
     private(set) var bytes = 0
+    /// Some of it is lent: the write's completion tells when that may change.
+    private(set) var lends = false
 
     init(limit: Int, scratch: Scratch) {
         self.limit = limit
         self.scratch = scratch
     }
     var isFull: Bool { count == limit }
-    mutating func removeAll() { (count, bytes) = (0, 0) }
+    mutating func removeAll() { (count, bytes, lends) = (0, 0, false) }
 
     /// Adds `length` bytes at `offset` of `region` that go to `place` of the peer's `window`.
     mutating func add(_ region: Region, _ offset: Int, _ length: Int, to window: MemoryOffer.Window, _ place: Int) {
         precondition(count < limit && place + length <= window.bytes)
         let memory = region.memory.part(offset, length)
+        unsafe add(memory.address(0), length, region.descriptor, window.address + UInt64(place), window.key)
+    }
+    /// The same with bytes that are not registered.
+    mutating func add(lent: ByteView, to window: MemoryOffer.Window, _ place: Int) {
+        precondition(count < limit && place + lent.count <= window.bytes)
+        guard let base = unsafe lent.pointer else { return }
+        unsafe add(UnsafeMutableRawPointer(mutating: base), lent.count, nil, window.address + UInt64(place), window.key)
+        lends = true
+    }
+    private mutating func add(_ base: UnsafeMutableRawPointer, _ length: Int, _ descriptor: UnsafeMutableRawPointer?, _ address: UInt64, _ key: UInt64) {
         // Bounds: count < limit ≤ `Fabric.mostParts`, the capacity of the scratch arrays.
-        unsafe scratch.local[count] = iovec(iov_base: memory.address(0), iov_len: length)
-        unsafe scratch.remote[count] = fi_rma_iov(addr: window.address + UInt64(place), len: length, key: window.key)
-        unsafe scratch.descriptors[count] = region.descriptor
+        unsafe scratch.local[count] = iovec(iov_base: base, iov_len: length)
+        unsafe scratch.remote[count] = fi_rma_iov(addr: address, len: length, key: key)
+        unsafe scratch.descriptors[count] = unsafe descriptor
         count += 1
         bytes += length
     }
@@ -139,7 +151,7 @@ extension Transport {
     ) -> Int {
         let number = links[i].writesPosted + 1
         let completes =
-            isLast && (links[i].rowOut.wantsCompletion || links[i].wantsFence) || number - links[i].writeAsked >= UInt64(fabric.transmitLimit / 4)
+            parts.lends || isLast && (links[i].rowOut.wantsCompletion || links[i].wantsFence) || number - links[i].writeAsked >= UInt64(fabric.transmitLimit / 4)
         let rows = links[i].rowOut.posted + (isLast ? 1 : 0)
         let token = Token(
             i, links[i].generation, .write, slot: Int(UInt8(truncatingIfNeeded: rows)) << 16 | Int(UInt16(truncatingIfNeeded: number)))
@@ -186,7 +198,11 @@ extension Transport {
         guard let staging = links[i].outbound else { return }
         while cursor.messages < links[i].sending.tail, !parts.isFull {
             let piece = links[i].sending.piece(from: cursor.messages)
-            parts.add(staging, piece.place, piece.length, to: links[i].remote.ring, piece.place)
+            if let lent = piece.lent {
+                parts.add(lent: lent, to: links[i].remote.ring, piece.place)
+            } else {
+                parts.add(staging, piece.place, piece.length, to: links[i].remote.ring, piece.place)
+            }
             cursor.messages += UInt64(piece.length)
         }
     }
@@ -202,6 +218,7 @@ extension Transport {
     private func accept(_ i: Int, _ cursor: inout FlushCursor, bytes: Int) {
         links[i].writesPosted += 1
         links[i].sending.posted = cursor.messages
+        if !links[i].sending.loans.isEmpty { links[i].sending.note(write: links[i].writesPosted) }
         links[i].ranges.removeFirst(cursor.range)
         if !links[i].ranges.isEmpty { links[i].ranges[0].from = cursor.data }
         cursor.range = 0

@@ -21,8 +21,8 @@ package enum Limits {
     package static let relayBlock = 128 << 10
     /// So many times as long where bodies wait behind each other: fewer messages cost less, and one body more on its way fills the chain.
     package static let relayLoad = 4
-    /// Separate stretches of one sender's ring that have come by relay and are not read yet: a ring of the largest size in blocks.
-    package static let relayStretches = largestRing / relayBlock
+    /// Bodies of one sender that have come by relay, some of each, and are not read yet: a ring of the largest size.
+    package static let relayedBodies = largestRing / relay
     /// One log entry: a frame, kept, and what a hole in its place said of others.
     package static let entry = frame + 128 + (1 << 19)
     /// One message on a link's ring: a batch or an entry, what is said of where it comes from, and its own header.

@@ -30,6 +30,19 @@
     package var store: ByteStore { unsafe ByteStore(memory) }
 }
 
+/// An array's bytes where they lie: as long as this is held they stay there as they are, since whoever changes the array gets a copy.
+@safe package final class HeldArray: Sendable {
+    private let bytes: [UInt8]
+
+    package init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    /// Valid as long as this object is held.
+    package var view: ByteView {
+        // An array of Swift's own has one buffer, which neither moves nor changes while it has an owner besides the one who would write to it.
+        unsafe bytes.withUnsafeBytes { unsafe ByteView($0) }
+    }
+}
+
 /// Memory of fixed size that can be written: a data ring. Every write is checked against `count`.
 @safe package struct ByteStore: @unchecked Sendable {
     // Sendable: one thread writes; readers of other threads are told of a range after it was written, by a queue.

@@ -87,7 +87,6 @@
     case heldBeforeWhole = "held-before-whole"
     case promisePastBody = "promise-past-body"
     case bodyLetGoEarly = "body-let-go-early"
-    case relayBeforeRow = "relay-before-row"
     case relayOfOldView = "relay-of-old-view"
     case relayLost = "relay-lost"
     case relayUnlinked = "relay-unlinked"

@@ -1,32 +1,31 @@
 import Transport
 import Wire
 
-/// Blocks of others' frames that are to be passed on, by the link that they go to, in the order in which they came. Their bytes stay where
-/// they are, in the mirror of their sender's ring, until whoever waits for them has let go of them: what waits here is bounded by the rings.
+/// Blocks of large frames that are to be passed on, by the link that they go to, in the order in which they came. Their bytes lie in their frame's
+/// memory: what waits here is bounded by the senders' rings.
 struct RelayQueue {
     /// Room in a link's ring that blocks leave for other messages, bytes.
     static let room = 64 << 10
 
     private struct Line {
         let link: LinkID
-        var blocks: [(block: RelayBlock, source: LinkID)] = []
+        var blocks: [(block: RelayBlock, owner: OwnedBytes)] = []
         var first = 0
         /// No room until the next turn.
         var isHeld = false
     }
     private var lines: [Line] = []
 
-    /// - source: the link whose mirror holds the bytes. Where it has gone by the time, so has the view.
-    mutating func add(_ block: RelayBlock, from source: LinkID, to link: LinkID) {
+    mutating func add(_ block: RelayBlock, of owner: OwnedBytes, to link: LinkID) {
         let index = lines.firstIndex { $0.link == link } ?? lines.count
         if index == lines.count { lines.append(Line(link: link)) }
-        lines[index].blocks.append((block, source))
+        lines[index].blocks.append((block, owner))
     }
 
     /// The first block for a link that takes one.
-    mutating func next(where takes: (LinkID) -> Bool) -> (block: RelayBlock, source: LinkID, link: LinkID)? {
+    mutating func next(where takes: (LinkID) -> Bool) -> (block: RelayBlock, owner: OwnedBytes, link: LinkID)? {
         for line in lines where !line.isHeld && takes(line.link) {
-            return (line.blocks[line.first].block, line.blocks[line.first].source, line.link)
+            return (line.blocks[line.first].block, line.blocks[line.first].owner, line.link)
         }
         return nil
     }

@@ -55,7 +55,7 @@ final class Serve {
     private var offersAgain = false
     /// Messages that a link had no room for, in order.
     private var waiting: [LinkID: [(kind: UInt32, bytes: [UInt8])]] = [:]
-    /// Blocks of others' frames that are to be passed on.
+    /// Blocks of large frames that are to be passed on.
     private var relays = RelayQueue()
     private var out: [Directive] = []
     private var jobs: [DiskJob] = []
@@ -228,7 +228,7 @@ final class Serve {
                 do throws(DecodeError) {
                     guard let known = MessageKind(rawValue: kind) else { throw .value(what: "message kind", value: UInt64(kind)) }
                     if known == .relay {
-                        try node.peerRelay(id, body, mirror: { mirror(of: $0) }, now: now, into: &out)
+                        try node.peerRelay(body, mirror: { mirror(of: $0) }, now: now, into: &out)
                     } else {
                         try node.peerMessage(id, known, body, now: now, into: &out)
                     }
@@ -352,10 +352,10 @@ final class Serve {
             bytes.withView { send(link, kind.rawValue, $0, .empty) }
         case .session(let session, let kind, let head, let body, let owner):
             guard let link = link(of: session) else { return }
-            withExtendedLifetime(owner) { head.withView { send(link, kind.rawValue, $0, body) } }
+            head.withView { send(link, kind.rawValue, $0, body, owner) }
         case .data(let id, let from, let to):
             if let link = peers[id]?.link { transport.postData(link, from: from, to: to) }
-        case .relay(let id, let block): relay(block, to: id)
+        case .relay(let id, let block, let owner): if let link = peers[id]?.link { relays.add(block, of: owner, to: link) }
         case .row:
             rowBytes.removeAll(keepingCapacity: true)
             for member in node.encodeRow(into: &rowBytes) {
@@ -380,46 +380,30 @@ final class Serve {
 
     private func mirror(of id: NodeID) -> ByteStore? { peers[id]?.link.map { unsafe ByteStore(transport.mirror(of: $0)) } }
 
-    /// The node's own bytes go to their place at once; others' wait for room in the link's ring.
-    private func relay(_ block: RelayBlock, to id: NodeID) {
-        guard let link = peers[id]?.link else { return }
-        guard block.sender == configuration.node else {
-            if let source = peers[block.sender]?.link { relays.add(block, from: source, to: link) }
-            return
-        }
-        transport.postData(link, from: block.from, to: block.to)
-        block.encode(isInPlace: true).withView { send(link, MessageKind.relay.rawValue, $0, .empty) }
-        // On its way while the next one is laid out: so the chain works on several at a time.
-        transport.flushMembers()
-    }
-
     private func passBlocksOn() {
-        while let (block, source, link) = relays.next(where: { waiting[$0] == nil && transport.isUp($0) }) {
-            let mirror = unsafe ByteView(transport.data(of: source))
-            guard transport.isUp(source), !mirror.isEmpty else {
+        while let (block, owner, link) = relays.next(where: { waiting[$0] == nil }) {
+            guard transport.isUp(link) else {
                 relays.removeFirst(to: link)
                 continue
             }
             // Room for a block and for what the agreement on views has to say; else `.space` follows.
-            guard unsafe transport.reserve(link, length: min(block.count + RelayQueue.room, transport.largestMessage(link))) != nil else {
-                relays.hold(link)
-                continue
-            }
-            let at = Int(block.from % UInt64(mirror.count))
-            let isSent = block.encode(isInPlace: false).withView { transport.send(link, kind: MessageKind.relay.rawValue, $0, mirror[at..<at + block.count]) }
-            guard isSent else {
+            guard unsafe transport.reserve(link, length: min(block.part.count + RelayQueue.room, transport.largestMessage(link))) != nil,
+                block.encode().withView({ transport.send(link, kind: MessageKind.relay.rawValue, $0, lending: owner.view[block.part], owner: owner) })
+            else {
                 relays.hold(link)
                 continue
             }
             relays.removeFirst(to: link)
+            // On its way while the next one is laid out: so the chain works on several at a time.
             transport.flushMembers()
         }
         relays.release()
     }
 
-    private func send(_ link: LinkID, _ kind: UInt32, _ head: ByteView, _ body: ByteView) {
+    /// - owner: keeps `body` as it is for as long as it is held.
+    private func send(_ link: LinkID, _ kind: UInt32, _ head: ByteView, _ body: ByteView, _ owner: OwnedBytes? = nil) {
         use(link)
-        if waiting.isEmpty || waiting[link] == nil, transport.send(link, kind: kind, head, body) { return }
+        if waiting.isEmpty || waiting[link] == nil, post(link, kind, head, body, owner) { return }
         guard transport.isUp(link) else { return }
         var bytes = head.array
         bytes.append(view: body)
@@ -428,6 +412,11 @@ final class Serve {
             say("\(link) does not take its messages; closing it")
             transport.close(link)
         }
+    }
+
+    private func post(_ link: LinkID, _ kind: UInt32, _ head: ByteView, _ body: ByteView, _ owner: OwnedBytes?) -> Bool {
+        guard let owner else { return transport.send(link, kind: kind, head, body) }
+        return transport.send(link, kind: kind, head, lending: body, owner: owner)
     }
 
     private func sendWaiting(_ link: LinkID) {

@@ -230,3 +230,26 @@ import Wire
         #expect(try frame(.unordered).withView { view throws(DecodeError) in try FrameHeader(view).ranks } == RankSet([0, 2]))
     }
 }
+
+@Suite struct CopiedBatchTests {
+    /// Shorter than a piece, some pieces, and a byte more or less than whole ones.
+    @Test(arguments: [8, 100, 16 << 10, 40_000, (48 << 10) - 56, (48 << 10) - 48, 100_000])
+    func aBatchThatIsCheckedWhileItIsCopiedIsTheSame(_ payload: Int) throws {
+        var builder = BatchBuilder()
+        (0..<payload).map { UInt8(truncatingIfNeeded: $0 &* 31) }.withView { builder.append(topic: TopicID(3), time: 5, payload: $0) }
+        let bytes = builder.finish(publisher: PublisherID(1), epoch: 2, sequence: 3, group: .durable)
+        let copy = OwnedBytes(count: bytes.count)
+        try bytes.withView { view throws(DecodeError) in
+            let (header, body) = try openBatch(view)
+            let (other, copied) = try openBatch(view, into: copy)
+            #expect(header == other && body == copied && copy.view == view)
+        }
+        // Each byte counts, the header's among them.
+        for at in Array(8..<80) + [bytes.count / 2, bytes.count - 1] where at < bytes.count {
+            var spoilt = bytes
+            spoilt[at] ^= 0x10
+            func check(_ view: ByteView) throws(DecodeError) { _ = try openBatch(view, into: copy) }
+            #expect(refusal(spoilt, check) != nil, "byte \(at)")
+        }
+    }
+}

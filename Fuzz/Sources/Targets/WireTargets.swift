@@ -112,8 +112,8 @@ package enum WireTargets {
     package static func relayBlock(_ view: ByteView) {
         do throws(DecodeError) {
             let (block, bytes) = try RelayBlock.read(view)
-            precondition(block.count > 0 && block.count <= Limits.frame && bytes?.count ?? block.count == block.count)
-            precondition(block.encode(isInPlace: bytes == nil).withView { $0 == view[0..<RelayBlock.size] }, "a block that comes back changed")
+            precondition(block.part.count > 0 && block.part.count == bytes.count && block.part.upperBound <= block.body.count && block.body.count <= Limits.frame)
+            precondition(block.encode().withView { $0 == view[0..<RelayBlock.size] }, "a block that comes back changed")
         } catch { touch(error) }
     }
 
