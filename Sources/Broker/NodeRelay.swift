@@ -39,7 +39,7 @@ extension Node {
     /// A block that another node has passed on. `mirror`: where the ring of a node is mirrored here; nil where it is not linked. Malformed: the
     /// caller closes the link.
     package mutating func peerRelay(
-        _ message: ByteView, mirror: (NodeID) -> ByteStore?, now: Instant, into out: inout [Directive]
+        _ message: ByteView, mirror: (NodeID) -> ByteView?, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
         let (block, bytes) = try RelayBlock.read(message)
         guard !isOver, live != nil, block.view == live!.view.number || planted(.relayOfOldView) else { return }
@@ -48,15 +48,15 @@ extension Node {
         guard let rank = live!.view.rank(of: block.sender), rank != live!.me else {
             throw .value(what: "sender of a relayed block", value: UInt64(block.sender.raw))
         }
-        guard let memory = mirror(block.sender) else { return }
-        let size = UInt64(memory.count)
+        guard let ring = mirror(block.sender) else { return }
+        let size = UInt64(ring.count)
         // Memory is taken for what fits into the sender's ring, and no more.
         guard block.body.lowerBound >= live!.ledgers[rank].read, block.body.upperBound - live!.ledgers[rank].consumed <= size,
             block.body.lowerBound % size + UInt64(block.body.count) <= size, let owner = live!.bodies[rank].add(bytes, block.part, of: block.body)
         else { throw .value(what: "place of a relayed block", value: block.body.lowerBound) }
         passOn(block, owner, rank, into: &out)
         guard live!.present.contains(rank) else { return }
-        do throws(DecodeError) { try takeFrames(rank, memory.view, now: now, into: &out) } catch {
+        do throws(DecodeError) { try takeFrames(rank, ring, now: now, into: &out) } catch {
             suspect(rank, "protocol violation: \(error)", into: &out)
             return
         }

@@ -14,7 +14,7 @@ extension Node {
     }
 
     /// Another node's newest row, and its data ring as it is mirrored here.
-    package mutating func peerRow(_ node: NodeID, _ bytes: ByteView, ring mirror: ByteStore, now: Instant, into out: inout [Directive]) {
+    package mutating func peerRow(_ node: NodeID, _ bytes: ByteView, ring mirror: ByteView, now: Instant, into out: inout [Directive]) {
         guard !isOver, live != nil, let rank = live?.view.rank(of: node), rank != live?.me else { return }
         guard let number = StateRow.view(of: bytes), number == live?.view.number || planted(.staleView) else { return }
         guard !(live?.membership.suspected.contains(rank) ?? true) || planted(.suspicionTakenBack) else { return }
@@ -30,7 +30,7 @@ extension Node {
                 passHeld(to: rank, into: &out)
             }
             if planted(.promiseUnread) { takeClocks(rank, now: now, into: &out) }
-            try takeFrames(rank, mirror.view, now: now, into: &out)
+            try takeFrames(rank, mirror, now: now, into: &out)
         } catch {
             suspect(rank, "protocol violation: \(error)", into: &out)
             return

@@ -387,7 +387,7 @@ extension World {
         let end = link.end(of: host.index)
         guard !link.row[end].isEmpty else { return }
         let id = hosts[link.hosts[1 - end]].id
-        link.row[end].withView { host.node!.peerRow(id, $0, ring: link.mirror[end].store, now: at, into: &host.out) }
+        link.row[end].withView { host.node!.peerRow(id, $0, ring: link.mirror[end].view, now: at, into: &host.out) }
     }
 
     /// A message that the node does not take stays where it is, and those behind it too.

@@ -4,7 +4,7 @@ import Wire
 /// Blocks of large frames on their way from member to member, as `dbroker` passes them on.
 extension World {
     /// Where a host's ring is mirrored at another.
-    func mirror(of node: NodeID, at host: Host) -> ByteStore? { host.links[Int(node.raw) - 1].map { $0.mirror[$0.end(of: host.index)].store } }
+    func mirror(of node: NodeID, at host: Host) -> ByteView? { host.links[Int(node.raw) - 1].map { $0.mirror[$0.end(of: host.index)].view } }
 
     /// What there is room for: some of it, and the rest when there is room again.
     func passBlocksOn(_ host: Host) {

@@ -289,7 +289,7 @@ final class Serve {
     private func giveRow(_ id: NodeID, _ link: LinkID, _ now: Instant) {
         let row = transport.row(link)
         guard !row.isEmpty else { return }
-        node.peerRow(id, row, ring: unsafe ByteStore(transport.mirror(of: link)), now: now, into: &out)
+        node.peerRow(id, row, ring: unsafe ByteView(transport.data(of: link)), now: now, into: &out)
     }
 
     private func takeResults(_ now: Instant) {
@@ -378,7 +378,7 @@ final class Serve {
         }
     }
 
-    private func mirror(of id: NodeID) -> ByteStore? { peers[id]?.link.map { unsafe ByteStore(transport.mirror(of: $0)) } }
+    private func mirror(of id: NodeID) -> ByteView? { peers[id]?.link.map { unsafe ByteView(transport.data(of: $0)) } }
 
     private func passBlocksOn() {
         while let (block, owner, link) = relays.next(where: { waiting[$0] == nil }) {
