@@ -108,9 +108,9 @@ package struct LiveGroup: Sendable {
 
     /// Gives every frame that is ordered its place; entries to be written go to `jobs`.
     package mutating func order(into jobs: inout [PendingEntry]) {
-        scratch.removeAll(keepingCapacity: true)
         matrix.takeOrdered(into: &scratch)
         for frame in scratch { place(frame, in: view, into: &jobs) }
+        scratch.removeAll(keepingCapacity: true)
     }
 
     private mutating func place(_ frame: FrameRef, in view: ViewNumber, into jobs: inout [PendingEntry]) {

@@ -77,6 +77,7 @@ final class Attachment {
     /// The same; a long message goes out from where it lies, and `bytes` is kept until then.
     func send(_ kind: MessageKind, lending bytes: [UInt8]) -> Bool {
         guard case .attached(let link) = state else { return false }
+        guard transport.borrows(link, bytes.count) else { return send(kind, bytes) }
         let held = HeldArray(bytes)
         return transport.send(link, kind: kind.rawValue, .empty, lending: held.view, owner: held)
     }

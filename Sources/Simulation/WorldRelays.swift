@@ -1,5 +1,5 @@
-import Broker
-import Wire
+internal import Broker
+internal import Wire
 
 /// Blocks of large frames on their way from member to member, as `dbroker` passes them on.
 extension World {

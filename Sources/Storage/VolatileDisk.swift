@@ -6,7 +6,7 @@ package import Wire
 ///      file     | piece | piece | somebody's large part | piece… |         extents, ascending, without gaps
 ///
 /// Small parts are copied into pieces of one size. Those of files that are gone serve the next ones, so that a log that keeps so much and no
-/// more takes no memory anew. A large part whose owner keeps it as it is stays where it lies.
+/// more takes no memory anew. A large part whose owner keeps it as it is, and little else, stays where it lies.
 package final class VolatileDisk: Disk {
     package struct File {
         fileprivate let node: Node
@@ -86,7 +86,7 @@ package final class VolatileDisk: Disk {
     ) throws(StorageError) {
         guard position == file.node.size else { return try append(file, at: position, parts: parts, zeros: zeros, space: space) }
         for (part, owner) in zip(parts, owners) {
-            if let owner, part.count >= Self.piece {
+            if let owner, part.count >= Self.piece, owner.isMostly(part) {
                 file.node.extents.append(Extent(at: file.node.size, count: part.count, bytes: owner, lent: part))
             } else {
                 append(file.node, part)

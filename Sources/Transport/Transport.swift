@@ -183,12 +183,15 @@ package import Wire
         commit(i, kind: kind, length: length)
         return true
     }
+    /// Whether a message of so many bytes would go out from where it lies.
+    package func borrows(_ link: LinkID, _ count: Int) -> Bool {
+        guard count >= Loan.least, let i = place(link), let fabric else { return false }
+        return fabric.takesAnyMemory && links[i].neighbour == nil
+    }
     /// The same where `owner` keeps `b` as it is for as long as it is held: a long one goes out from where it lies, if the link's way allows it.
     package func send(_ link: LinkID, kind: UInt32, _ a: ByteView, lending b: ByteView, owner: AnyObject) -> Bool {
-        guard let i = place(link), b.count >= Loan.least, links[i].neighbour == nil, fabric?.takesAnyMemory == true else {
-            return send(link, kind: kind, a, b)
-        }
-        guard let room = room(i, a.count + b.count) else { return false }
+        guard borrows(link, b.count) else { return send(link, kind: kind, a, b) }
+        guard let i = place(link), let room = room(i, a.count + b.count) else { return false }
         room.copy(a, to: 0)
         links[i].sending.lend(b, at: a.count, owner: owner)
         commit(i, kind: kind, length: a.count + b.count)

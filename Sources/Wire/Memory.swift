@@ -25,6 +25,9 @@
     }
     deinit { unsafe memory.deallocate() }
 
+    /// Whether `part`, some of these bytes, is half of them or more: then it may hold all of them for its own sake.
+    package func isMostly(_ part: ByteView) -> Bool { unsafe part.count >= memory.count / 2 }
+
     /// Valid as long as this object is held.
     package var view: ByteView { unsafe ByteView(UnsafeRawBufferPointer(memory)) }
     package var store: ByteStore { unsafe ByteStore(memory) }

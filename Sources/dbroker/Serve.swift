@@ -415,7 +415,8 @@ final class Serve {
     }
 
     private func post(_ link: LinkID, _ kind: UInt32, _ head: ByteView, _ body: ByteView, _ owner: OwnedBytes?) -> Bool {
-        guard let owner else { return transport.send(link, kind: kind, head, body) }
+        // What waits in a ring holds no more memory than twice the ring's.
+        guard let owner, owner.isMostly(body) else { return transport.send(link, kind: kind, head, body) }
         return transport.send(link, kind: kind, head, lending: body, owner: owner)
     }
 

@@ -59,12 +59,14 @@ import Wire
         let file = try disk.open("file", create: true)
         weak var large: OwnedBytes?
         weak var small: OwnedBytes?
+        weak var partly: OwnedBytes?
         do {
             let (a, b) = (OwnedBytes([UInt8](repeating: 1, count: VolatileDisk.piece)), OwnedBytes([UInt8](repeating: 2, count: VolatileDisk.piece - 1)))
-            (large, small) = (a, b)
-            try disk.append(file, at: 0, parts: [a.view, b.view], owners: [a, b], zeros: .empty, space: 0)
+            let c = OwnedBytes([UInt8](repeating: 3, count: 2 * VolatileDisk.piece + 2))
+            (large, small, partly) = (a, b, c)
+            try disk.append(file, at: 0, parts: [a.view, b.view, c.view[0..<VolatileDisk.piece]], owners: [a, b, c], zeros: .empty, space: 0)
         }
-        #expect(large != nil && small == nil, "large parts are kept, small ones copied")
+        #expect(large != nil && small == nil && partly == nil, "large parts are kept, small ones copied, and such as would hold much else")
         try disk.rename("file", to: "other")
         #expect(large != nil)
         try disk.remove("other")
