@@ -13,7 +13,8 @@ package import Wire
 extension Node {
     /// Batches of this many bytes for these ranks go by relay; .max where there would be nobody to pass them on.
     func relaysFrom(_ ranks: RankSet) -> Int {
-        let receivers = ranks.intersection(.all(live!.view.members.count)).subtracting(RankSet([live!.me]))
+        var receivers = ranks.intersection(.all(live!.view.members.count))
+        receivers.remove(live!.me)
         return receivers.count >= 2 ? settings.relayFrom : .max
     }
 
