@@ -103,8 +103,10 @@ enum Seeds {
     // MARK: Between nodes
 
     private static func relayBlocks() -> [[UInt8]] {
-        let block = RelayBlock(view: ViewNumber(3), sender: NodeID(2), ranks: .everyone, from: 640, to: 648)
-        return [block.encode(isInPlace: true), block.encode(isInPlace: false) + [UInt8](repeating: 7, count: 8)]
+        [0..<8, 8..<24].map { part in
+            let block = RelayBlock(view: ViewNumber(3), sender: NodeID(2), ranks: .everyone, body: 640..<664, part: part)
+            return block.encode() + [UInt8](repeating: 7, count: part.count)
+        }
     }
 
     private static func stateRow() -> [UInt8] {
