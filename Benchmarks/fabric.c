@@ -257,7 +257,7 @@ static double stream(const void *argument)
 int main(int argc, char **argv)
 {
     size_t size = 0;
-    char name[32], how[128];
+    char name[NAME_MAX_BYTES], how[128];
     for (int i = 1; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--size") == 0) size = (size_t)strtoul(argv[i + 1], NULL, 10);
         else if (!sample_option(argv[i], argv[i + 1])) fail("unknown option %s", argv[i]);
@@ -265,9 +265,7 @@ int main(int argc, char **argv)
     if (argc % 2 == 0 || size < 1 || size > RING) fail("usage: fabric --size BYTES [--seconds S] [--samples N]; at most %d bytes", RING);
     check_sample_options();
 
-    if (size % (1 << 20) == 0) snprintf(name, sizeof name, "fabric_%zum", size >> 20);
-    else if (size % (1 << 10) == 0) snprintf(name, sizeof name, "fabric_%zuk", size >> 10);
-    else snprintf(name, sizeof name, "fabric_%zu", size);
+    name_of_size(name, "fabric", size);
     snprintf(how, sizeof how, "one libfabric tcp connection between two processes, writes of %zu B, %d in flight", size, IN_FLIGHT);
     figure(name, "bytes/s", how, stream, &size);
     return 0;

@@ -3,11 +3,15 @@
 #include "figure.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { SAMPLES_MAX = 31 };
 
@@ -40,6 +44,24 @@ void *allocate(size_t bytes)
     return memory;
 }
 
+void tcp_pair(int pair[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    const int on = 1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0 || pair[0] < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 ||
+        listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&address, &length) < 0 ||
+        connect(pair[0], (struct sockaddr *)&address, sizeof address) < 0)
+        fail("loopback connection: %s", strerror(errno));
+    pair[1] = accept(listener, NULL, NULL);
+    if (pair[1] < 0) fail("accept: %s", strerror(errno));
+    for (int i = 0; i < 2; i++)
+        if (setsockopt(pair[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) fail("TCP_NODELAY: %s", strerror(errno));
+    close(listener);
+}
+
 int sample_option(const char *name, const char *value)
 {
     if (strcmp(name, "--seconds") == 0) seconds_per_sample = strtod(value, NULL);
@@ -58,6 +80,13 @@ static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+void name_of_size(char name[NAME_MAX_BYTES], const char *what, size_t size)
+{
+    if (size % (1 << 20) == 0) snprintf(name, NAME_MAX_BYTES, "%s_%zum", what, size >> 20);
+    else if (size % (1 << 10) == 0) snprintf(name, NAME_MAX_BYTES, "%s_%zuk", what, size >> 10);
+    else snprintf(name, NAME_MAX_BYTES, "%s_%zu", what, size);
 }
 
 void figure(const char *name, const char *unit, const char *how, double (*measure)(const void *), const void *argument)

@@ -11,6 +11,14 @@ _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)
 double now(void);
 void *allocate(size_t bytes);
 
+/* A connected pair of loopback TCP sockets, without Nagle's delay. */
+void tcp_pair(int pair[2]);
+
+enum { NAME_MAX_BYTES = 40 };
+
+/* A figure's name by what it is of and messages of which size: fabric_10k, chain_1m. */
+void name_of_size(char name[NAME_MAX_BYTES], const char *what, size_t size);
+
 /* Takes --seconds or --samples with its value; 0 when the option is another. */
 int sample_option(const char *name, const char *value);
 

@@ -44,24 +44,6 @@ static void send_until(int fd, double end)
     _exit(0);
 }
 
-/* A connected pair of loopback TCP sockets, without Nagle's delay. */
-static void tcp_pair(int pair[2])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    const int on = 1;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listener < 0 || pair[0] < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 ||
-        listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&address, &length) < 0 ||
-        connect(pair[0], (struct sockaddr *)&address, sizeof address) < 0)
-        fail("loopback connection: %s", strerror(errno));
-    pair[1] = accept(listener, NULL, NULL);
-    if (pair[1] < 0) fail("accept: %s", strerror(errno));
-    for (int i = 0; i < 2; i++)
-        if (setsockopt(pair[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) fail("TCP_NODELAY: %s", strerror(errno));
-    close(listener);
-}
 static pid_t start_child(void)
 {
     fflush(stdout); /* or the child prints it again */

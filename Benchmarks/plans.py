@@ -29,8 +29,8 @@ PLANS = {
     # smoke: limits 3 s + 2 × (start 2 s + warm-up 2 s + 2 s + stop 1 s) = 20 s.
     "smoke": {"sizes": [100], "rounds": 2, "seconds": 2.0, "limit_seconds": 0.2, "levels": ("durable",), "peers": False, "rate": 0},
 }
-# Ours beside one stream of libfabric and no other limit: 2 sizes × (looks 3 s + 5 × (stream 1 s + start and stop 2 s + 2 s)) = 1 minute.
-FABRIC = {"sizes": [10240, report.LARGEST], "rounds": 5, "seconds": 2.0, "limit_seconds": 0.5, "levels": ("ordered",), "machine": False, "rate": 0}
+# Ours beside one stream of libfabric and a chain of bare processes: 2 sizes × (looks 3 s + 5 × (stream and chain 2 s + start and stop 2 s + 2 s)) = 1 minute.
+FABRIC = {"sizes": [10240, report.LARGEST], "rounds": 5, "seconds": 2.0, "limit_seconds": 0.5, "levels": ("ordered",), "machine": False, "chain": True, "rate": 0}
 ROUNDS_LEAST = {"quick": 3, "full": 3, "long": 3, "latency": 3, "smoke": 1, "fabric": 3}
 
 WARM_UP_RECORDS, WARM_UP_BYTES = 2_000, 32 << 20

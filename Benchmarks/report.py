@@ -39,24 +39,24 @@ def fabric_message(size):
     return 2**20 if size == LARGEST else size
 
 
-def fabric_name(size):
-    """The figure of those messages, as fabric.c names it."""
+def name_of_size(what, size):
+    """The figure of messages that records of this size are set beside, as figure.c names it."""
     message = fabric_message(size)
     for unit, letter in ((2**20, "m"), (2**10, "k")):
         if message % unit == 0:
-            return f"fabric_{message // unit}{letter}"
-    return f"fabric_{message}"
+            return f"{what}_{message // unit}{letter}"
+    return f"{what}_{message}"
 
 
 def beside_fabric(system, taken, limits, size):
     """What our ordered records move through sockets beside what one stream of libfabric carries; None where that was not measured."""
-    name = fabric_name(size)
+    name, chain = name_of_size("fabric", size), limits.get(name_of_size("kept", size))
     if system.name != ORDERED or name not in limits:
         return None
     rate, stream = median(whole(taken), "records_per_second"), limits[name]["median"]
     moved = rate * size * system.crossings
     return {"figure": name, "stream": stream, "size": size, "records_per_second": rate, "crossings": system.crossings, "moved": moved,
-            "of_fabric": moved / stream, "bar": FABRIC_BARS.get(name), "runs": len(taken), "whole_runs": sum(s["whole"] for s in taken)}
+            "of_fabric": moved / stream, "chain": chain and chain["median"], "of_chain": chain and moved / chain["median"], "bar": FABRIC_BARS.get(name), "runs": len(taken), "whole_runs": sum(s["whole"] for s in taken)}
 
 
 def fabric_verdict(one):
@@ -64,7 +64,8 @@ def fabric_verdict(one):
     bar = one["bar"]
     text = (f"{bytes_text(one['size'])} ordered: {one['of_fabric']:.1%} of fabric" + (f" (bar: {bar:.0%})" if bar else "")
             + f" = {number(one['records_per_second'])} records/s × {one['size']} B × {one['crossings']} crossings ÷ "
-            f"{number(one['stream'] / 1e6)} MB/s of {one['figure']}" + ("" if one["whole_runs"] else "; every run lost records"))
+            f"{number(one['stream'] / 1e6)} MB/s of {one['figure']}"
+            + (f"; {one['of_chain']:.1%} of what five bare processes pass on and keep" if one["chain"] else "") + ("" if one["whole_runs"] else "; every run lost records"))
     return text, None if bar is None else one["of_fabric"] >= bar and one["whole_runs"] > 0
 
 
@@ -72,14 +73,14 @@ def verdict(text, held):
     return {True: "within  ", False: "MISSED  ", None: "no bar  "}[held] + text
 
 
-FABRIC_HEADINGS = ["three nodes, ordered", "records/s", "times a record crosses", "moved", "fabric", "range", "of fabric", "runs that lost nothing"]
+FABRIC_HEADINGS = ["three nodes, ordered", "records/s", "times a record crosses", "moved", "fabric", "range", "of fabric", "bare chain that keeps", "of chain", "runs that lost nothing"]
 
 
 def fabric_row(one, limits):
     samples = limits[one["figure"]]["samples"]
     return [f"{bytes_text(one['size'])} records", number(one["records_per_second"]), str(one["crossings"]), f"{number(one['moved'] / 1e6)} MB/s",
             f"{number(one['stream'] / 1e6)} MB/s", f"{number(min(samples) / 1e6)} – {number(max(samples) / 1e6)}",
-            f"{one['of_fabric']:.1%}", f"{one['whole_runs']} of {one['runs']}"]
+            f"{one['of_fabric']:.1%}", f"{number(one['chain'] / 1e6)} MB/s", f"{one['of_chain']:.1%}", f"{one['whole_runs']} of {one['runs']}"]
 
 
 LATENCIES = [f"{what}_{share}_us" for what in ("acknowledge", "deliver") for share in ("p50", "p99", "p999")]

@@ -36,6 +36,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUTPUT = os.path.join(ROOT, ".build", "bench")
 TEMPORARY = os.path.join(OUTPUT, "tmp")
 FABRIC = os.path.join(OUTPUT, "fabric")  # not there where libfabric's header was not
+CHAIN = os.path.join(OUTPUT, "chain")
 RESULTS = os.path.join(OUTPUT, "results.jsonl")
 
 # Ours beside ours: module and rounds unless the command line says how many.
@@ -82,18 +83,20 @@ def turn():
         yield
 
 
-def limits_of(seconds, messages, machine=True):
-    """The machine's limits, and those of libfabric's messages of these sizes where it is there."""
+def limits_of(seconds, messages, machine=True, chain=False):
+    """The machine's limits, those of libfabric's messages of these sizes where it is there, and those of bare processes in a chain."""
     programs = [[os.path.join(OUTPUT, "limits"), "--dir", TEMPORARY]] if machine else []
     if os.access(FABRIC, os.X_OK):
         programs += [[FABRIC, "--size", str(message)] for message in messages]
+    if chain:
+        programs += [[CHAIN, "--size", str(message)] for message in messages]
     return Limits(programs, seconds)
 
 
 def measure_size(plan, size, ours, peers, results):
     """All rounds with records of one size."""
     wanted = "ordered" in plan["levels"] and size >= report.FABRIC_LEAST
-    limits = limits_of(plan["limit_seconds"], [report.fabric_message(size)] if wanted else [], plan.get("machine", True))
+    limits = limits_of(plan["limit_seconds"], [report.fabric_message(size)] if wanted else [], plan.get("machine", True), plan.get("chain", False))
     rounds = plans.Rounds(plan, size, limits, results)
     with turn():
         rounds.run([s for s in [*ours, *peers] if s.missing() is None])
@@ -267,7 +270,7 @@ def run_fabric(options):
 
 def run_limits(options):
     del options
-    limits = limits_of(0.6, [report.fabric_message(size) for size in plans.FABRIC["sizes"]])
+    limits = limits_of(0.6, [report.fabric_message(size) for size in plans.FABRIC["sizes"]], chain=True)
     limits.sample(5)
     print(report.table(report.limit_rows(limits.figures), report.LIMIT_HEADINGS, report.LIMIT_TEXT))
     return 0

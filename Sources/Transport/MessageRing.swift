@@ -6,8 +6,8 @@ internal import Wire
 ///      0        4        8
 ///      | length | kind   | body…  zeros to a multiple of 8
 ///
-/// A frame never wraps: where the end of the ring is nearer than the frame is long, a pad header (length 0xFFFF_FFFF)
-/// stands there and the frame begins at the ring's start.
+/// A frame never wraps: where the end of the ring is nearer than the frame is long, or where enough of the ring's start has been consumed
+/// (`SendRing.rewindAt`), a pad header (length 0xFFFF_FFFF) stands there and the frame begins at the ring's start.
 enum MessageFrame {
     static let header = 8
     static let pad: UInt32 = 0xffff_ffff
@@ -30,8 +30,14 @@ struct SendRing {
     private var reserved: (place: Int, room: Int)?
     /// A send found no room for a body of this length.
     private(set) var wanted: Int?
+    /// Where the last pad begins; nil: none yet.
+    private var pad: UInt64?
     /// Stretches that are sent from where their bytes lie, ascending, as long as the fabric may read them.
     private(set) var loans: [Loan] = []
+
+    /// With so many bytes free at its start the ring is written from there again, and no further towards its end: what both ends have touched
+    /// last is in their caches. With less each frame would wait until the one before is consumed.
+    static let rewindAt = 512 << 10
 
     init(_ memory: Memory) { self.memory = memory }
 
@@ -53,13 +59,15 @@ struct SendRing {
         precondition(length >= 0 && length <= Limits.message, "a message over its limit")
         let needed = MessageFrame.bytes(length)
         let toEnd = size - place
-        if needed > min(free, toEnd) {
+        let rewinds = free - toEnd >= max(needed, Self.rewindAt)
+        if rewinds || needed > min(free, toEnd) {
             guard needed <= free - toEnd else {
                 wanted = length
                 return nil
             }
             memory.store(MessageFrame.pad, at: place)
             memory.store(UInt32(0), at: place + 4)
+            pad = tail
             tail += UInt64(toEnd)
         }
         reserved = (place + MessageFrame.header, length)
@@ -103,17 +111,19 @@ struct SendRing {
         return true
     }
 
-    /// The piece from `from` to the tail, to the ring's end, or to where a loan begins or ends, whichever comes first; with the bytes that
-    /// it is lent.
-    func piece(from: UInt64) -> (place: Int, length: Int, lent: ByteView?) {
+    /// The piece from `from` to the tail, to the ring's end, or to where a loan begins or ends, whichever comes first, with the bytes that it is
+    /// lent; and where the next one begins. Of a pad only the header goes out.
+    func piece(from: UInt64) -> (place: Int, length: Int, lent: ByteView?, next: UInt64) {
         let start = Int(from % UInt64(max(1, size)))
-        let length = min(size - start, Int(tail - from))
-        for loan in loans where loan.to > from {
-            guard loan.from <= from else { return (start, min(length, Int(loan.from - from)), nil) }
+        let next = from + UInt64(min(size - start, Int(tail - from)))
+        var end = next
+        if let pad, pad >= from, pad < next { end = pad + UInt64(MessageFrame.header) }
+        for loan in loans where loan.to > from && loan.from < end {
+            guard loan.from <= from else { return (start, Int(loan.from - from), nil, loan.from) }
             let lent = loan.bytes.from(Int(from - loan.from))
-            return (start, lent.count, lent)
+            return (start, lent.count, lent, loan.to)
         }
-        return (start, length, nil)
+        return (start, Int(end - from), nil, next)
     }
 
     /// All before `posted` has been given to the fabric, the last of it with the write of this number.

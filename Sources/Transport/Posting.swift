@@ -203,7 +203,7 @@ extension Transport {
             } else {
                 parts.add(staging, piece.place, piece.length, to: links[i].remote.ring, piece.place)
             }
-            cursor.messages += UInt64(piece.length)
+            cursor.messages = piece.next
         }
     }
 

@@ -20,7 +20,7 @@ package enum Limits {
     package static let relay = 256 << 10
     package static let relayBlock = 128 << 10
     /// So many times as long where bodies wait behind each other: fewer messages cost less, and one body more on its way fills the chain.
-    package static let relayLoad = 4
+    package static let relayLoad = 8
     /// Bodies of one sender that have come by relay, some of each, and are not read yet: a ring of the largest size.
     package static let relayedBodies = largestRing / relay
     /// One log entry: a frame, kept, and what a hole in its place said of others.

@@ -16,11 +16,11 @@ import Wire
         try #require(holds(sending.reserve(40_008) != nil))
         sending.lend(second.view, at: 0, owner: second)
         sending.commit(kind: 3, length: 40_008)
-        var found: [(place: Int, length: Int, lent: ByteView?)] = []
+        var found: [(place: Int, length: Int, lent: ByteView?, next: UInt64)] = []
         var at: UInt64 = 0
         while at < sending.tail {
             found.append(sending.piece(from: at))
-            at += UInt64(found[found.count - 1].length)
+            at = found[found.count - 1].next
         }
         #expect(found.map(\.length) == [24, 40_000, 8 + 24 + 8, 40_008] && found.map(\.place) == [0, 24, 40_024, 40_064])
         #expect(found.map { $0.lent != nil } == [false, true, false, true])
