@@ -153,6 +153,9 @@ extension Node {
         return ringFreed > freed
     }
 
+    /// Bytes of padding for which the ring is sent in two stretches; in a small ring a 64th of it.
+    private static var leastGap: Int { 4096 }
+
     /// R1: stamped above everything sent, promised or seen.
     mutating func sealOpenFrame(now: Instant) {
         guard ring.openGroup != nil else { return }
@@ -168,6 +171,9 @@ extension Node {
         if header.group == .unordered {
             deliverUnordered(body, sealed.owner, header)
             acknowledgeAtOnce(tickets)
+        }
+        if let padding = sealed.padding, padding.count >= min(Self.leastGap, ring.size / 64) {
+            live!.withheld.append((padding.lowerBound, padding.upperBound, RankSet()))
         }
         if let owner = sealed.owner {
             // To nobody straight: `postRelays` sends it on its way.

@@ -12,6 +12,8 @@ package struct OwnRing: Sendable {
     private var open: Open?
     /// Holds the open frame's batches where they are large.
     private var owner: OwnedBytes?
+    /// Of the pad before the open frame what lies behind its header.
+    private var padding: Range<UInt64>?
 
     private struct Open {
         let group: GroupID
@@ -39,6 +41,7 @@ package struct OwnRing: Sendable {
         tail = 0
         open = nil
         owner = nil
+        padding = nil
     }
 
     /// Appends a batch to the open frame of `group`, beginning one where there is none. False: no room; seal, or wait for
@@ -87,33 +90,36 @@ package struct OwnRing: Sendable {
         bytes.append(int: FrameHeader.padMagic)
         bytes.append(int: UInt32(rest))
         bytes.withView { memory.write($0, at: index(tail)) }
+        padding = tail + UInt64(FrameHeader.padSize)..<tail + UInt64(rest)
         tail += UInt64(rest)
     }
 
     /// A frame that is closed: its header, its batches where they lie, what holds those of a relayed one, and where it ends in the ring.
+    /// Where a pad stands before it, nobody reads `padding`.
     package struct Sealed {
         package let header: FrameHeader
         package let body: ByteView
         package let owner: OwnedBytes?
         package let end: UInt64
+        package let padding: Range<UInt64>?
     }
 
     /// Closes the open frame with its stamp. It is marked as relayed where its batches are `relayedFrom` bytes or more.
     package mutating func seal(_ time: Timestamp, view: ViewNumber, sender: NodeID, relayedFrom: Int = .max) -> Sealed? {
         guard let frame = open else { return nil }
-        defer { (open, owner) = (nil, nil) }
+        defer { (open, owner, padding) = (nil, nil, nil) }
         let header = FrameHeader(
             length: frame.length, timestamp: time, view: view, batches: frame.batches, records: frame.records,
             group: frame.group, sender: sender, ranks: frame.ranks,
             isRelayed: owner != nil || frame.length - FrameHeader.size >= relayedFrom)
         header.encode().withView { memory.write($0, at: index(frame.start)) }
         tail = frame.start + UInt64(frame.length)
-        if let owner { return Sealed(header: header, body: owner.view, owner: owner, end: tail) }
+        if let owner { return Sealed(header: header, body: owner.view, owner: owner, end: tail, padding: padding) }
         let start = index(frame.start)
         let body = memory.view[start + FrameHeader.size..<start + frame.length]
-        guard header.isRelayed else { return Sealed(header: header, body: body, owner: nil, end: tail) }
+        guard header.isRelayed else { return Sealed(header: header, body: body, owner: nil, end: tail, padding: padding) }
         let owner = OwnedBytes(body, .empty)
-        return Sealed(header: header, body: owner.view, owner: owner, end: tail)
+        return Sealed(header: header, body: owner.view, owner: owner, end: tail, padding: padding)
     }
 
     private func index(_ position: UInt64) -> Int { Int(position % UInt64(size)) }

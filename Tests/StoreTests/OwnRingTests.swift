@@ -61,6 +61,25 @@ import Wire
         withExtendedLifetime((memory, batches, spoil)) {}
     }
 
+    @Test func aFrameKnowsThePaddingBeforeIt() throws {
+        let memory = OwnedBytes(count: 1 << 10)
+        var ring = OwnRing(memory.store)
+        let batch = Self.batch(400, 1)
+        var found: [Range<UInt64>?] = []
+        for step in 1...4 {
+            #expect(taken(ring.append(batch.view, records: 1, group: .ordered, consumed: ring.tail)))
+            found.append(try #require(value(ring.seal(Timestamp(UInt64(step)), view: ViewNumber(1), sender: NodeID(1)))).padding)
+        }
+        // Two frames of 448 bytes, the pad's header, and what nobody reads before the third.
+        #expect(found == [nil, nil, 904..<1024, nil])
+        let item = try RingReader(memory.view).item(at: 896, before: ring.tail)
+        guard case .pad(end: 1024) = item else {
+            Issue.record("\(item)")
+            return
+        }
+        withExtendedLifetime((memory, batch)) {}
+    }
+
     /// The value itself: keeps a mutating call whole inside an expectation.
     private func taken(_ value: Bool) -> Bool { value }
     private func value(_ sealed: OwnRing.Sealed?) -> OwnRing.Sealed? { sealed }
