@@ -65,7 +65,7 @@ package struct NodeSettings: Sendable {
     package var mostGroups = 8
     package var foldEvery: UInt64 = 1_000_000_000
     package var worthParting = 4 << 10
-    /// A frame whose batches are this long, or longer, goes from member to member, in blocks of so many bytes at most.
+    /// A frame whose batches are this long, or longer, goes from member to member, in blocks of so many bytes where no other is on its way.
     package var relayFrom = Limits.relay
     package var relayBlock = Limits.relayBlock
     /// Whether the view's first member says on `$status/…` what happens to the cluster and its topics.

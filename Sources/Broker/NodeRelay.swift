@@ -24,9 +24,10 @@ extension Node {
         let count = live!.view.members.count
         for (body, ranks, owner) in live!.relays {
             guard let next = RelayBlock.successor(of: live!.me, in: ranks, sender: live!.me, members: count) else { continue }
-            // A body that others are still on their way ahead of need not be there soon.
+            // One that others are still on their way ahead of need not be there soon, and goes whole: fewer messages cost less, and the chain
+            // is filled by several bodies.
             let isAlone = body.lowerBound <= ringFreed + UInt64(settings.relayBlock)
-            let block = settings.relayBlock * (isAlone ? 1 : Limits.relayLoad)
+            let block = isAlone ? settings.relayBlock : body.count
             for at in stride(from: 0, to: body.count, by: block) {
                 let part = at..<min(at + block, body.count)
                 out.append(

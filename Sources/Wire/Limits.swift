@@ -16,11 +16,9 @@ package enum Limits {
     /// One frame: at least one batch of the largest size; a turn packs small batches up to `frameTarget`.
     package static let frame = batch + 64
     package static let frameTarget = 256 << 10
-    /// A frame whose batches are this long, or longer, is relayed from member to member, in blocks of so many bytes at most.
+    /// A frame whose batches are this long, or longer, is relayed from member to member; one that is alone in blocks of so many bytes at most.
     package static let relay = 256 << 10
     package static let relayBlock = 128 << 10
-    /// So many times as long where bodies wait behind each other: fewer messages cost less, and one body more on its way fills the chain.
-    package static let relayLoad = 8
     /// Bodies of one sender that have come by relay, some of each, and are not read yet: a ring of the largest size.
     package static let relayedBodies = largestRing / relay
     /// One log entry: a frame, kept, and what a hole in its place said of others.
