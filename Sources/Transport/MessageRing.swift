@@ -51,6 +51,12 @@ struct SendRing {
         // Either before the end of the ring, or at its start once the rest has been padded away.
         return min(Limits.message, max(0, max(min(free, toEnd), free - toEnd) - MessageFrame.header))
     }
+    /// What messages of this turn may take in all: no more than is left for those behind one that goes to the ring's start, but always the
+    /// largest that fits.
+    var budget: Int {
+        let atStart = free - (size - place)
+        return atStart < Self.rewindAt ? space : max(atStart, min(space, Limits.message))
+    }
     /// The largest body that will fit at the latest when everything has been consumed, wherever the tail stands.
     var largest: Int { min(Limits.message, max(0, size / 2 - MessageFrame.header)) }
 

@@ -147,6 +147,8 @@ package import Wire
 
     /// Bytes of the largest message body that fits now; 0 for a link that is not up.
     package func space(_ link: LinkID) -> Int { place(link).map { links[$0].sending.space } ?? 0 }
+    /// Bytes that messages, each with 8 more and in whole eights, may take in all until the next poll.
+    package func budget(_ link: LinkID) -> Int { place(link).map { links[$0].sending.budget } ?? 0 }
     /// Bytes of the largest body that will fit at the latest when the peer has let everything go: half its ring, less 8.
     package func largestMessage(_ link: LinkID) -> Int { place(link).map { links[$0].sending.largest } ?? 0 }
 

@@ -178,7 +178,7 @@ final class Serve {
             let session = SessionID(link.raw)
             roles[link.index] = .client(session)
             node.sessionUp(session, into: &out)
-            node.setSpace(session, transport.space(link))
+            node.setSpace(session, transport.budget(link))
         }
     }
 
@@ -309,7 +309,7 @@ final class Serve {
         for link in used {
             isUsed[link.index] = false
             guard waiting.isEmpty || waiting[link] == nil, case .client(let session) = roles[link.index], session.raw == link.raw else { continue }
-            node.setSpace(session, transport.space(link))
+            node.setSpace(session, transport.budget(link))
         }
         used.removeAll(keepingCapacity: true)
     }

@@ -70,6 +70,34 @@ private struct CarriedRing {
         #expect(ring.reach > CarriedRing.size - 60_000)
     }
 
+    @Test func whatABudgetAllowsFits() throws {
+        var ring = try CarriedRing()
+        var random = SeededGenerator(3)
+        var rewound = 0
+        for _ in 0..<2000 {
+            // One of the largest that fits, or small ones up to the budget, which is more than the room at the ring's start for that one's sake alone.
+            let (place, largest) = (ring.sending.tail % UInt64(CarriedRing.size), min(ring.sending.space, Limits.message))
+            let atStart = Int(place) - Int(ring.sending.tail - ring.sending.consumed)
+            var left = ring.sending.budget
+            #expect(left >= largest && (atStart < SendRing.rewindAt || left == max(atStart, largest)))
+            if Int.random(in: 0..<4, using: &random) == 0 {
+                #expect(largest == 0 || holds(ring.send(largest)))
+            } else {
+                if atStart >= SendRing.rewindAt { left = atStart }
+                for _ in 0..<Int.random(in: 1...200, using: &random) {
+                    let length = Int.random(in: 0...20_000, using: &random)
+                    guard MessageFrame.bytes(length) <= left else { break }
+                    #expect(holds(ring.send(length)))
+                    left -= MessageFrame.bytes(length)
+                }
+            }
+            if ring.sending.tail % UInt64(CarriedRing.size) < place { rewound += 1 }
+            ring.carry()
+            if Bool.random(using: &random) { ring.take() }
+        }
+        #expect(rewound > 100)
+    }
+
     @Test func ofAPadNoMoreThanItsHeaderIsCarried() throws {
         var ring = try CarriedRing()
         var random = SeededGenerator(7)
