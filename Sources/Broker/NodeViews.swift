@@ -231,22 +231,26 @@ extension Node {
         over("\(later.view) runs without this node", into: &out)
     }
 
-    /// Batches taken back by the cut go first into the new view, so that each publisher stays first-in-first-out.
+    /// Batches taken back by the cut go first into the new view, so that each publisher stays first-in-first-out. They may take more of the
+    /// ring than they did: what went to few members in common frames is relayed to all in frames of its own. The rest follows as room comes.
     mutating func sendAgain(now: Instant) {
         guard !live!.resend.isEmpty, live!.isComplete || planted(.framesBeforeAllBegan) else { return }
-        let batches = live!.resend
-        live!.resend = []
-        for (group, batch, ticket) in batches { sendAgain(batch, group: group, ticket: ticket, now: now) }
+        var sent = 0
+        for (group, batch, ticket) in live!.resend {
+            guard sendAgain(batch, group: group, ticket: ticket, now: now) else { break }
+            sent += 1
+        }
+        live!.resend.removeFirst(sent)
     }
 
-    private mutating func sendAgain(_ batch: OwnedBytes, group: GroupID, ticket: Ticket?, now: Instant) {
+    private mutating func sendAgain(_ batch: OwnedBytes, group: GroupID, ticket: Ticket?, now: Instant) -> Bool {
         let view = batch.view
-        guard let header = try? BatchHeader(view) else { return }
+        guard let header = try? BatchHeader(view) else { return true }
         if let open = ring.openGroup, open != group || ring.openRanks != .everyone || header.kind == .open { sealOpenFrame(now: now) }
-        let taken = enter(view, of: batch, records: header.count, group: group, ranks: .everyone, consumed: 0, now: now)
-        precondition(taken, "what was in the ring once does not fit into it")
+        guard enter(view, of: batch, records: header.count, group: group, ranks: .everyone, consumed: live!.consumedByAll, now: now) else { return false }
         if let ticket { live!.tickets.append(ticket) }
         if header.kind == .open { sealOpenFrame(now: now) }
+        return true
     }
 
     // MARK: joins (R10)
