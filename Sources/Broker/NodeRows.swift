@@ -154,7 +154,7 @@ extension Node {
     }
 
     /// Bytes of padding for which the ring is sent in two stretches; in a small ring a 64th of it.
-    private static var leastGap: Int { 4096 }
+    package static var leastGap: Int { 4096 }
 
     /// R1: stamped above everything sent, promised or seen.
     mutating func sealOpenFrame(now: Instant) {

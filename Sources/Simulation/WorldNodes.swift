@@ -417,6 +417,24 @@ extension World {
         }
     }
 
+    /// What a node sends of its ring begins with a frame or a pad, and of a pad is no more than the header, where the rest is worth a gap.
+    private func checkStretch(_ host: Host, _ from: UInt64, _ to: UInt64) {
+        let reader = RingReader(host.ring.view)
+        var at = from
+        while at < to {
+            guard let item = try? reader.item(at: at, before: at + UInt64(temper.ringBytes)) else {
+                return checker.fail("\(host.id) sends of its ring from \(at), where no frame begins")
+            }
+            switch item {
+            case .frame(_, _, let end): at = end
+            case .pad(let end):
+                let gap = UInt64(min(Node.leastGap, temper.ringBytes / 64) + FrameHeader.padSize)
+                if min(end, to) - at >= gap { checker.fail("\(host.id) sends a pad of its ring, from \(at) to \(min(end, to))") }
+                at = end
+            }
+        }
+    }
+
     private func perform(_ directive: Directive, _ host: Host, _ at: Instant) {
         switch directive {
         case .peer(let id, let kind, let bytes):
@@ -430,6 +448,7 @@ extension World {
             if let link = host.sessions[id] { toClient(link, kind, bytes) } else { answered(host, id, kind) }
         case .data(let id, let from, let to):
             guard let link = host.links[Int(id.raw) - 1] else { return }
+            checkStretch(host, from, to)
             send(link, from: host, .data(from: from, to: to, network.chance(50) ? copy(host.ring, from, to) : nil))
         case .relay(let id, let block, let owner): if let link = host.links[Int(id.raw) - 1] { host.relays.append((link, block, owner)) }
         case .row:
