@@ -130,7 +130,7 @@ struct Holders: Sendable {
 /// The words of holders, and what may go by them.
 extension Node {
     /// The view has begun.
-    mutating func beginHolding() {
+    func beginHolding() {
         for group in live!.groups.indices { quality.cut(GroupID(UInt16(group)), to: live!.groups[group].deliveredTopics) }
         holders.begin(live!.view.number, members: live!.view.members, me: me)
         holders.fillAt = lastSeen + settings.fillAfter
@@ -138,7 +138,7 @@ extension Node {
     }
 
     /// Tells the others what is here, where that has changed: at most once in a while, but for buckets.
-    mutating func sayHolding(into out: inout [Directive]) {
+    func sayHolding(into out: inout [Directive]) {
         guard !holders.replicas.isEmpty, let live, live.groups[GroupID.durable.index].carried == nil else { return }
         // What a slice that was begun in an older view withholds is not known yet.
         guard !cleaning.isBusy || cleaning.view == live.view.number else { return }
@@ -163,12 +163,12 @@ extension Node {
         for node in live.view.members where node != me && linked.contains(node) { out.append(.peer(node, .holding, bytes)) }
     }
 
-    mutating func agreed(_ place: AgreedPlace?) {
+    func agreed(_ place: AgreedPlace?) {
         holders.isAgreeing = false
         if let place { holders.agreed = place }
     }
 
-    mutating func take(_ word: HoldingWord, from node: NodeID) {
+    func take(_ word: HoldingWord, from node: NodeID) {
         guard let live, live.view.contains(node), word.view >= live.view.number || planted(.dropOnOldWord), word.rules == holders.rules else { return }
         if word.view == live.view.number || planted(.dropOnOldWord) { holders.words[node] = word } else { holders.wordsAhead[node] = word }
     }
@@ -177,13 +177,13 @@ extension Node {
     var droppable: Droppable { Droppable(view: live?.view.number ?? ViewNumber(0), lines: holders.droppable) }
 
     /// Cleaning is about to let records of these buckets go.
-    mutating func withheld(_ lines: [Holdings.Line]) {
+    func withheld(_ lines: [Holdings.Line]) {
         for line in lines { holders.holdings.withhold(line) }
     }
 
     /// Part of another node's log is to become part of this one's: what may be missing there may be missing here.
     /// - from: where the part begins.
-    mutating func absorb(_ theirs: Holdings, from: Offset, into out: inout [Directive]) {
+    func absorb(_ theirs: Holdings, from: Offset, into out: inout [Directive]) {
         var lines = theirs.lines
         if theirs.rules != holders.rules {
             var spread = theirs
@@ -216,7 +216,7 @@ extension Node {
     // MARK: filling
 
     /// Puts back what is missing of this node's buckets, a piece at a time.
-    mutating func stepFill(into out: inout [Directive]) {
+    func stepFill(into out: inout [Directive]) {
         guard let live, live.groups[GroupID.durable.index].carried == nil, repair == nil, lastSeen >= holders.fillAt else { return }
         guard holders.fill == nil else { return continueFill(into: &out) }
         let lines = holders.lacking
@@ -232,7 +232,7 @@ extension Node {
         return fill.stretch != nil || cleaning.isResting || settings.cleanRate == 0 || fill.bytes == 0 ? holders.fillAt : .max
     }
 
-    private mutating func continueFill(into out: inout [Directive]) {
+    private func continueFill(into out: inout [Directive]) {
         guard let fill = holders.fill, case .looking = fill.step, !cleaning.isBusy else { return }
         // Where nobody has any of it, nothing is rewritten.
         if fill.buckets.isEmpty || planted(.fillForgotten) { return endFill(into: &out) }
@@ -245,7 +245,7 @@ extension Node {
         out.append(.disk(.stretch(from: fill.from, below: live!.groups[GroupID.durable.index].deliveredEnd.number)))
     }
 
-    mutating func found(_ stretch: LogStretch?, from: Offset, into out: inout [Directive]) {
+    func found(_ stretch: LogStretch?, from: Offset, into out: inout [Directive]) {
         guard let fill = holders.fill, case .finding = fill.step, fill.from == from else { return }
         holders.fill!.step = .looking
         guard let stretch else {
@@ -260,20 +260,20 @@ extension Node {
         readForFill(into: &out)
     }
 
-    private mutating func readForFill(into out: inout [Directive]) {
+    private func readForFill(into out: inout [Directive]) {
         let fill = holders.fill!
         holders.fill!.step = .reading
         out.append(.disk(.read(.fill, .durable, from: fill.place.number, below: fill.stretch!.end, maximumBytes: Limits.excerpt)))
     }
 
-    mutating func readToFill(_ first: EntryNumber, _ next: EntryNumber, _ bytes: OwnedBytes, into out: inout [Directive]) {
+    func readToFill(_ first: EntryNumber, _ next: EntryNumber, _ bytes: OwnedBytes, into out: inout [Directive]) {
         guard let fill = holders.fill, case .reading = fill.step, first == fill.place.number, next > first, next <= fill.stretch?.end ?? .zero else { return }
         holders.fill!.step = .asking
         ask(for: .fill, bytes, from: fill.place, to: next, fill.buckets, into: &out)
     }
 
     /// A piece has come: entries from the fill's place on.
-    mutating func fillIn(_ bytes: OwnedBytes, to place: (number: EntryNumber, offset: Offset), into out: inout [Directive]) {
+    func fillIn(_ bytes: OwnedBytes, to place: (number: EntryNumber, offset: Offset), into out: inout [Directive]) {
         guard let fill = holders.fill, case .asking = fill.step, let stretch = fill.stretch else { return }
         let isLast = place.number >= stretch.end
         holders.fill!.place = place
@@ -284,7 +284,7 @@ extension Node {
         out.append(.disk(.fill(stretch, bytes, isLast: isLast)))
     }
 
-    mutating func filled(_ first: EntryNumber, isDone: Bool) {
+    func filled(_ first: EntryNumber, isDone: Bool) {
         guard let fill = holders.fill, let stretch = fill.stretch, stretch.first == first else { return }
         holders.fill!.stretch = nil
         holders.fill!.step = .looking
@@ -296,7 +296,7 @@ extension Node {
         holders.fill!.from = stretch.endOffset
     }
 
-    private mutating func endFill(into out: inout [Directive]) {
+    private func endFill(into out: inout [Directive]) {
         guard let fill = holders.fill else { return }
         holders.fill = nil
         holders.lost = fill.lost
@@ -315,7 +315,7 @@ extension Node {
     // MARK: what is lost
 
     /// An operator says that what no node has will not come back: this node takes what it has of its buckets for all there is.
-    mutating func giveUp(_ id: SessionID, _ request: GiveUpRequest, into out: inout [Directive]) {
+    func giveUp(_ id: SessionID, _ request: GiveUpRequest, into out: inout [Directive]) {
         if notLive(id, request.request, into: &out) { return }
         let away = settings.members.map(\.node).filter { $0 != me && !(live!.view.contains($0) && linked.contains($0)) }
         guard away.isEmpty || request.isForced else {

@@ -84,13 +84,13 @@ package struct NodeSettings: Sendable {
 }
 
 /// A whole node as one state machine: events and the time in, directives out. No clock, socket, file or randomness inside;
-/// `dbroker` and the simulator are its callers.
+/// `dbroker` and the simulator are its callers. A class, since a value of 4 KB was copied where it was only read, at each frame whole.
 ///
 ///      mending ──the log is whole──▶ restarting
 ///      restarting ──a view runs──▶ learning ──admitted, caught up──▶ live ──wedged, next view──▶ live
 ///           └──a quorum is back, agreed──▶ live ──expelled, no quorum──▶ (restart directive: a new life)
 ///                                          live ──asked to leave──▶ leaving ──that view has begun──▶ (left directive)
-package struct Node: Sendable {
+package final class Node {
     package let settings: NodeSettings
     package let me: NodeID
     var memberState: MemberState
@@ -165,8 +165,7 @@ package struct Node: Sendable {
     var consumers = ConsumerDesk()
     var announcements = Announcements()
     var deadlines: Deadlines
-    /// When this node has something to do for consumers, to say or to clean, though nothing happens; monotonic nanoseconds, .max: nothing. Stored, as
-    /// all that the loop asks each turn: a computed property of so large a value would be handed a copy of it.
+    /// When this node has something to do for consumers, to say or to clean, though nothing happens; monotonic nanoseconds, .max: nothing.
     package internal(set) var dueAt = UInt64.max
     package var counters = Counters()
 
@@ -240,7 +239,7 @@ package struct Node: Sendable {
 
     // MARK: links to other nodes
 
-    package mutating func peerUp(_ node: NodeID, into out: inout [Directive]) {
+    package func peerUp(_ node: NodeID, into out: inout [Directive]) {
         guard !isOver else { return }
         if linked.contains(node) { peerDown(node, why: "it connected anew", into: &out) }
         linked.insert(node)
@@ -255,7 +254,7 @@ package struct Node: Sendable {
         tellCluster(into: &out)
     }
 
-    package mutating func peerDown(_ node: NodeID, why: String, into out: inout [Directive]) {
+    package func peerDown(_ node: NodeID, why: String, into out: inout [Directive]) {
         guard !isOver, linked.remove(node) != nil else { return }
         welcomeParts[node] = nil
         peerViews[node] = nil
@@ -282,7 +281,7 @@ package struct Node: Sendable {
     }
 
     /// A message of another node. Malformed: the caller closes the link.
-    package mutating func peerMessage(
+    package func peerMessage(
         _ node: NodeID, _ kind: MessageKind, _ body: ByteView, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
         guard !isOver else { return }
@@ -338,7 +337,7 @@ package struct Node: Sendable {
     }
 
     /// Time has passed; call at least every 50 ms.
-    package mutating func tick(now: Instant, into out: inout [Directive]) {
+    package func tick(now: Instant, into out: inout [Directive]) {
         guard !isOver else { return }
         lastSeen = now.monotonic
         wallSeen = now.wall
@@ -361,7 +360,7 @@ package struct Node: Sendable {
         tellWaiting(into: &out)
     }
 
-    mutating func over(_ why: String, into out: inout [Directive]) {
+    func over(_ why: String, into out: inout [Directive]) {
         guard !isOver else { return }
         isOver = true
         out.append(.log("starting again from disk: \(why)"))

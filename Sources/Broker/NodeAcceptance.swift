@@ -17,7 +17,7 @@ extension Node {
     /// This node is about to drop its log's end for another's log. Where it accepted something that needs this end it says from now on that it has not
     /// what it needs, before the end goes. To forget the acceptance would be wrong: it may be one of a quorum's, and the other log may have the end all
     /// the same, cleaned, so that nothing says what the two share. But for a restart whose leader, with a quorum's promises, proposes something else.
-    mutating func unbackAcceptance(needing end: EntryNumber, into out: inout [Directive]) {
+    func unbackAcceptance(needing end: EntryNumber, into out: inout [Directive]) {
         guard let accepted = memberState.accepted, !memberState.isUnbacked, !backsAcceptance(end: end) else { return }
         if learner == nil, let ballot = restart?.disproves(accepted.proposal) {
             memberState.accepted = nil
@@ -30,14 +30,14 @@ extension Node {
     }
 
     /// Brings the durable log to the cut that this node accepted and never installed. Done again it changes nothing.
-    mutating func applyAcceptedCut(into out: inout [Directive]) {
+    func applyAcceptedCut(into out: inout [Directive]) {
         let tail = memberState.tails[GroupID.durable.index]
         afterRecovery = .apply
         if tail.from < states[GroupID.durable.index].end.number { out.append(.disk(.truncate(.durable, tail.from))) }
         out.append(.disk(.recover(.durable)))
     }
 
-    mutating func placeTail(into out: inout [Directive]) {
+    func placeTail(into out: inout [Directive]) {
         let group = GroupID.durable
         let frames = OwnedBytes(memberState.tails[group.index].frames)
         var jobs: [PendingEntry] = []

@@ -9,7 +9,7 @@ extension Node {
     var announces: Bool { settings.announces && live?.me == 0 }
 
     /// `{"view":7,"members":[1,3],"reason":"view 7 [1 3] begins after 12 ms: node 2 lost (closed by the peer)"}`
-    mutating func announceView(_ reason: String, now: Instant) {
+    func announceView(_ reason: String, now: Instant) {
         deadlines.reset()
         guard announces, let view = live?.view else {
             // Whoever is first now tells its own.
@@ -24,18 +24,18 @@ extension Node {
     }
 
     /// Records have come, or been delivered: their topics keep their deadlines.
-    mutating func noteDeadlines(_ body: ByteView, of group: GroupID) {
+    func noteDeadlines(_ body: ByteView, of group: GroupID) {
         guard deadlines.isWanted, announces else { return }
         learnDeadlines(of: group, now: lastSeen)
         deadlines.note(body, of: group, now: lastSeen)
     }
 
     /// Topics that are new begin to owe their records.
-    mutating func learnDeadlines(now: UInt64) {
+    func learnDeadlines(now: UInt64) {
         guard deadlines.isWanted, announces else { return }
         for group in 0..<GroupID.count { learnDeadlines(of: GroupID(UInt16(group)), now: now) }
     }
-    private mutating func learnDeadlines(of group: GroupID, now: UInt64) {
+    private func learnDeadlines(of group: GroupID, now: UInt64) {
         let count = live!.groups[group.index].deliveredTopics
         guard deadlines.count(of: group) < count else { return }
         if group == .unordered { live!.telling.isStale = true }
@@ -48,7 +48,7 @@ extension Node {
     }
 
     /// Before this turn's frame is sealed.
-    mutating func stepAnnouncements(now: Instant, into out: inout [Directive]) {
+    func stepAnnouncements(now: Instant, into out: inout [Directive]) {
         guard !announcements.waiting.isEmpty || deadlines.hasChanges || now.monotonic >= deadlines.dueAt, announces else { return }
         if deadlines.isWanted { tellDeadlines(now: now, into: &out) }
         guard !announcements.waiting.isEmpty, announcements.underWay.isEmpty, isOpen else { return }
@@ -59,7 +59,7 @@ extension Node {
         }
     }
 
-    private mutating func tellDeadlines(now: Instant, into out: inout [Directive]) {
+    private func tellDeadlines(now: Instant, into out: inout [Directive]) {
         let changes = deadlines.changes(now: now.monotonic)
         for change in changes {
             let name = live!.groups[change.place.group].state.topics.name(of: change.place.topic) ?? ""
@@ -89,7 +89,7 @@ extension Node {
         }
     }
 
-    private mutating func openAnnouncements(now: Instant) {
+    private func openAnnouncements(now: Instant) {
         sealOpenFrame(now: now)
         let me = PublisherID(of: me)
         var builder = BatchBuilder()
@@ -101,7 +101,7 @@ extension Node {
     }
 
     /// As many of those that wait as one batch takes, as long as their topics are there.
-    private mutating func publishAnnouncements(_ epoch: UInt32, _ next: UInt64, now: Instant) {
+    private func publishAnnouncements(_ epoch: UInt32, _ next: UInt64, now: Instant) {
         let known = live!.groups[GroupID.ordered.index]
         var builder = BatchBuilder()
         var count = 0
@@ -125,7 +125,7 @@ extension Node {
         announcements.waiting.removeFirst(count)
     }
 
-    private mutating func declareAnnounced(_ name: String, now: Instant) {
+    private func declareAnnounced(_ name: String, now: Instant) {
         guard !announcements.declaring.contains(name) else { return }
         var builder = BatchBuilder()
         Array(name.utf8).withView { builder.append(topic: TopicID(0), time: Int64(bitPattern: now.wall), payload: $0) }
@@ -136,7 +136,7 @@ extension Node {
     }
 
     /// What became of a batch of this node's own.
-    mutating func settle(_ own: OwnFrame, _ step: AnnouncingStep, _ verdict: PublisherTable.Verdict) {
+    func settle(_ own: OwnFrame, _ step: AnnouncingStep, _ verdict: PublisherTable.Verdict) {
         switch step {
         case .opening:
             let line = own.opened ?? PublisherTable.Line(epoch: 0, last: 0, touched: .zero)

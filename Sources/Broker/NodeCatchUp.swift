@@ -4,14 +4,14 @@ internal import Wire
 /// Sessions that are behind read the log by pages, and join the live ones where the delivered part ends.
 extension Node {
     /// The session has something to be served that no new entry brings.
-    mutating func noteLagging(_ id: SessionID) {
+    func noteLagging(_ id: SessionID) {
         guard !sessions[id]!.isListed else { return }
         sessions[id]!.isListed = true
         lagging.append(id)
     }
 
     /// A view begins: whoever was live goes on in the log, where the delivered part ends.
-    mutating func lagAllSessions() {
+    func lagAllSessions() {
         for id in sessionOrder where sessions[id]!.isSubscribed {
             for group in 0..<sessions[id]!.cursors.count where GroupID(UInt16(group)) != .unordered && sessions[id]!.cursors[group].isLive {
                 sessions[id]!.cursors[group].isLive = false
@@ -23,7 +23,7 @@ extension Node {
         }
     }
 
-    mutating func readDone(
+    func readDone(
         _ token: ReadToken, _ group: GroupID, _ first: EntryNumber, _ next: EntryNumber, _ bytes: OwnedBytes, into out: inout [Directive]
     ) {
         switch token {
@@ -38,7 +38,7 @@ extension Node {
     }
 
     /// What was read for a session is there, whole.
-    mutating func takePage(_ bytes: OwnedBytes, from first: EntryNumber, to next: EntryNumber, _ group: GroupID, _ id: SessionID) {
+    func takePage(_ bytes: OwnedBytes, from first: EntryNumber, to next: EntryNumber, _ group: GroupID, _ id: SessionID) {
         sessions[id]!.cursors[group.index].isReading = false
         let page = bytes.view.isEmpty ? nil : Page(bytes: bytes, at: 0, end: bytes.view.count, next: next)
         guard sessions[id]!.cursors[group.index].page == nil else {
@@ -50,7 +50,7 @@ extension Node {
     }
 
     /// Hands pages of the log to the sessions that are behind, as far as their rings have room.
-    mutating func serveLagging(into out: inout [Directive]) {
+    func serveLagging(into out: inout [Directive]) {
         guard let groups = live?.groups.count else { return }
         for group in keepsRecent.indices { keepsRecent[group] = false }
         defer { for group in 0..<groups where !keepsRecent[group] && !recent[group].isEmpty { recent[group].removeAll() } }
@@ -75,7 +75,7 @@ extension Node {
         }
     }
 
-    private mutating func serve(_ id: SessionID, _ group: GroupID, into out: inout [Directive]) {
+    private func serve(_ id: SessionID, _ group: GroupID, into out: inout [Directive]) {
         // Until the first page is there it is not known from where to go on.
         guard !sessions[id]!.cursors[group.index].isReading || sessions[id]!.cursors[group.index].page != nil else { return }
         let end = live!.groups[group.index].deliveredEnd
@@ -101,13 +101,13 @@ extension Node {
     }
 
     /// Hands over what has been read. False: some of it is left, the ring is full.
-    private mutating func emptyPages(_ id: SessionID, _ group: GroupID, below end: EntryNumber, into out: inout [Directive]) -> Bool {
+    private func emptyPages(_ id: SessionID, _ group: GroupID, below end: EntryNumber, into out: inout [Directive]) -> Bool {
         repeat { guard emptyPage(id, group, below: end, into: &out) else { return false } } while sessions[id]!.cursors[group.index].turnPage(recent[group.index])
         return true
     }
 
     /// Hands the page over, entry by entry. False: some of it is left, the ring is full.
-    private mutating func emptyPage(_ id: SessionID, _ group: GroupID, below end: EntryNumber, into out: inout [Directive]) -> Bool {
+    private func emptyPage(_ id: SessionID, _ group: GroupID, below end: EntryNumber, into out: inout [Directive]) -> Bool {
         guard let page = sessions[id]!.cursors[group.index].page else { return true }
         var at = page.at
         let view = page.bytes.view[0..<page.end]
@@ -131,7 +131,7 @@ extension Node {
         return true
     }
 
-    private mutating func handPage(
+    private func handPage(
         _ header: EntryHeader, _ body: ByteView, _ page: OwnedBytes, to id: SessionID, into out: inout [Directive]
     ) -> Bool {
         let age = wallSeen - min(wallSeen, header.timestamp.raw)
@@ -159,7 +159,7 @@ extension Node {
 
     /// All that the session wants before `offset` has been sent, or was no longer kept. False: no room to say so.
     @discardableResult
-    private mutating func tellPosition(_ id: SessionID, _ group: GroupID, at offset: Offset, into out: inout [Directive]) -> Bool {
+    private func tellPosition(_ id: SessionID, _ group: GroupID, at offset: Offset, into out: inout [Directive]) -> Bool {
         guard hasRoom(id, 18, into: &out) else { return false }
         var bytes: [UInt8] = []
         Position(group: group, skipped: sessions[id]!.cursors[group.index].skipped, offset: offset).encode(into: &bytes)

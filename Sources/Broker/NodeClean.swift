@@ -44,7 +44,7 @@ struct CleaningPace: Sendable {
 /// The durable log loses what topics.yaml no longer keeps, in the background, while a view runs: of what is delivered, nothing is ever taken
 /// back. Each node cleans its own log.
 extension Node {
-    mutating func clean(into out: inout [Directive]) {
+    func clean(into out: inout [Directive]) {
         guard settings.cleanRate > 0, !cleaning.isBusy, repair == nil, !holders.isPlacing, let live, live.groups[GroupID.durable.index].carried == nil
         else { return }
         let delivered = live.groups[GroupID.durable.index].deliveredEnd.number
@@ -60,7 +60,7 @@ extension Node {
         return live.groups[GroupID.durable.index].carried == nil ? cleaning.nextAt : .max
     }
 
-    mutating func cleaned(_ report: CleanReport, isDone: Bool, now: Instant) {
+    func cleaned(_ report: CleanReport, isDone: Bool, now: Instant) {
         if report.passes > cleaning.report.passes { counters.cleaningPasses = report.passes }
         cleaning.end(report, isDone: isDone, settings, now: now.monotonic)
     }

@@ -6,13 +6,13 @@ package import Wire
 /// What clients ask for. A request that cannot be served yet stays in the client's ring: `false`, and the caller offers it
 /// again; so a publisher is held by credit, end to end (R11).
 extension Node {
-    package mutating func sessionUp(_ id: SessionID, into out: inout [Directive]) {
+    package func sessionUp(_ id: SessionID, into out: inout [Directive]) {
         sessions.insert(Session(id: id))
         sessionOrder.append(id)
         sendCluster(to: id, into: &out)
     }
 
-    package mutating func sessionDown(_ id: SessionID) {
+    package func sessionDown(_ id: SessionID) {
         guard sessions[id] != nil else { return }
         depart(id)
         unsubscribe(id)
@@ -27,9 +27,9 @@ extension Node {
     }
 
     /// How much the client's ring can take now.
-    package mutating func setSpace(_ id: SessionID, _ bytes: Int) { sessions[id]?.space = bytes }
+    package func setSpace(_ id: SessionID, _ bytes: Int) { sessions[id]?.space = bytes }
 
-    package mutating func sessionMessage(
+    package func sessionMessage(
         _ id: SessionID, _ kind: MessageKind, _ body: ByteView, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) -> Bool {
         guard sessions[id] != nil else { return true }
@@ -67,7 +67,7 @@ extension Node {
     /// Whether this node takes requests now: a view runs here, all of its members have begun it, and it is not about to change.
     var isOpen: Bool { live.map { !$0.isFrozen && !$0.membership.isWedged && ($0.isComplete || planted(.framesBeforeAllBegan)) && ($0.resend.isEmpty || planted(.resendLate)) } ?? false }
 
-    mutating func notLive(_ id: SessionID, _ request: UInt32, into out: inout [Directive]) -> Bool {
+    func notLive(_ id: SessionID, _ request: UInt32, into out: inout [Directive]) -> Bool {
         guard live == nil else { return false }
         let why = "\(me) is not serving: \(waitingFor ?? "")"
         send(id, .refused, Refusal(.unavailable, request: request, reason: why).encode(), into: &out)
@@ -77,7 +77,7 @@ extension Node {
     // MARK: publish
 
     /// - put: the request's number, where the version is asked for.
-    private mutating func publish(
+    private func publish(
         _ id: SessionID, _ bytes: ByteView, put asked: UInt32?, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) -> Bool {
         if notLive(id, asked ?? 0, into: &out) { return true }
@@ -143,12 +143,12 @@ extension Node {
     }
 
     /// What topics.yaml says of each topic, looked up once for each.
-    mutating func learnQuality(of group: GroupID) {
+    func learnQuality(of group: GroupID) {
         guard let live else { return }
         quality.learn(live.groups[group.index].state.topics, of: group)
     }
 
-    private mutating func refuse(
+    private func refuse(
         _ id: SessionID, _ code: Refusal.Code, _ header: BatchHeader, _ why: String, at record: Int = 0, request: UInt32?,
         into out: inout [Directive]
     ) {
@@ -160,14 +160,14 @@ extension Node {
         send(id, .refused, Refusal(code, request: request ?? 0, group: header.group, sequence: sequence, reason: why).encode(), into: &out)
     }
     /// Whether a batch before this one was refused and has not come again: a publisher of whom the table knows nothing could begin behind it.
-    private mutating func isBarred(_ id: SessionID, _ header: BatchHeader) -> Bool {
+    private func isBarred(_ id: SessionID, _ header: BatchHeader) -> Bool {
         guard let bar = sessions[id]?.barred[header.group], bar.publisher == header.publisher, !planted(.refusedPassed) else { return false }
         if bar.epoch == header.epoch, header.sequence > bar.sequence { return true }
         sessions[id]!.barred[header.group] = nil
         return false
     }
     /// The batch is not taken, for one record of it: those before it may come again without it.
-    private mutating func refuse(
+    private func refuse(
         _ id: SessionID, _ code: Refusal.Code, _ header: BatchHeader, _ record: Int, _ topic: TopicID, _ what: String, request: UInt32?,
         into out: inout [Directive]
     ) {
@@ -178,7 +178,7 @@ extension Node {
     }
 
     /// Into the open frame of its group, with who waits for it.
-    mutating func put(
+    func put(
         _ batch: ByteView, of owner: OwnedBytes? = nil, records: Int, group: GroupID, ranks: RankSet = .everyone, _ ticket: Ticket, now: Instant
     ) -> Bool {
         guard put(batch, of: owner, records: records, group: group, ranks: ranks, now: now) else { return false }
@@ -188,7 +188,7 @@ extension Node {
 
     /// Into the open frame of its group: the one copy between two rings, or out of one into memory of its own.
     /// - owner: has a copy of the batch.
-    mutating func put(
+    func put(
         _ batch: ByteView, of owner: OwnedBytes? = nil, records: Int, group: GroupID, ranks: RankSet = .everyone, now: Instant
     ) -> Bool {
         if let open = ring.openGroup, open != group || ring.openRanks != ranks { sealOpenFrame(now: now) }
@@ -196,7 +196,7 @@ extension Node {
         return enter(batch, of: owner, records: records, group: group, ranks: ranks, consumed: consumed, now: now)
     }
     /// The same where the open frame is one of this group and these ranks, or there is none.
-    mutating func enter(
+    func enter(
         _ batch: ByteView, of owner: OwnedBytes?, records: Int, group: GroupID, ranks: RankSet, consumed: UInt64, now: Instant
     ) -> Bool {
         let large = relaysFrom(ranks)
@@ -208,7 +208,7 @@ extension Node {
 
     // MARK: declare, open
 
-    private mutating func declare(
+    private func declare(
         _ id: SessionID, _ request: DeclareRequest, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) -> Bool {
         if notLive(id, request.request, into: &out) { return true }
@@ -268,7 +268,7 @@ extension Node {
         return (nil, group)
     }
 
-    private mutating func answerDeclare(_ job: UInt32, into out: inout [Directive]) {
+    private func answerDeclare(_ job: UInt32, into out: inout [Directive]) {
         guard let done = declares.removeValue(forKey: job) else { return }
         var lines: [DeclareAnswer.Line] = []
         for (index, line) in done.lines.enumerated() {
@@ -284,7 +284,7 @@ extension Node {
         return .topic(GroupID(rule.level), topic, rule.level)
     }
 
-    private mutating func open(_ id: SessionID, _ request: OpenRequest, now: Instant, into out: inout [Directive]) -> Bool {
+    private func open(_ id: SessionID, _ request: OpenRequest, now: Instant, into out: inout [Directive]) -> Bool {
         if notLive(id, request.request, into: &out) { return true }
         guard isOpen, request.group.index < live!.groups.count else { return false }
         // Alone in its frame: its answer is the state right after it.
@@ -300,7 +300,7 @@ extension Node {
     // MARK: answers to those who wait for own frames
 
     /// The frame has reached its level: each batch's publisher, declarer or opener is answered.
-    mutating func settle(_ own: OwnFrame, group: GroupID, into out: inout [Directive]) {
+    func settle(_ own: OwnFrame, group: GroupID, into out: inout [Directive]) {
         for (index, ticket) in own.tickets.enumerated() {
             let verdict = index < own.verdicts.count ? own.verdicts[index] : .gap
             switch ticket {
@@ -337,14 +337,14 @@ extension Node {
     }
 
     /// `unordered`: received is enough.
-    mutating func acknowledgeAtOnce(_ tickets: [Ticket]) {
+    func acknowledgeAtOnce(_ tickets: [Ticket]) {
         for ticket in tickets {
             guard case .publish(let id, let epoch, let last) = ticket else { continue }
             acknowledge(id, Acknowledgement(group: .unordered, epoch: epoch, last: last))
         }
     }
 
-    private mutating func acknowledge(_ id: SessionID, _ acknowledgement: Acknowledgement) {
+    private func acknowledge(_ id: SessionID, _ acknowledgement: Acknowledgement) {
         guard sessions[id] != nil else { return }
         sessions[id]!.acknowledged[acknowledgement.group.index] = acknowledgement
         guard !sessions[id]!.isOwed else { return }
@@ -352,7 +352,7 @@ extension Node {
         owed.append(id)
     }
 
-    mutating func sendAcknowledgements(into out: inout [Directive]) {
+    func sendAcknowledgements(into out: inout [Directive]) {
         guard !owed.isEmpty else { return }
         let waiting = owed
         owed.removeAll(keepingCapacity: true)
@@ -376,7 +376,7 @@ extension Node {
 
     // MARK: what clients should know of the cluster
 
-    mutating func send(
+    func send(
         _ id: SessionID, _ kind: MessageKind, _ head: [UInt8], _ body: ByteView = .empty, owner: OwnedBytes? = nil,
         into out: inout [Directive]
     ) {
@@ -392,10 +392,10 @@ extension Node {
                 ClusterInfo.Node(node: $0.node, isLive: running?.contains($0.node) ?? false, address: $0.address)
             }, waiting: waitingFor ?? "")
     }
-    mutating func sendCluster(to id: SessionID, into out: inout [Directive]) {
+    func sendCluster(to id: SessionID, into out: inout [Directive]) {
         send(id, .cluster, clusterInfo.encode(), into: &out)
     }
-    mutating func tellCluster(into out: inout [Directive]) {
+    func tellCluster(into out: inout [Directive]) {
         for id in sessionOrder { sendCluster(to: id, into: &out) }
     }
 }

@@ -5,7 +5,7 @@ internal import Wire
 /// Consumer groups as clients ask for them: members come, say what they have done with, and go. Each change goes through the durable
 /// group's log (`ConsumerTable`); a node acts on it when it is delivered there, never before, so it is never taken back.
 extension Node {
-    mutating func consume(_ id: SessionID, _ request: ConsumeRequest, now: Instant, into out: inout [Directive]) -> Bool {
+    func consume(_ id: SessionID, _ request: ConsumeRequest, now: Instant, into out: inout [Directive]) -> Bool {
         if notLive(id, request.request, into: &out) { return true }
         guard isOpen else { return false }
         guard request.last.member.raw != 0, sessions[id]!.share == nil else {
@@ -40,7 +40,7 @@ extension Node {
     }
 
     /// A member has done with records; with its last word it leaves.
-    mutating func confirm(_ id: SessionID, _ confirm: ConsumerConfirm, now: Instant, into out: inout [Directive]) -> Bool {
+    func confirm(_ id: SessionID, _ confirm: ConsumerConfirm, now: Instant, into out: inout [Directive]) -> Bool {
         guard let phase = sessions[id]!.share?.phase, phase == .serving else {
             if confirm.request != 0 { send(id, .consumerDone, ConsumerDone(request: confirm.request).encode(), into: &out) }
             return true
@@ -55,7 +55,7 @@ extension Node {
     }
 
     /// An operator's word.
-    mutating func order(_ id: SessionID, _ order: ConsumerOrder, now: Instant, into out: inout [Directive]) -> Bool {
+    func order(_ id: SessionID, _ order: ConsumerOrder, now: Instant, into out: inout [Directive]) -> Bool {
         if notLive(id, order.request, into: &out) { return true }
         guard isOpen else { return false }
         let change: ConsumerChange =
@@ -70,12 +70,12 @@ extension Node {
         return propose(change, .order(id, request: order.request, change), now: now)
     }
 
-    mutating func refuse(_ id: SessionID, _ code: Refusal.Code, _ request: UInt32, _ why: String, into out: inout [Directive]) {
+    func refuse(_ id: SessionID, _ code: Refusal.Code, _ request: UInt32, _ why: String, into out: inout [Directive]) {
         send(id, .refused, Refusal(code, request: request, reason: why).encode(), into: &out)
     }
 
     /// Into the log. False: no room in the ring now.
-    mutating func propose(_ change: ConsumerChange, _ ticket: ConsumerTicket, now: Instant) -> Bool {
+    func propose(_ change: ConsumerChange, _ ticket: ConsumerTicket, now: Instant) -> Bool {
         var builder = BatchBuilder()
         change.encode().withView { builder.append(topic: TopicID(0), time: Int64(bitPattern: now.wall), payload: $0) }
         let batch = builder.finish(publisher: PublisherID(0), epoch: 0, sequence: 0, group: .durable, kind: .consumers)
@@ -87,7 +87,7 @@ extension Node {
     // MARK: what the log has decided
 
     /// - generation: the group's, right behind the change.
-    mutating func settle(_ ticket: ConsumerTicket, _ verdict: PublisherTable.Verdict, generation: UInt32, into out: inout [Directive]) {
+    func settle(_ ticket: ConsumerTicket, _ verdict: PublisherTable.Verdict, generation: UInt32, into out: inout [Directive]) {
         let table = live!.groups[GroupID.durable.index].consumers
         switch ticket {
         case .join(let id, let request): settleJoin(id, request, verdict, epoch: generation, table, into: &out)
@@ -110,7 +110,7 @@ extension Node {
         }
     }
 
-    private mutating func settleJoin(
+    private func settleJoin(
         _ id: SessionID, _ request: UInt32, _ verdict: PublisherTable.Verdict, epoch: UInt32, _ table: ConsumerTable, into out: inout [Directive]
     ) {
         guard let share = sessions[id]?.share, share.phase == .joining else { return }
@@ -127,7 +127,7 @@ extension Node {
     }
 
     /// The subscription behind a member: the durable group's topics, from where its partitions stand.
-    private mutating func enter(_ id: SessionID, _ request: UInt32, _ share: ConsumerShare, into out: inout [Directive]) {
+    private func enter(_ id: SessionID, _ request: UInt32, _ share: ConsumerShare, into out: inout [Directive]) {
         let end = live!.groups[GroupID.durable.index].deliveredEnd
         sessions[id]!.generation &+= 1
         sessions[id]!.isSubscribed = true
@@ -142,7 +142,7 @@ extension Node {
     }
 
     /// The session is no member any more.
-    mutating func endShare(_ id: SessionID) {
+    func endShare(_ id: SessionID) {
         guard sessions[id]?.share != nil else { return }
         sessions[id]!.share = nil
         consumers.members.removeAll { $0 == id }
@@ -150,7 +150,7 @@ extension Node {
     }
 
     /// The session ends, or asks for something else: what it has done with is said with its leave.
-    mutating func depart(_ id: SessionID) {
+    func depart(_ id: SessionID) {
         guard let share = sessions[id]?.share else { return }
         if share.phase == .serving, live != nil { consumers.departed.append((share.name, share.commit(position(of: id)))) }
         endShare(id)

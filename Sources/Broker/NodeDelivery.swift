@@ -5,7 +5,7 @@ internal import Wire
 
 /// From the log to the subscribers (R4, R5): live sessions get each entry as it is delivered, others read the log behind it.
 extension Node {
-    mutating func deliverStable(into out: inout [Directive]) {
+    func deliverStable(into out: inout [Directive]) {
         for group in 0..<live!.groups.count {
             var ready: [(entry: TailEntry, own: OwnFrame?)] = []
             let wasCarried = live!.groups[group].carried != nil
@@ -31,7 +31,7 @@ extension Node {
     }
 
     /// Each topic that is delivered finds its watchers, once.
-    private mutating func learnTopics(of group: GroupID, upTo count: Int) {
+    private func learnTopics(of group: GroupID, upTo count: Int) {
         guard watches.sets[group.index].count.index < count else { return }
         if group == .unordered { live!.telling.isStale = true }
         let table = live!.groups[group.index].state.topics
@@ -56,7 +56,7 @@ extension Node {
     }
 
     /// An entry to the live sessions that watch its topics; one whose ring has no room falls behind and reads the log.
-    private mutating func offer(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, isPicked: Bool, into out: inout [Directive]) {
+    private func offer(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, isPicked: Bool, into out: inout [Directive]) {
         let group = header.group.index
         for id in watches.everything where sessions[id]!.cursors[group].isLive {
             if !handAll(header, body, owner, to: id, into: &out) { fallBehind(id, header) }
@@ -71,7 +71,7 @@ extension Node {
         guard lagging.count >= watches.pickers else { return true }
         return lagging.count { sessions[$0]!.watcher != nil && !sessions[$0]!.cursors[group].isLive } < watches.pickers
     }
-    private mutating func offerPicks(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, into out: inout [Directive]) {
+    private func offerPicks(_ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, into out: inout [Directive]) {
         let group = header.group.index
         guard header.records > 0, watches.sets[group].isWatched else { return }
         let picks = gather(header, body)
@@ -85,14 +85,14 @@ extension Node {
     }
 
     /// Taken out of the node while it is used, so that its memory is not copied; the caller puts it back.
-    private mutating func gather(_ header: EntryHeader, _ body: ByteView) -> Picks {
+    private func gather(_ header: EntryHeader, _ body: ByteView) -> Picks {
         var picks = Picks()
         swap(&picks, &watches.picks)
         picks.gather(body, watches.sets[header.group.index])
         return picks
     }
 
-    private mutating func fallBehind(_ id: SessionID, _ header: EntryHeader) {
+    private func fallBehind(_ id: SessionID, _ header: EntryHeader) {
         sessions[id]!.cursors[header.group.index].fallBehind(header)
         keepsRecent[header.group.index] = true
         sessions[id]!.share?.scan = header.baseOffset.raw
@@ -102,7 +102,7 @@ extension Node {
     // MARK: to one session
 
     /// Sends the names of wanted topics that the session has not been told. False: no room.
-    mutating func sendNames(to id: SessionID, group: GroupID, into out: inout [Directive]) -> Bool {
+    func sendNames(to id: SessionID, group: GroupID, into out: inout [Directive]) -> Bool {
         let count = watches.sets[group.index].count
         let picks = sessions[id]!.watcher != nil
         guard picks ? !sessions[id]!.cursors[group.index].unnamed.isEmpty : sessions[id]!.cursors[group.index].named < count else { return true }
@@ -134,7 +134,7 @@ extension Node {
     }
 
     /// An entry to a session that takes everything: whole, but for records that it does not want any more. False: no room.
-    mutating func handAll(
+    func handAll(
         _ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, to id: SessionID, into out: inout [Directive]
     ) -> Bool {
         guard sendNames(to: id, group: header.group, into: &out) else { return false }
@@ -159,7 +159,7 @@ extension Node {
         return false
     }
 
-    mutating func hand(
+    func hand(
         _ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, _ runs: [RecordRun], to id: SessionID, into out: inout [Directive]
     ) -> Bool {
         var last = LastShare()
@@ -167,7 +167,7 @@ extension Node {
     }
     /// Those records of an entry that are in `runs` to one session. False: no room.
     /// - last: what the entry's other sessions got.
-    private mutating func hand(
+    private func hand(
         _ header: EntryHeader, _ body: ByteView, _ owner: OwnedBytes?, _ runs: [RecordRun], to id: SessionID, _ last: inout LastShare,
         into out: inout [Directive]
     ) -> Bool {
@@ -208,7 +208,7 @@ extension Node {
 
     /// Records of a topic that is new to this node wait until its name is there, which comes before them in the order; so do those behind them of
     /// the same sender, that no topic's records overtake one another.
-    mutating func takeUnordered(_ frame: FrameRef, _ header: FrameHeader) {
+    func takeUnordered(_ frame: FrameRef, _ header: FrameHeader) {
         if watches.hasAny, !planted(.unnamedDropped), live!.unnamed.contains(where: { $0.frame.rank == frame.rank }) || !isNamed(frame.body) {
             live!.unnamed.append((frame, header))
         } else {
@@ -217,7 +217,7 @@ extension Node {
     }
 
     /// Delivers those whose topics are there by now. What is not named by its own turn in the order, `last`, never will be, and its memory goes.
-    private mutating func deliverUnnamed(before last: OrderKey) {
+    private func deliverUnnamed(before last: OrderKey) {
         var held = RankSet()
         let waiting = live!.unnamed
         live!.unnamed = []
@@ -243,7 +243,7 @@ extension Node {
     }
 
     /// Records of an unordered topic go out as they come; a session without room misses them, which is counted and told.
-    mutating func deliverUnordered(_ body: ByteView, _ owner: OwnedBytes?, _ frame: FrameHeader) {
+    func deliverUnordered(_ body: ByteView, _ owner: OwnedBytes?, _ frame: FrameHeader) {
         let group = GroupID.unordered
         noteDeadlines(body, of: group)
         guard frame.records > 0, !watches.everything.isEmpty || watches.sets[group.index].isWatched else { return }
@@ -265,7 +265,7 @@ extension Node {
         unorderedOut += out
     }
 
-    private mutating func miss(_ id: SessionID, _ frame: FrameHeader) {
+    private func miss(_ id: SessionID, _ frame: FrameHeader) {
         sessions[id]!.cursors[GroupID.unordered.index].skipped += UInt64(frame.records)
         counters.unorderedDropped += UInt64(frame.records)
         noteLagging(id)

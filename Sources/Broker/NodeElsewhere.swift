@@ -18,7 +18,7 @@ extension Node {
     }
 
     /// True: others are asked for some of the topics.
-    mutating func gather(_ id: UInt32, _ query: ValueQuery, next: TopicID, into out: inout [Directive]) -> Bool {
+    func gather(_ id: UInt32, _ query: ValueQuery, next: TopicID, into out: inout [Directive]) -> Bool {
         // The last record of each topic is everywhere.
         guard query.group == .durable, !holders.holdings.isEmpty, case .offset = query.cut else { return false }
         learnQuality(of: .durable)
@@ -36,7 +36,7 @@ extension Node {
         return true
     }
 
-    private mutating func askForValues(_ id: UInt32, _ part: Int, into out: inout [Directive]) {
+    private func askForValues(_ id: UInt32, _ part: Int, into out: inout [Directive]) {
         guard case .gathering(var gathering) = desk.reads[id]?.phase, case .offset(let cut) = gathering.query.cut else { return }
         let topics = gathering.parts[part].topics
         let node = holder(missed: gathering.parts[part].missed) { set in
@@ -64,7 +64,7 @@ extension Node {
     }
 
     /// This node's own part. True: it was one.
-    mutating func gathered(_ page: ValuePage, into out: inout [Directive]) -> Bool {
+    func gathered(_ page: ValuePage, into out: inout [Directive]) -> Bool {
         guard case .gathering(var gathering) = desk.reads[page.id]?.phase, let part = gathering.parts.firstIndex(where: { $0.place == .here }) else { return false }
         let topics = gathering.parts[part].topics
         if let topic = page.cleaned {
@@ -97,7 +97,7 @@ extension Node {
     }
 
     /// Another node's part.
-    mutating func valuesFound(_ answer: ValuesAnswer, from node: NodeID, into out: inout [Directive]) {
+    func valuesFound(_ answer: ValuesAnswer, from node: NodeID, into out: inout [Directive]) {
         var found: (id: UInt32, part: Int)?
         for id in desk.order {
             guard case .gathering(let gathering) = desk.reads[id]?.phase else { continue }
@@ -128,7 +128,7 @@ extension Node {
     }
 
     /// All parts are there: as many rows as fit, in the order of topics.
-    private mutating func endGathering(_ id: UInt32) {
+    private func endGathering(_ id: UInt32) {
         guard let read = desk.reads[id], case .values(let values) = read.question, case .gathering(let gathering) = read.phase, let cut = gathering.cut,
             gathering.parts.allSatisfy({ $0.rows != nil }), let live
         else { return }
@@ -152,7 +152,7 @@ extension Node {
     // MARK: the last records
 
     /// Some of what is searched for has come to be others' alone: it is begun anew.
-    mutating func restarts(_ query: TailQuery, into out: inout [Directive]) -> Bool {
+    func restarts(_ query: TailQuery, into out: inout [Directive]) -> Bool {
         guard !holders.holdings.isEmpty, query.group == .durable, let read = desk.reads[query.id], case .tail(let tail) = read.question else { return false }
         let count = Int(min(tail.count, query.below.offset.raw))
         return gatherOffsets(
@@ -160,7 +160,7 @@ extension Node {
     }
 
     /// True: others are asked where some of the records lie.
-    mutating func gatherOffsets(_ id: UInt32, _ query: TailQuery, into out: inout [Directive]) -> Bool {
+    func gatherOffsets(_ id: UInt32, _ query: TailQuery, into out: inout [Directive]) -> Bool {
         guard query.group == .durable, !holders.holdings.isEmpty, case .tail(let tail)? = desk.reads[id]?.question else { return false }
         learnQuality(of: .durable)
         var wanted = BucketSet()
@@ -197,7 +197,7 @@ extension Node {
         return true
     }
 
-    private mutating func askForOffsets(_ id: UInt32, into out: inout [Directive]) {
+    private func askForOffsets(_ id: UInt32, into out: inout [Directive]) {
         guard let read = desk.reads[id], case .gatheringOffsets(var gathering) = read.phase, !gathering.wanted.isEmpty else { return }
         gathering.asked = holder(missed: gathering.missed) { $0.intersection(gathering.wanted).count }
         gathering.at = lastSeen
@@ -209,7 +209,7 @@ extension Node {
     }
 
     /// This node's own records have been looked for. True: it was for others' as well.
-    mutating func gathered(_ query: TailQuery, into out: inout [Directive]) -> Bool {
+    func gathered(_ query: TailQuery, into out: inout [Directive]) -> Bool {
         guard let read = desk.reads[query.id], case .gatheringOffsets(var gathering) = read.phase else { return false }
         // What was this node's own when it began to search may have come to be others'.
         let isOwn = (0..<query.wanted.count * 64).allSatisfy { !query.wants(TopicID(UInt32($0))) || !isElsewhere(TopicID(UInt32($0))) }
@@ -227,7 +227,7 @@ extension Node {
         endOffsets(query.id, into: &out)
         return true
     }
-    mutating func offsetsFound(_ answer: OffsetsAnswer, from node: NodeID, into out: inout [Directive]) {
+    func offsetsFound(_ answer: OffsetsAnswer, from node: NodeID, into out: inout [Directive]) {
         guard case .gatheringOffsets(var gathering) = desk.reads[answer.id]?.phase, gathering.asked == node else { return }
         gathering.missed.insert(node)
         gathering.asked = nil
@@ -237,7 +237,7 @@ extension Node {
         desk.reads[answer.id]!.phase = .gatheringOffsets(gathering)
         if gathering.wanted.isEmpty { endOffsets(answer.id, into: &out) } else { askForOffsets(answer.id, into: &out) }
     }
-    private mutating func endOffsets(_ id: UInt32, into out: inout [Directive]) {
+    private func endOffsets(_ id: UInt32, into out: inout [Directive]) {
         guard let read = desk.reads[id], case .gatheringOffsets(let gathering) = read.phase, gathering.isOwnThere, gathering.wanted.isEmpty else { return }
         let offsets = Set(gathering.offsets).sorted(by: >)
         switch (gathering.asks, read.question) {
@@ -251,13 +251,13 @@ extension Node {
     // MARK: times
 
     /// Where others hold records, a time may lie in a hole of this node's log. True: that is looked into first.
-    mutating func findCut(_ id: UInt32, _ values: StoreRead, into out: inout [Directive]) -> Bool {
+    func findCut(_ id: UInt32, _ values: StoreRead, into out: inout [Directive]) -> Bool {
         guard values.group == .durable, !holders.holdings.isEmpty, case .time(let time) = values.cut, let live, !planted(.pastTakenForOwn) else { return false }
         desk.reads[id]!.phase = .cutting
         out.append(.disk(.cut(id, after: time, below: live.groups[GroupID.durable.index].deliveredEnd)))
         return true
     }
-    mutating func cutFound(_ id: UInt32, _ offset: Offset, isExact: Bool, into out: inout [Directive]) {
+    func cutFound(_ id: UInt32, _ offset: Offset, isExact: Bool, into out: inout [Directive]) {
         if let served = desk.served[id], case .offsets(let request, let buckets, _) = served.question {
             desk.endServing(id)
             let isKnown = given(buckets, request.rules) == buckets
@@ -274,7 +274,7 @@ extension Node {
 
     // MARK: silence
 
-    mutating func stepElsewhere(into out: inout [Directive]) {
+    func stepElsewhere(into out: inout [Directive]) {
         for id in desk.order {
             switch desk.reads[id]?.phase {
             case .gathering(var gathering):
@@ -294,7 +294,7 @@ extension Node {
         }
     }
 
-    mutating func refuseCleaned(_ id: UInt32, _ topic: TopicID, _ cut: Offset, into out: inout [Directive]) {
+    func refuseCleaned(_ id: UInt32, _ topic: TopicID, _ cut: Offset, into out: inout [Directive]) {
         guard let read = desk.reads[id], case .values(let values) = read.question else { return }
         let name = live?.groups[values.group.index].state.topics.name(of: topic) ?? ""
         let why = "what topic \"\(name)\" was before offset \(cut.raw) is cleaned: retention, compact or history"
@@ -312,7 +312,7 @@ extension Node {
         return rules == holders.rules ? !missing.contains(replicas, bucket) : missing.merged >> UInt64(bucket) & 1 == 0
     }
 
-    mutating func take(_ request: ValuesRequest, from node: NodeID, into out: inout [Directive]) {
+    func take(_ request: ValuesRequest, from node: NodeID, into out: inout [Directive]) {
         let lacked = zip(request.topics, request.replicas).filter { !has($0, $1, request.rules) }.map(\.0)
         guard live != nil, lacked.count < request.topics.count, desk.servedOrder.count < Limits.excerpts else {
             let answer = ValuesAnswer(id: request.id, taken: 0, cut: Offset(0), cleaned: nil, lacked: request.topics, topics: [], rows: .empty)
@@ -320,7 +320,7 @@ extension Node {
         }
         desk.serve(StoreDesk.Served(node: node, question: .values(request, lacked: lacked)))
     }
-    mutating func take(_ request: OffsetsRequest, from node: NodeID, into out: inout [Directive]) {
+    func take(_ request: OffsetsRequest, from node: NodeID, into out: inout [Directive]) {
         let given = given(request.buckets, request.rules)
         let interest = try? Interest(patterns: request.patterns.map { try TopicPattern($0) }, exclusions: request.exclusions.map { try TopicPattern($0) })
         guard live != nil, !given.isEmpty, let interest, desk.servedOrder.count < Limits.excerpts else {
@@ -330,7 +330,7 @@ extension Node {
     }
 
     /// Others' questions go to the disk as soon as what they ask for is settled here too.
-    mutating func stepServed(into out: inout [Directive]) {
+    func stepServed(into out: inout [Directive]) {
         guard !desk.servedOrder.isEmpty, let group = live?.groups[GroupID.durable.index], group.carried == nil else { return }
         for id in desk.servedOrder {
             guard let served = desk.served[id], !served.isReading else { continue }
@@ -365,7 +365,7 @@ extension Node {
     }
 
     /// The disk has answered; true: it was another node's question.
-    mutating func answerServed(_ page: ValuePage, into out: inout [Directive]) -> Bool {
+    func answerServed(_ page: ValuePage, into out: inout [Directive]) -> Bool {
         guard let served = desk.served[page.id], case .values(let request, let lacked) = served.question else { return false }
         // What may have gone since the question came is not answered.
         let isKnown = zip(request.topics, request.replicas).allSatisfy { has($0, $1, request.rules) || lacked.contains($0) }
@@ -385,7 +385,7 @@ extension Node {
         out.append(.peer(served.node, .valuesFound, answer.encode()))
         return true
     }
-    mutating func answerServed(_ query: TailQuery, into out: inout [Directive]) -> Bool {
+    func answerServed(_ query: TailQuery, into out: inout [Directive]) -> Bool {
         guard let served = desk.served[query.id], case .offsets(let request, let buckets, _) = served.question else { return false }
         guard query.left == 0 || query.before == Offset(0) else {
             out.append(.disk(.tail(query)))
@@ -398,7 +398,7 @@ extension Node {
         return true
     }
 
-    mutating func elsewherePeerDown(_ node: NodeID, into out: inout [Directive]) {
+    func elsewherePeerDown(_ node: NodeID, into out: inout [Directive]) {
         for id in desk.servedOrder where desk.served[id]?.node == node { desk.endServing(id) }
         for id in desk.order {
             switch desk.reads[id]?.phase {

@@ -70,7 +70,7 @@ struct ExcerptDesk: Sendable {
 /// Records of other nodes: asked for, and given.
 extension Node {
     /// A page of the log for a session, from `first` on: whether it has to wait for what others hold.
-    mutating func waits(_ bytes: OwnedBytes, from first: EntryNumber, to next: EntryNumber, for id: SessionID, into out: inout [Directive]) -> Bool {
+    func waits(_ bytes: OwnedBytes, from first: EntryNumber, to next: EntryNumber, for id: SessionID, into out: inout [Directive]) -> Bool {
         guard !holders.holdings.isEmpty, !planted(.gapTakenForAll), let header = try? EntryHeader(bytes.view), header.baseOffset < holders.holdings.end else { return false }
         let lacking = holders.holdings.missing(from: header.baseOffset, to: Self.end(of: bytes.view))
         let wanted = lacking.intersection(wanted(by: id))
@@ -92,7 +92,7 @@ extension Node {
     }
 
     /// Buckets of the topics that a session wants, of those that have fewer replicas than there are members.
-    private mutating func wanted(by id: SessionID) -> BucketSet {
+    private func wanted(by id: SessionID) -> BucketSet {
         learnQuality(of: .durable)
         guard let watcher = sessions[id]!.watcher else { return holders.holdings.missing }
         let sets = watches.sets[GroupID.durable.index]
@@ -106,7 +106,7 @@ extension Node {
         return known.set
     }
 
-    mutating func ask(
+    func ask(
         for purpose: ExcerptDesk.Purpose, _ bytes: OwnedBytes, from place: (number: EntryNumber, offset: Offset), to next: EntryNumber,
         _ wanted: BucketSet, into out: inout [Directive]
     ) {
@@ -116,7 +116,7 @@ extension Node {
     }
 
     /// Asks whoever has most of what is still wanted.
-    private mutating func askNext(_ id: UInt32, into out: inout [Directive]) {
+    private func askNext(_ id: UInt32, into out: inout [Directive]) {
         guard let job = excerpts.jobs[id] else { return }
         guard !job.wanted.isEmpty else { return finish(id, into: &out) }
         excerpts.jobs[id]!.isQueued = excerpts.isFull
@@ -139,7 +139,7 @@ extension Node {
         out.append(.peer(node, .excerpt, request.encode()))
     }
 
-    private mutating func missed(_ id: UInt32, isSure: Bool = false, into out: inout [Directive]) {
+    private func missed(_ id: UInt32, isSure: Bool = false, into out: inout [Directive]) {
         guard let node = excerpts.jobs[id]?.asked else { return }
         excerpts.jobs[id]!.missed.insert(node)
         if isSure { excerpts.jobs[id]!.sure.insert(node) }
@@ -148,7 +148,7 @@ extension Node {
     }
 
     /// Another node's records.
-    mutating func excerpted(_ body: ByteView, from node: NodeID, into out: inout [Directive]) throws(DecodeError) {
+    func excerpted(_ body: ByteView, from node: NodeID, into out: inout [Directive]) throws(DecodeError) {
         let answer = try ExcerptAnswer(body)
         guard let job = excerpts.jobs[answer.id], job.asked == node else { return }
         var at = 0
@@ -177,7 +177,7 @@ extension Node {
         askNext(answer.id, into: &out)
     }
 
-    private mutating func finish(_ id: UInt32, into out: inout [Directive]) {
+    private func finish(_ id: UInt32, into out: inout [Directive]) {
         let job = excerpts.jobs[id]!
         excerpts.remove(id)
         defer { if let next = excerpts.order.first(where: { excerpts.jobs[$0]!.isQueued }) { askNext(next, into: &out) } }
@@ -189,7 +189,7 @@ extension Node {
         }
     }
 
-    mutating func stepExcerpts(into out: inout [Directive]) {
+    func stepExcerpts(into out: inout [Directive]) {
         guard !excerpts.order.isEmpty else { return }
         for id in excerpts.order {
             guard let job = excerpts.jobs[id] else { continue }
@@ -209,14 +209,14 @@ extension Node {
         }
     }
 
-    mutating func excerptsPeerUp(_ node: NodeID, into out: inout [Directive]) {
+    func excerptsPeerUp(_ node: NodeID, into out: inout [Directive]) {
         holders.told = nil
         for id in excerpts.order where excerpts.jobs[id]?.asked == nil && excerpts.jobs[id]?.isQueued == false {
             excerpts.jobs[id]!.missed = []
             askNext(id, into: &out)
         }
     }
-    mutating func excerptsPeerDown(_ node: NodeID, into out: inout [Directive]) {
+    func excerptsPeerDown(_ node: NodeID, into out: inout [Directive]) {
         excerpts.serving.removeAll { $0.node == node }
         for id in excerpts.order where excerpts.jobs[id]?.asked == node { missed(id, into: &out) }
     }
@@ -224,7 +224,7 @@ extension Node {
     // MARK: giving
 
     /// Another node asks: only a member of a running view knows that its log is everybody's, and only of what is delivered.
-    mutating func give(_ request: ExcerptRequest, to node: NodeID, into out: inout [Directive]) {
+    func give(_ request: ExcerptRequest, to node: NodeID, into out: inout [Directive]) {
         let delivered = live?.groups[GroupID.durable.index].deliveredEnd.number ?? .zero
         let given = given(request.buckets, request.rules, from: request.fromOffset, to: request.toOffset)
         guard delivered > request.from, !given.isEmpty, excerpts.serving.count < Limits.excerpts else {
@@ -245,7 +245,7 @@ extension Node {
         return buckets.subtracting(missing)
     }
 
-    mutating func readToGive(_ node: NodeID, _ id: UInt32, _ bytes: OwnedBytes, into out: inout [Directive]) {
+    func readToGive(_ node: NodeID, _ id: UInt32, _ bytes: OwnedBytes, into out: inout [Directive]) {
         guard let i = excerpts.serving.firstIndex(where: { $0.node == node && $0.request.id == id }) else { return }
         let request = excerpts.serving.remove(at: i).request
         // What may have gone since the question came is not given.

@@ -69,8 +69,7 @@ extension Node {
     }
 
     /// Checks the invariants, traps on a broken one, and tells where the member stands; nil where it runs no view.
-    /// Changes nothing; it is mutating because a node that is only read would be copied for it.
-    package mutating func inspect(_ group: GroupID) -> Standing? {
+    package func inspect(_ group: GroupID) -> Standing? {
         guard live != nil else { return nil }
         for index in live!.groups.indices { live!.groups[index].checkInvariants() }
         let ends = live!.groups[group.index].ends()
@@ -84,7 +83,7 @@ extension Node {
     /// What this node holds in memory beyond what it has room for; nil: nothing. Every member's frames lie in a ring of so many bytes, and
     /// what is kept for sessions that are behind has a limit of its own.
     /// - ringBytes: of each member's data ring.
-    package mutating func excess(ringBytes: Int) -> String? {
+    package func excess(ringBytes: Int) -> String? {
         for (group, recent) in recent.enumerated() where !recent.isWithin(settings.keptMost) {
             return "more than \(settings.keptMost) bytes of group \(group) are kept for sessions"
         }

@@ -25,7 +25,7 @@ struct Leaving: Sendable {
 ///
 /// Until then the leaver stays linked: should those that stay fail meanwhile, its acceptance and its log can bring the view back.
 extension Node {
-    mutating func release(_ id: SessionID, _ request: ReleaseRequest, into out: inout [Directive]) {
+    func release(_ id: SessionID, _ request: ReleaseRequest, into out: inout [Directive]) {
         if notLive(id, request.request, into: &out) { return }
         releases.removeAll { $0.session == id }
         releases.append(ReleaseJob(session: id, request: request.request, node: request.node))
@@ -34,7 +34,7 @@ extension Node {
 
     /// Answers the wishes that have come true or cannot, and passes on the others, again and again: whoever was to see to it
     /// may have gone.
-    mutating func stepReleases(into out: inout [Directive]) {
+    func stepReleases(into out: inout [Directive]) {
         guard !isOver, !releases.isEmpty else { return }
         for job in releases {
             if notLive(job.session, job.request, into: &out) {
@@ -53,7 +53,7 @@ extension Node {
     }
 
     /// To the leader; to the node itself where no view holds it any more.
-    private mutating func passOn(_ node: NodeID, into out: inout [Directive]) {
+    private func passOn(_ node: NodeID, into out: inout [Directive]) {
         guard let live else { return }
         let leader = live.view.members[live.membership.leader]
         let receiver = live.view.contains(node) ? leader : node
@@ -77,7 +77,7 @@ extension Node {
     }
 
     /// Another member, or this one, was asked that `node` leave.
-    mutating func leave(_ node: NodeID, into out: inout [Directive]) {
+    func leave(_ node: NodeID, into out: inout [Directive]) {
         if live == nil {
             // A learner that has not been taken in holds nothing that others count on; one that has is a member soon.
             if node == me, learner != nil, learner?.welcome == nil { depart("it was asked to leave before it was taken in", into: &out) }
@@ -90,14 +90,14 @@ extension Node {
         carryOut(steps, into: &out)
     }
 
-    mutating func startLeaving(for proposal: Proposal, into out: inout [Directive]) {
+    func startLeaving(for proposal: Proposal, into out: inout [Directive]) {
         out.append(.log("leaving: \(proposal.view) goes on without this node"))
         leaving = Leaving(view: proposal.view)
         isLeaving = true
     }
 
     /// A member of the view that goes on without this node has begun it.
-    mutating func noteBegun(_ summary: Summary, by node: NodeID, into out: inout [Directive]) {
+    func noteBegun(_ summary: Summary, by node: NodeID, into out: inout [Directive]) {
         guard var leaving, summary.live, summary.view.number >= leaving.view.number else { return }
         if let rank = leaving.view.rank(of: node) { leaving.begun.insert(rank) }
         self.leaving = leaving
@@ -105,7 +105,7 @@ extension Node {
         depart("\(leaving.view) goes on without this node", into: &out)
     }
 
-    mutating func depart(_ why: String, into out: inout [Directive]) {
+    func depart(_ why: String, into out: inout [Directive]) {
         guard !isOver else { return }
         for job in releases where job.node == me {
             let view = leaving?.view ?? self.view

@@ -19,7 +19,7 @@ extension Node {
     }
 
     /// Sends the bodies of own frames, sealed in this turn, on their way: their headers are posted.
-    mutating func postRelays(into out: inout [Directive]) {
+    func postRelays(into out: inout [Directive]) {
         guard !live!.relays.isEmpty else { return }
         let count = live!.view.members.count
         for (body, ranks, owner) in live!.relays {
@@ -40,7 +40,7 @@ extension Node {
 
     /// A block that another node has passed on. `mirror`: where the ring of a node is mirrored here; nil where it is not linked. Malformed: the
     /// caller closes the link.
-    package mutating func peerRelay(
+    package func peerRelay(
         _ message: ByteView, mirror: (NodeID) -> ByteView?, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
         let (block, bytes) = try RelayBlock.read(message)
@@ -65,20 +65,20 @@ extension Node {
         takeClocks(rank, now: now, into: &out)
     }
 
-    private mutating func passOn(_ block: RelayBlock, _ owner: OwnedBytes, _ rank: Int, into out: inout [Directive]) {
+    private func passOn(_ block: RelayBlock, _ owner: OwnedBytes, _ rank: Int, into out: inout [Directive]) {
         let count = live!.view.members.count
         guard let next = RelayBlock.successor(of: live!.me, in: block.ranks, sender: rank, members: count), !planted(.relayLost) else { return }
         guard live!.present.contains(next) || planted(.relayUnlinked) else { return live!.heldBlocks.append((block, owner, next)) }
         pass(block, owner, to: next, into: &out)
     }
-    private mutating func pass(_ block: RelayBlock, _ owner: OwnedBytes, to next: Int, into out: inout [Directive]) {
+    private func pass(_ block: RelayBlock, _ owner: OwnedBytes, to next: Int, into out: inout [Directive]) {
         out.append(.relay(live!.view.members[next], block, owner))
         counters.bytesPosted += UInt64(block.part.count)
         counters.bytesRelayed += UInt64(block.part.count)
     }
 
     /// The member's row has been seen for the first time in this view: what waited for that goes to it.
-    mutating func passHeld(to rank: Int, into out: inout [Directive]) {
+    func passHeld(to rank: Int, into out: inout [Directive]) {
         for held in live!.heldBlocks where held.next == rank { pass(held.block, held.owner, to: rank, into: &out) }
         live!.heldBlocks.removeAll { $0.next == rank }
     }

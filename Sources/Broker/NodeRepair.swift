@@ -8,7 +8,7 @@ internal import Wire
 ///      live ── damage in a closed segment ──▶ live, repairing ──▶ live
 extension Node {
     /// The disk has found damage; all that is known of.
-    mutating func damaged(_ holes: [LogHole], into out: inout [Directive]) {
+    func damaged(_ holes: [LogHole], into out: inout [Directive]) {
         let known = repair?.holes ?? []
         for hole in holes where !known.contains(hole) { out.append(.log("damage: \(hole)")) }
         guard !holes.isEmpty else { return }
@@ -28,7 +28,7 @@ extension Node {
         stepRepair(into: &out)
     }
 
-    mutating func stepRepair(into out: inout [Directive]) {
+    func stepRepair(into out: inout [Directive]) {
         guard !isOver, let repair else { return }
         switch repair.step {
         case .writing: return
@@ -58,14 +58,14 @@ extension Node {
     private static let hasOthers = "has others: "
     private static let hasNone = "does not have them"
 
-    private mutating func missed(_ node: NodeID, _ why: String) {
+    private func missed(_ node: NodeID, _ why: String) {
         repair?.missed[node] = why
         repair?.step = .idle
         repair?.piece = []
     }
 
     /// Asks the next node for the first hole.
-    private mutating func next(into out: inout [Directive]) {
+    private func next(into out: inout [Directive]) {
         guard let repair, let hole = repair.holes.first else { return }
         if hole.entries.isEmpty { return write(hole, from: me, into: &out) }
         if live != nil, lastSeen < repairAskAt { return }
@@ -87,7 +87,7 @@ extension Node {
         hole.isInside || (peerViews[node].map { $0.view.number >= memberState.installed.number } ?? false)
     }
 
-    private mutating func ask(_ node: NodeID, from: EntryNumber, into out: inout [Directive]) {
+    private func ask(_ node: NodeID, from: EntryNumber, into out: inout [Directive]) {
         repair!.step = .asking(node, next: from, at: lastSeen)
         var bytes: [UInt8] = []
         bytes.append(int: GroupID.durable.raw)
@@ -97,7 +97,7 @@ extension Node {
 
     private static let holdsLess = "lets go of what this node holds"
     /// An answer for a repair comes from a node that has let records go which this one is to hold: others are asked first. True: so it is.
-    mutating func repairElsewhere(_ theirs: Holdings, at number: EntryNumber, from node: NodeID, into out: inout [Directive]) -> Bool {
+    func repairElsewhere(_ theirs: Holdings, at number: EntryNumber, from node: NodeID, into out: inout [Directive]) -> Bool {
         guard let repair, !repair.takesLess, case .asking(node, number, _) = repair.step else { return false }
         let mine = holders.layout == nil ? theirs.missing : theirs.missing.intersection(holders.held)
         guard !mine.subtracting(holders.holdings.missing).isEmpty else { return false }
@@ -106,7 +106,7 @@ extension Node {
         return true
     }
 
-    private mutating func write(_ hole: LogHole, from node: NodeID, into out: inout [Directive]) {
+    private func write(_ hole: LogHole, from node: NodeID, into out: inout [Directive]) {
         let bytes = OwnedBytes(repair!.piece)
         repair!.piece = []
         repair!.step = .writing
@@ -114,7 +114,7 @@ extension Node {
     }
 
     /// True: these entries were asked for by a repair.
-    mutating func repairAnswer(
+    func repairAnswer(
         _ entries: ByteView, at number: EntryNumber, from node: NodeID, into out: inout [Directive]
     ) throws(DecodeError) -> Bool {
         guard let repair, let hole = repair.holes.first, case .asking(node, number, _) = repair.step else { return false }
@@ -146,7 +146,7 @@ extension Node {
     }
 
     /// The disk has tried; `left` is what is damaged still.
-    mutating func repaired(_ outcome: RepairOutcome, into out: inout [Directive]) {
+    func repaired(_ outcome: RepairOutcome, into out: inout [Directive]) {
         guard repair != nil else { return }
         let hole = outcome.hole
         if let why = outcome.refusal {
@@ -172,16 +172,16 @@ extension Node {
         if outcome.left.isEmpty { whole(into: &out) } else { next(into: &out) }
     }
 
-    private mutating func rest() { repair!.step = .resting(until: lastSeen + LogRepair.patience) }
+    private func rest() { repair!.step = .resting(until: lastSeen + LogRepair.patience) }
 
     /// Another node can be asked.
-    mutating func repairPeerUp(_ node: NodeID, into out: inout [Directive]) {
+    func repairPeerUp(_ node: NodeID, into out: inout [Directive]) {
         guard repair != nil else { return }
         repair!.missed[node] = nil
         if case .resting = repair!.step { repair!.step = .idle }
         stepRepair(into: &out)
     }
-    mutating func repairPeerDown(_ node: NodeID, into out: inout [Directive]) {
+    func repairPeerDown(_ node: NodeID, into out: inout [Directive]) {
         guard repair != nil else { return }
         switch repair!.step {
         case .asking(node, _, _), .pausing(node, _): (repair!.step, repair!.piece) = (.idle, [])
@@ -191,7 +191,7 @@ extension Node {
         stepRepair(into: &out)
     }
 
-    private mutating func whole(into out: inout [Directive]) {
+    private func whole(into out: inout [Directive]) {
         repair = nil
         out.append(.log("the log reads back whole"))
         guard isMending else { return }
@@ -202,7 +202,7 @@ extension Node {
     }
 
     /// A later view runs without this node: its log is what counts. What lies behind the damage here goes, and is copied.
-    private mutating func copyInstead(into out: inout [Directive]) -> Bool {
+    private func copyInstead(into out: inout [Directive]) -> Bool {
         guard isMending, let hole = repair?.holes.first(where: { !$0.entries.isEmpty }) else { return false }
         guard let view = peerViews.filter({ $0.value.isLive }).map(\.value.view).max(by: { $0.number < $1.number }), view.number > memberState.installed.number
         else { return false }
@@ -233,7 +233,7 @@ extension Node {
         }.joined(separator: ", ")
     }
 
-    private mutating func tellWaiting(_ hole: LogHole, into out: inout [Directive]) {
+    private func tellWaiting(_ hole: LogHole, into out: inout [Directive]) {
         let count = repair!.holes.count
         let text = "waiting for a node that has entries \(hole.entries.lowerBound.raw)..<\(hole.entries.upperBound.raw) of \(hole.file)"
             + (count > 1 ? " (and \(count - 1) more damaged places)" : "") + ": \(reasons)"
@@ -245,7 +245,7 @@ extension Node {
     }
 
     /// The log reads back: the node counts again, and begins as any that has come back.
-    mutating func endMending(into out: inout [Directive]) {
+    func endMending(into out: inout [Directive]) {
         isMending = false
         beginRestart()
         broadcastSummary(into: &out)
@@ -255,12 +255,12 @@ extension Node {
     // MARK: looking for damage
 
     /// Closed segments are read through while a view runs, a little at each tick: damage is found while others have what it hit.
-    mutating func tickScrub(into out: inout [Directive]) {
+    func tickScrub(into out: inout [Directive]) {
         guard settings.scrubBytes > 0, live != nil, !isScrubbing, repair == nil, lastSeen >= scrubAt else { return }
         isScrubbing = true
         out.append(.disk(.scrub(.durable, bytes: settings.scrubBytes)))
     }
-    mutating func scrubbed(isDone: Bool) {
+    func scrubbed(isDone: Bool) {
         isScrubbing = false
         scrubAt = lastSeen + (isDone ? settings.scrubRest : settings.scrubEvery)
     }

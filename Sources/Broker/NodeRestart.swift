@@ -4,7 +4,7 @@ internal import Wire
 
 /// Coming back: total restart (R9), learning (R10), copying logs.
 extension Node {
-    mutating func heard(_ summary: Summary, from node: NodeID, now: Instant, into out: inout [Directive]) {
+    func heard(_ summary: Summary, from node: NodeID, now: Instant, into out: inout [Directive]) {
         peerViews[node] = (summary.view, summary.live)
         restart?.heard(summary, from: node)
         noteBegun(summary, by: node, into: &out)
@@ -19,7 +19,7 @@ extension Node {
         }
     }
 
-    mutating func carryOut(_ steps: [RestartDirective], into out: inout [Directive]) {
+    func carryOut(_ steps: [RestartDirective], into out: inout [Directive]) {
         for step in steps {
             switch step {
             case .send(let node, let kind, let step):
@@ -52,7 +52,7 @@ extension Node {
     }
 
     /// Disk's answers that concern views.
-    package mutating func diskDone(_ result: DiskResult, now: Instant, into out: inout [Directive]) {
+    package func diskDone(_ result: DiskResult, now: Instant, into out: inout [Directive]) {
         guard !isOver else { return }
         switch result {
         case .synced(let group, let end):
@@ -86,7 +86,7 @@ extension Node {
         }
     }
 
-    private mutating func saved(_ token: SaveToken, now: Instant, into out: inout [Directive]) {
+    private func saved(_ token: SaveToken, now: Instant, into out: inout [Directive]) {
         var steps: [RestartDirective] = []
         switch token {
         case .accepted(let acceptance):
@@ -106,12 +106,12 @@ extension Node {
         carryOut(steps, into: &out)
     }
 
-    mutating func beginRestart() {
+    func beginRestart() {
         restart = Restart(
             me: me, mine: summary, wait: settings.restartWait, acceptsLoss: settings.acceptsLoss)
     }
 
-    private mutating func recovered(_ state: GroupState, now: Instant, into out: inout [Directive]) {
+    private func recovered(_ state: GroupState, now: Instant, into out: inout [Directive]) {
         states[state.group.index] = state
         // What was cut off may have had the newest checkpoint.
         if state.group == .durable { saving.forget() }
@@ -135,7 +135,7 @@ extension Node {
         }
     }
 
-    private mutating func install(_ proposal: Proposal, live: Bool, into out: inout [Directive]) {
+    private func install(_ proposal: Proposal, live: Bool, into out: inout [Directive]) {
         if case .cut = proposal.basis, memberState.accepted?.proposal == proposal, !memberState.tails.isEmpty {
             // This node alone accepted a cut that others installed: the same log by the same cut.
             let tail = memberState.tails[GroupID.durable.index]
@@ -147,7 +147,7 @@ extension Node {
         }
     }
 
-    mutating func saveInstalled(_ proposal: Proposal, live: Bool, into out: inout [Directive]) {
+    func saveInstalled(_ proposal: Proposal, live: Bool, into out: inout [Directive]) {
         memberState.installed = proposal.view
         memberState.accepted = nil
         memberState.promised = Ballot(round: 0, rank: 0)
@@ -156,7 +156,7 @@ extension Node {
         out.append(.disk(.save(memberState.encode(), .installed(proposal, live: live))))
     }
 
-    private mutating func reach(_ ends: [LogEnd], from sources: [NodeID], into out: inout [Directive]) {
+    private func reach(_ ends: [LogEnd], from sources: [NodeID], into out: inout [Directive]) {
         let group = GroupID.durable.index
         guard ends.count == states.count, sources.count == states.count else { return reached(nil, into: &out) }
         if states[group].end.number == ends[group].number, states[group].end.chain == ends[group].chain {
@@ -166,7 +166,7 @@ extension Node {
         startCopy(from: sources[group], to: ends[group], into: &out)
     }
 
-    private mutating func reached(_ ends: [LogEnd]?, into out: inout [Directive]) {
+    private func reached(_ ends: [LogEnd]?, into out: inout [Directive]) {
         copy = nil
         var steps: [RestartDirective] = []
         // A copy that failed may have changed the log's end.
@@ -177,7 +177,7 @@ extension Node {
 
     // MARK: learning
 
-    private mutating func learn(from node: NodeID, _ view: View, into out: inout [Directive]) {
+    private func learn(from node: NodeID, _ view: View, into out: inout [Directive]) {
         if isLeaving { return depart("\(view) goes on without this node", into: &out) }
         out.append(.log("catching up with \(view) from \(node)"))
         restart = nil
@@ -185,7 +185,7 @@ extension Node {
         startCopy(from: node, to: nil, into: &out)
     }
 
-    mutating func tickLearner(now: Instant, into out: inout [Directive]) {
+    func tickLearner(now: Instant, into out: inout [Directive]) {
         guard let copy else { return }
         if copy.phase == .fetching, copy.isWaiting || now.monotonic - copy.asked > 2_000_000_000 { fetchMore(now: now, into: &out) }
         guard learner != nil, copy.phase == .level, learner?.welcome == nil else { return }
@@ -198,7 +198,7 @@ extension Node {
         for member in learner.view.members where member != me { out.append(.peer(member, .admit, bytes)) }
     }
 
-    mutating func welcome(_ bytes: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]) throws(DecodeError) {
+    func welcome(_ bytes: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]) throws(DecodeError) {
         guard learner != nil, learner?.welcome == nil else { return }
         var outer = Decoder(bytes, "welcome")
         let part = try outer.int(UInt32.self)
@@ -235,14 +235,14 @@ extension Node {
 
     // MARK: copying
 
-    private mutating func startCopy(from source: NodeID, to target: LogEnd?, into out: inout [Directive]) {
+    private func startCopy(from source: NodeID, to target: LogEnd?, into out: inout [Directive]) {
         copy = LogCopy(source: source, target: target)
         // Where the source has made a hole of it, no chain says what the two logs share.
         if !planted(.wordForgotten) { copy!.shared = min(holders.agreed.number, states[GroupID.durable.index].end.number) }
         out.append(.disk(.samples(.durable, gap: nil)))
     }
 
-    mutating func copyFailed(_ why: String, into out: inout [Directive]) {
+    func copyFailed(_ why: String, into out: inout [Directive]) {
         // All of it is here once the view is being installed: it begins whatever becomes of the source.
         guard copy != nil, learner?.isSaving != true else { return }
         out.append(.log("copying stopped: \(why)"))
@@ -259,13 +259,13 @@ extension Node {
     }
 
     /// What a welcome said of the groups in memory was of a view that this node has not begun: a restart begins without them.
-    private mutating func forgetWelcome(into out: inout [Directive]) {
+    private func forgetWelcome(into out: inout [Directive]) {
         guard !planted(.welcomeKept) else { return }
         for group in [GroupID.ordered, .unordered] { states[group.index] = GroupState(group: group) }
         out.append(.disk(.begin(.ordered, LogEnd())))
     }
 
-    private mutating func sampled(_ group: GroupID, _ samples: [ChainSample], into out: inout [Directive]) {
+    private func sampled(_ group: GroupID, _ samples: [ChainSample], into out: inout [Directive]) {
         guard let copy, copy.phase == .sampling else { return }
         self.copy?.phase = .matching
         self.copy?.sampled = samples.map(\.number).sorted()
@@ -279,7 +279,7 @@ extension Node {
         out.append(.peer(copy.source, .compare, bytes))
     }
 
-    mutating func serveCopy(_ kind: MessageKind, _ body: ByteView, to node: NodeID, into out: inout [Directive]) throws(DecodeError) {
+    func serveCopy(_ kind: MessageKind, _ body: ByteView, to node: NodeID, into out: inout [Directive]) throws(DecodeError) {
         var decoder = Decoder(body, "copy request")
         if kind == .compare, body.isEmpty { return sendSummary(to: node, into: &out) }
         let group = GroupID(try decoder.int())
@@ -311,7 +311,7 @@ extension Node {
         return carried
     }
 
-    mutating func answerFetch(_ node: NodeID, from: EntryNumber, bytes: ByteView, into out: inout [Directive]) {
+    func answerFetch(_ node: NodeID, from: EntryNumber, bytes: ByteView, into out: inout [Directive]) {
         copiers[node, default: CopyProgress()].bytes += UInt64(bytes.count)
         var answer: [UInt8] = []
         answer.append(int: GroupID.durable.raw)
@@ -323,7 +323,7 @@ extension Node {
         out.append(.peer(node, .entries, answer))
     }
 
-    mutating func copyAnswer(
+    func copyAnswer(
         _ kind: MessageKind, _ body: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
         var decoder = Decoder(body, "copied entries")
@@ -352,7 +352,7 @@ extension Node {
     }
 
     /// Entries of another node's log have come, for a repair or for a copy.
-    private mutating func copied(
+    private func copied(
         _ decoder: inout Decoder, at number: EntryNumber, _ body: ByteView, from node: NodeID, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
         let shown = (number: EntryNumber(try decoder.int()), offset: Offset(try decoder.int()))
@@ -378,7 +378,7 @@ extension Node {
     }
 
     /// Entries as they lie in the source's log: checked, counted, appended.
-    private mutating func take(_ entries: ByteView, now: Instant, into out: inout [Directive]) throws(DecodeError) {
+    private func take(_ entries: ByteView, now: Instant, into out: inout [Directive]) throws(DecodeError) {
         var at = 0
         var trimmed: [UInt8] = []
         var first = 0
@@ -412,7 +412,7 @@ extension Node {
     /// What the source has beyond what was agreed on is of no log that counts.
     private var shownOfCopy: Offset { copy.map { min($0.shownOffset, $0.target?.offset ?? $0.shownOffset) } ?? Offset(0) }
 
-    private mutating func advanceCopy(now: Instant, into out: inout [Directive]) {
+    private func advanceCopy(now: Instant, into out: inout [Directive]) {
         guard let copy else { return }
         let end = states[GroupID.durable.index].end
         if let target = copy.target, end.number >= target.number || planted(.learnerEarly) && learner != nil {
@@ -426,13 +426,13 @@ extension Node {
         }
     }
 
-    private mutating func finishLearning(into out: inout [Directive]) {
+    private func finishLearning(into out: inout [Directive]) {
         guard let proposal = learner?.welcome, learner?.isSaving == false else { return }
         learner?.isSaving = true
         saveInstalled(proposal, live: true, into: &out)
     }
 
-    private mutating func fetchMore(now: Instant, into out: inout [Directive]) {
+    private func fetchMore(now: Instant, into out: inout [Directive]) {
         guard var copy else { return }
         // While no view runs nobody is held up by the copy.
         copy.isWaiting = learner != nil && !copy.mayFetch(settings.copyRate, now: now.monotonic)

@@ -4,7 +4,7 @@ internal import Wire
 /// Unordered records go to those members alone that want them; the others get their frames' headers, which order, promises and the ring need.
 extension Node {
     /// A batch of unordered records to those that want some of it; in parts, one for each group of its topics, where that saves enough.
-    mutating func putRouted(
+    func putRouted(
         _ bytes: ByteView, of owner: OwnedBytes?, _ header: BatchHeader, _ body: ByteView, _ ticket: Ticket, now: Instant
     ) -> Bool {
         guard live!.view.members.count > 1 else { return put(bytes, records: header.count, group: .unordered, ticket, now: now) }
@@ -14,7 +14,7 @@ extension Node {
     }
 
     /// False: there is no room for all of them.
-    private mutating func putParted(_ header: BatchHeader, _ body: ByteView, _ ticket: Ticket, now: Instant) -> Bool {
+    private func putParted(_ header: BatchHeader, _ body: ByteView, _ ticket: Ticket, now: Instant) -> Bool {
         var parts: [(ranks: RankSet, builder: BatchBuilder)] = []
         var at = 0
         for _ in 0..<header.count {
@@ -40,7 +40,7 @@ extension Node {
     }
 
     /// Before a subscription is answered all others know what it wants. False: not yet; it is to be offered again.
-    mutating func isTold(_ id: SessionID, _ interest: Interest) -> Bool {
+    func isTold(_ id: SessionID, _ interest: Interest) -> Bool {
         guard live!.view.members.count > 1, !planted(.subscribedUntold) else { return true }
         let unordered = GroupID.unordered.index
         var topics: [TopicID] = []
@@ -57,7 +57,7 @@ extension Node {
     }
 
     /// Says to the others what has come to be wanted here, or is wanted no more.
-    mutating func stepWants(now: Instant, into out: inout [Directive]) {
+    func stepWants(now: Instant, into out: inout [Directive]) {
         guard live!.isComplete, live!.view.members.count > 1 else { return }
         live!.routing.fold(now: now.monotonic, every: settings.foldEvery)
         guard live!.telling.isDue(now.monotonic) else { return }
@@ -76,12 +76,12 @@ extension Node {
         }
     }
 
-    mutating func take(_ page: WantsPage, from node: NodeID, into out: inout [Directive]) throws(DecodeError) {
+    func take(_ page: WantsPage, from node: NodeID, into out: inout [Directive]) throws(DecodeError) {
         guard page.view == live?.view.number, let rank = live!.view.rank(of: node) else { return }
         try live!.routing.take(page, from: rank)
         if page.isLast { out.append(.peer(node, .wantsHeld, WantsHeld(view: page.view, number: page.number).encode())) }
     }
-    mutating func take(_ held: WantsHeld, from node: NodeID) {
+    func take(_ held: WantsHeld, from node: NodeID) {
         guard held.view == live?.view.number, let rank = live!.view.rank(of: node) else { return }
         live!.telling.heard(held.number, by: rank)
     }

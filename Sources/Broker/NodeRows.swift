@@ -6,7 +6,7 @@ package import Wire
 /// Rows and frames: R1–R5 at the level of the node.
 extension Node {
     /// This node's row as the other members are to see it; who they are.
-    package mutating func encodeRow(into bytes: inout [UInt8]) -> [NodeID] {
+    package func encodeRow(into bytes: inout [UInt8]) -> [NodeID] {
         guard live != nil else { return [] }
         live!.fillOwnRow(tail: ring.tail)
         live!.rows[live!.me].encode(into: &bytes)
@@ -14,7 +14,7 @@ extension Node {
     }
 
     /// Another node's newest row, and its data ring as it is mirrored here.
-    package mutating func peerRow(_ node: NodeID, _ bytes: ByteView, ring mirror: ByteView, now: Instant, into out: inout [Directive]) {
+    package func peerRow(_ node: NodeID, _ bytes: ByteView, ring mirror: ByteView, now: Instant, into out: inout [Directive]) {
         guard !isOver, live != nil, let rank = live?.view.rank(of: node), rank != live?.me else { return }
         guard let number = StateRow.view(of: bytes), number == live?.view.number || planted(.staleView) else { return }
         guard !(live?.membership.suspected.contains(rank) ?? true) || planted(.suspicionTakenBack) else { return }
@@ -40,7 +40,7 @@ extension Node {
 
     /// Reads the member's ring up to the tail that its row shows, or up to a frame whose body is still on its way. A wedged member lets
     /// the frames go unread (R6).
-    mutating func takeFrames(
+    func takeFrames(
         _ rank: Int, _ mirror: ByteView, now: Instant, into out: inout [Directive]
     ) throws(DecodeError) {
         let tail = live!.rows[rank].dataTail
@@ -82,7 +82,7 @@ extension Node {
         }
     }
 
-    private mutating func hold(_ header: FrameHeader, _ body: ByteView, _ owner: OwnedBytes?, end: UInt64, rank: Int) {
+    private func hold(_ header: FrameHeader, _ body: ByteView, _ owner: OwnedBytes?, end: UInt64, rank: Int) {
         let line = live!.ledgers[rank].enter(end: end, uses: 2)
         let frame = FrameRef(header, rank: rank, body: body, owner: owner, line: line)
         clock.observe(header.timestamp)
@@ -95,7 +95,7 @@ extension Node {
         if header.group == .unordered, !body.isEmpty { takeUnordered(frame, header) }
     }
 
-    mutating func takeClocks(_ rank: Int, now: Instant, into out: inout [Directive]) {
+    func takeClocks(_ rank: Int, now: Instant, into out: inout [Directive]) {
         guard !live!.isFrozen && !live!.membership.isWedged || planted(.noFreeze) else { return }
         let count = live!.view.members.count
         // What is stamped below a frame whose body is on its way is here, and no more.
@@ -119,7 +119,7 @@ extension Node {
     /// All events of a turn are in: seal, order, deliver, acknowledge, push. True: there is room in this node's ring that there was not before;
     /// what did not find any may be offered again.
     @discardableResult
-    package mutating func finishTurn(now: Instant, into out: inout [Directive]) -> Bool {
+    package func finishTurn(now: Instant, into out: inout [Directive]) -> Bool {
         guard !isOver else { return false }
         let freed = ringFreed
         lastSeen = now.monotonic
@@ -157,7 +157,7 @@ extension Node {
     package static var leastGap: Int { 4096 }
 
     /// R1: stamped above everything sent, promised or seen.
-    mutating func sealOpenFrame(now: Instant) {
+    func sealOpenFrame(now: Instant) {
         guard ring.openGroup != nil else { return }
         let time = clock.stamp(now: now.wall)
         let large = relaysFrom(ring.openRanks ?? .everyone)
@@ -189,7 +189,7 @@ extension Node {
     }
 
     /// R2: what was seen is promised; an idle member needs no null messages.
-    private mutating func raisePromises() {
+    private func raisePromises() {
         for group in 0..<live!.groups.count {
             let before = live!.groups[group].matrix.own(live!.me)
             if clock.last > before {
@@ -199,7 +199,7 @@ extension Node {
         }
     }
 
-    private mutating func orderAndAppend(into out: inout [Directive]) {
+    private func orderAndAppend(into out: inout [Directive]) {
         for group in 0..<live!.groups.count {
             var jobs: [PendingEntry] = []
             live!.groups[group].order(into: &jobs)
@@ -208,7 +208,7 @@ extension Node {
     }
 
     /// Splits at segment ends: a roll's checkpoint is the state just before the entry that opens the new segment.
-    mutating func append(_ jobs: [PendingEntry], to group: GroupID, into out: inout [Directive]) {
+    func append(_ jobs: [PendingEntry], to group: GroupID, into out: inout [Directive]) {
         guard !jobs.isEmpty else { return }
         let bytes = jobs.reduce(0) { $0 + $1.header.length }
         out.append(.disk(.append(group, jobs)))
@@ -216,7 +216,7 @@ extension Node {
     }
 
     /// A segment that is full is closed behind the entries just appended, with the state after them.
-    mutating func noteAppended(_ bytes: Int, to group: GroupID, into out: inout [Directive]) {
+    func noteAppended(_ bytes: Int, to group: GroupID, into out: inout [Directive]) {
         segmentUse[group.index] += bytes
         guard segmentUse[group.index] >= settings.segmentBytes else { return }
         let state = live?.groups[group.index].state ?? states[group.index]
@@ -227,18 +227,18 @@ extension Node {
     }
 
     /// The open segment of the durable log is closed though it is not full, with its state.
-    mutating func closeSegment(into out: inout [Directive]) {
+    func closeSegment(into out: inout [Directive]) {
         saving.forget()
         segmentUse[GroupID.durable.index] = settings.segmentBytes
         noteAppended(0, to: .durable, into: &out)
     }
 
     /// Frames that leave no entry need no disk.
-    mutating func settleWritten() {
+    func settleWritten() {
         for group in 0..<live!.groups.count { wrote(GroupID(UInt16(group)), below: .zero) }
     }
 
-    mutating func wrote(_ group: GroupID, below end: EntryNumber) {
+    func wrote(_ group: GroupID, below end: EntryNumber) {
         guard live != nil else { return }
         var released: [FrameRef] = []
         live!.groups[group.index].wrote(below: end, letGo: &released)
@@ -247,7 +247,7 @@ extension Node {
         if group == .durable { live!.isRowDirty = true }
     }
 
-    private mutating func postData(into out: inout [Directive]) {
+    private func postData(into out: inout [Directive]) {
         let tail = ring.tail
         for rank in 0..<live!.view.members.count where rank != live!.me && live!.present.contains(rank) {
             guard live!.posted[rank] < tail else { continue }
@@ -265,12 +265,12 @@ extension Node {
         live!.withheld.removeAll { $0.to <= least }
     }
 
-    private mutating func post(_ from: UInt64, _ to: UInt64, to rank: Int, into out: inout [Directive]) {
+    private func post(_ from: UInt64, _ to: UInt64, to rank: Int, into out: inout [Directive]) {
         out.append(.data(live!.view.members[rank], from: from, to: to))
         counters.bytesPosted += to - from
     }
 
-    private mutating func pushRow(into out: inout [Directive]) {
+    private func pushRow(into out: inout [Directive]) {
         if !live!.isRowDirty {
             let quarter = UInt64(ring.size / 4)
             for rank in 0..<live!.view.members.count where live!.ledgers[rank].consumed - live!.toldConsumed[rank] >= quarter {

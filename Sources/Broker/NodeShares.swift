@@ -23,13 +23,13 @@ extension Node {
     // MARK: who owns what
 
     /// The delivered consumer groups have changed.
-    mutating func refreshShares(into out: inout [Directive]) {
+    func refreshShares(into out: inout [Directive]) {
         guard live!.groups[GroupID.durable.index].takeConsumersChanged(), !consumers.members.isEmpty else { return }
         let table = live!.groups[GroupID.durable.index].consumers
         for id in consumers.members where sessions[id]!.share!.phase != .joining { refresh(id, table[sessions[id]!.share!.name], into: &out) }
     }
 
-    private mutating func refresh(_ id: SessionID, _ group: ConsumerGroup?, into out: inout [Directive]) {
+    private func refresh(_ id: SessionID, _ group: ConsumerGroup?, into out: inout [Directive]) {
         let share = sessions[id]!.share!
         guard let group, group.member(share.member)?.epoch == share.epoch else {
             // On its way out by its own word, it is answered for that.
@@ -43,7 +43,7 @@ extension Node {
     }
 
     /// Serves what is the member's now, from where it stands.
-    private mutating func goOn(_ id: SessionID, _ group: ConsumerGroup, into out: inout [Directive]) {
+    private func goOn(_ id: SessionID, _ group: ConsumerGroup, into out: inout [Directive]) {
         let durable = GroupID.durable.index
         let end = live!.groups[durable].deliveredEnd
         let isBehind = sessions[id]!.share!.take(group, position(of: id), now: lastSeen)
@@ -69,7 +69,7 @@ extension Node {
     // MARK: what goes into the log
 
     /// Before this turn's frame is sealed.
-    mutating func stepConsumers(now: Instant) {
+    func stepConsumers(now: Instant) {
         guard isOpen, !consumers.members.isEmpty || !consumers.departed.isEmpty || !live!.groups[GroupID.durable.index].consumers.isEmpty
         else { return }
         while let (name, last) = consumers.departed.first {
@@ -87,7 +87,7 @@ extension Node {
         isOpen && consumers.members.contains { sessions[$0]!.share!.isDirty } ? consumers.commitAt : .max
     }
 
-    private mutating func putOut(_ name: String, _ last: ConsumerCommit, now: Instant) -> Bool {
+    private func putOut(_ name: String, _ last: ConsumerCommit, now: Instant) -> Bool {
         let registration = Registration(name: name, member: last.member, epoch: last.epoch)
         guard !consumers.leaving.contains(registration) else { return true }
         guard propose(ConsumerChange(name, .leave(last)), .putOut(registration), now: now) else { return false }
@@ -95,7 +95,7 @@ extension Node {
         return true
     }
 
-    private mutating func releaseDrained(now: Instant) {
+    private func releaseDrained(now: Instant) {
         for id in consumers.members where sessions[id]!.share!.phase == .serving && !sessions[id]!.share!.frozen.isEmpty {
             var share = sessions[id]!.share!
             let drained = share.letGo()
@@ -107,7 +107,7 @@ extension Node {
     }
 
     /// One commit for each group with members here, at most every `commitEvery`. What finds no room in the ring is due once more.
-    private mutating func commitPlaces(now: Instant) {
+    private func commitPlaces(now: Instant) {
         var names: [String] = []
         var commits: [String: [(id: SessionID, commit: ConsumerCommit)]] = [:]
         for id in consumers.members where sessions[id]!.share!.phase == .serving && !consumers.committing.contains(sessions[id]!.share!.name) {
@@ -132,7 +132,7 @@ extension Node {
 
     /// Members that nobody serves: of nodes that are out of the view, by its first member; of this node's, those without a session. A
     /// moment is left to them to come back by another node, with what they have. And those that keep others waiting.
-    private mutating func putOutLost(now: Instant) {
+    private func putOutLost(now: Instant) {
         for id in consumers.members where sessions[id]!.share!.phase == .serving {
             let share = sessions[id]!.share!
             if share.isStuck(settings.consumerPatience, now: now.monotonic) { _ = putOut(share.name, share.commit(position(of: id)), now: now) }

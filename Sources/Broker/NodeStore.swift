@@ -11,7 +11,7 @@ internal import Wire
 ///                 can come any more, in this view or a later one. Where nobody publishes, an empty entry is put into the log.
 ///      an offset  Once it is delivered here.
 extension Node {
-    mutating func storeRead(_ id: SessionID, _ read: StoreRead, now: Instant, into out: inout [Directive]) -> Bool {
+    func storeRead(_ id: SessionID, _ read: StoreRead, now: Instant, into out: inout [Directive]) -> Bool {
         var refusal: String?
         if read.group != .durable && read.group != .ordered { refusal = "topics of the level unordered have no values" }
         for name in read.patterns where refusal == nil { refusal = noValue(of: name, read.cut) }
@@ -33,7 +33,7 @@ extension Node {
         if level == .ordered, case .time = cut { return "topic \"\(name)\" is ordered here: it keeps no past" }
         return nil
     }
-    mutating func storeTail(_ id: SessionID, _ tail: StoreTail, into out: inout [Directive]) -> Bool {
+    func storeTail(_ id: SessionID, _ tail: StoreTail, into out: inout [Directive]) -> Bool {
         guard tail.group == .durable || tail.group == .ordered else {
             let why = "topics of the level unordered have no past"
             send(id, .refused, Refusal(.notAllowed, request: tail.request, reason: why).encode(), into: &out)
@@ -42,7 +42,7 @@ extension Node {
         return ask(id, .tail(tail), request: tail.request, tail.patterns, tail.exclusions, into: &out)
     }
 
-    private mutating func ask(
+    private func ask(
         _ id: SessionID, _ question: StoreDesk.Question, request: UInt32, _ patterns: [String], _ exclusions: [String],
         into out: inout [Directive]
     ) -> Bool {
@@ -62,7 +62,7 @@ extension Node {
 
     /// Before this turn's promises are made: new questions get one, and those that wait get another where a member has reached the last
     /// one by way of a third, and so had nothing to say when it came.
-    mutating func promiseForReads(now: Instant) {
+    func promiseForReads(now: Instant) {
         guard !desk.order.isEmpty, let view = live?.view.number else { return }
         var time: Timestamp?
         func isOld(_ since: (view: ViewNumber, time: Timestamp)?) -> Bool { since.map { $0.view != view } ?? true }
@@ -82,7 +82,7 @@ extension Node {
     }
 
     /// An empty entry, where a question waits for a time that is over and nothing else comes: the log then says that it is.
-    private mutating func markTime(now: Instant) {
+    private func markTime(now: Instant) {
         guard !desk.isMarkerOut, isOpen, let end = live?.groups[GroupID.durable.index].state.end.key.timestamp else { return }
         let isWanted = desk.order.contains { id in
             guard let read = desk.reads[id], case .settling = read.phase, case .values(let values) = read.question, case .time(let time) = values.cut
@@ -113,7 +113,7 @@ extension Node {
     }
 
     /// At the end of a turn: what may be asked of the disk is asked, what is answered goes out where there is room.
-    mutating func stepReads(into out: inout [Directive]) {
+    func stepReads(into out: inout [Directive]) {
         guard live != nil else { return }
         stepServed(into: &out)
         for id in desk.order {
@@ -135,7 +135,7 @@ extension Node {
 
     // MARK: what
 
-    mutating func start(_ id: UInt32, _ read: StoreDesk.Read, _ values: StoreRead, at cut: StoreCut, into out: inout [Directive]) {
+    func start(_ id: UInt32, _ read: StoreDesk.Read, _ values: StoreRead, at cut: StoreCut, into out: inout [Directive]) {
         let group = live!.groups[values.group.index]
         // Half of what the client's ring can take now, names and rows alike.
         let room = min(Limits.storePage, max(sessions[read.session]?.space ?? 0, 4096) / 2)
@@ -174,7 +174,7 @@ extension Node {
         out.append(.disk(.values(query)))
     }
 
-    mutating func valuesRead(_ page: ValuePage, into out: inout [Directive]) {
+    func valuesRead(_ page: ValuePage, into out: inout [Directive]) {
         if answerServed(page, into: &out) || gathered(page, into: &out) { return }
         guard let live, let read = desk.reads[page.id], case .reading(let query, let next) = read.phase, case .values(let values) = read.question
         else { return }
@@ -190,7 +190,7 @@ extension Node {
         desk.reads[page.id]!.phase = .answering(.storePage, head: head, rows: page.rows)
     }
 
-    mutating func search(_ id: UInt32, _ read: StoreDesk.Read, _ tail: StoreTail, into out: inout [Directive]) {
+    func search(_ id: UInt32, _ read: StoreDesk.Read, _ tail: StoreTail, into out: inout [Directive]) {
         let group = live!.groups[tail.group.index]
         let end = group.deliveredEnd
         let count = min(tail.count, end.offset.raw)
@@ -209,13 +209,13 @@ extension Node {
         desk.reads[id]!.phase = .searching(query)
         out.append(.disk(.tail(query)))
     }
-    mutating func tailRead(_ query: TailQuery, into out: inout [Directive]) {
+    func tailRead(_ query: TailQuery, into out: inout [Directive]) {
         if answerServed(query, into: &out) || gathered(query, into: &out) { return }
         guard case .searching = desk.reads[query.id]?.phase else { return }
         if restarts(query, into: &out) { return }
         if query.left > 0 { out.append(.disk(.tail(query))) } else { place(query.id, query.before) }
     }
-    mutating func place(_ id: UInt32, _ offset: Offset) {
+    func place(_ id: UInt32, _ offset: Offset) {
         guard case .tail(let tail) = desk.reads[id]?.question else { return }
         let answer = StorePlace(request: tail.request, group: tail.group, offset: offset)
         desk.reads[id]!.phase = .answering(.storePlace, head: answer.encode(), rows: OwnedBytes(count: 0))
@@ -224,7 +224,7 @@ extension Node {
     // MARK: puts
 
     /// A put has its place and its level: its version, or what stands in its way.
-    mutating func settlePut(_ own: OwnFrame, _ index: Int, _ session: SessionID, request: UInt32, group: GroupID, last: UInt64, into out: inout [Directive]) {
+    func settlePut(_ own: OwnFrame, _ index: Int, _ session: SessionID, request: UInt32, group: GroupID, last: UInt64, into out: inout [Directive]) {
         let verdict = index < own.verdicts.count ? own.verdicts[index] : .gap
         let version = index < own.versions.count ? own.versions[index] : StoreDone.none
         var done = StoreDone(request: request, group: group, outcome: .done, offset: version, timestamp: own.key.timestamp)

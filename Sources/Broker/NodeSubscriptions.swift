@@ -3,7 +3,7 @@ internal import Wire
 
 /// Subscriptions come, find the topics that they ask for, and go.
 extension Node {
-    mutating func subscribe(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> Bool {
+    func subscribe(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> Bool {
         if notLive(id, request.request, into: &out) { return true }
         guard !live!.telling.isWaiting(id) else { return false }
         guard let (interest, filter) = judge(id, request, into: &out) else { return true }
@@ -34,7 +34,7 @@ extension Node {
     }
 
     /// What is asked for, as far as it makes sense; nil: it was refused.
-    mutating func judge(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> (Interest, Filter?)? {
+    func judge(_ id: SessionID, _ request: SubscribeRequest, into out: inout [Directive]) -> (Interest, Filter?)? {
         do {
             let patterns = try request.patterns.map { pattern throws(TopicError) in try TopicPattern(pattern) }
             let exclusions = try request.exclusions.map { pattern throws(TopicError) in try TopicPattern(pattern) }
@@ -51,7 +51,7 @@ extension Node {
     }
 
     /// The topics that are there already find the new watcher; those to come will by the index.
-    mutating func watch(_ id: SessionID, _ interest: Interest) {
+    func watch(_ id: SessionID, _ interest: Interest) {
         live!.telling.isStale = true
         let isConsumer = sessions[id]!.share != nil
         // A filter, or a share of the topics, looks at each record: whoever has one picks.
@@ -68,7 +68,7 @@ extension Node {
     }
 
     /// Whatever the session had subscribed to is over.
-    mutating func unsubscribe(_ id: SessionID) {
+    func unsubscribe(_ id: SessionID) {
         guard let session = sessions[id], session.isSubscribed else { return }
         live?.telling.isStale = true
         if let watcher = session.watcher {
@@ -121,7 +121,7 @@ extension Node {
         out.append(.disk(.locate(token, group, place)))
     }
 
-    mutating func located(_ token: ReadToken, _ group: GroupID, _ entry: EntryNumber) {
+    func located(_ token: ReadToken, _ group: GroupID, _ entry: EntryNumber) {
         guard case .session(let id, let generation) = token, sessions[id]?.generation == generation,
             sessions[id]!.isSubscribed
         else { return }

@@ -4,7 +4,7 @@ internal import Wire
 
 /// Changes of view at a running member (R6–R8), and the beginning of each view.
 extension Node {
-    mutating func suspect(_ rank: Int, _ why: String, into out: inout [Directive]) {
+    func suspect(_ rank: Int, _ why: String, into out: inout [Directive]) {
         guard let view = live?.view, rank != live?.me, !(live?.membership.suspected.contains(rank) ?? true) else { return }
         // The next view is chosen: what is lost now is looked at when it begins. One that left may be gone already.
         guard !live!.isClosing, leaving == nil else { return }
@@ -15,7 +15,7 @@ extension Node {
         carryOut(steps, into: &out)
     }
 
-    mutating func receive(_ row: MemberRow, from node: NodeID, now: Instant, into out: inout [Directive]) {
+    func receive(_ row: MemberRow, from node: NodeID, now: Instant, into out: inout [Directive]) {
         guard let rank = live?.view.rank(of: node) else { return }
         if row.view == live!.view.number {
             for other in live!.view.members.indices where row.suspected.contains(other) && live!.reasons[other] == nil {
@@ -27,7 +27,7 @@ extension Node {
         carryOut(steps, into: &out)
     }
 
-    mutating func tickLive(now: Instant, into out: inout [Directive]) {
+    func tickLive(now: Instant, into out: inout [Directive]) {
         guard let view = live?.view else { return }
         if live!.membership.isWedged {
             let since = live!.wedgedSince ?? now.monotonic
@@ -48,7 +48,7 @@ extension Node {
 
     /// Who has not let go of what this node sent `holdUp` ago, though a quorum has, holds all others up: its disk is stuck, or far too slow. Where that is
     /// this node itself it gives its place up; others have what its clients sent.
-    private mutating func tickHoldUp(_ now: Instant, into out: inout [Directive]) {
+    private func tickHoldUp(_ now: Instant, into out: inout [Directive]) {
         guard live != nil, !planted(.stuckDiskKept) else { return }
         // What is told with a quarter of a ring otherwise must show in the end, for the others to know who has let go.
         if zip(live!.ledgers, live!.toldConsumed).contains(where: { $0.consumed != $1 }) { live!.isRowDirty = true }
@@ -79,7 +79,7 @@ extension Node {
     }
 
     /// Membership's directives, in order. What they lead to at once is carried out too.
-    mutating func carryOut(_ steps: [MembershipDirective], into out: inout [Directive]) {
+    func carryOut(_ steps: [MembershipDirective], into out: inout [Directive]) {
         for step in steps {
             switch step {
             case .freeze: freeze(into: &out)
@@ -93,7 +93,7 @@ extension Node {
     }
 
     /// R6: from here on the clock vectors stand, nothing is taken in, appended or delivered.
-    private mutating func freeze(into out: inout [Directive]) {
+    private func freeze(into out: inout [Directive]) {
         precondition(ring.openGroup == nil || live != nil)
         live!.isFrozen = true
         live!.wedgedSince = lastSeen
@@ -105,13 +105,13 @@ extension Node {
     }
 
     /// An unstamped frame has never been shown to anyone: its batches wait for the next view.
-    private mutating func sealIntoNowhere() {
+    private func sealIntoNowhere() {
         guard let sealed = ring.seal(.zero, view: live!.view.number, sender: me) else { return }
         withExtendedLifetime(sealed.owner) { resendBatches(of: sealed.body, group: sealed.header.group, tickets: live!.tickets) }
         live!.tickets = []
     }
 
-    private mutating func resendBatches(of body: ByteView, group: GroupID, tickets: [Ticket]) {
+    private func resendBatches(of body: ByteView, group: GroupID, tickets: [Ticket]) {
         var cursor = BatchCursor(body)
         var index = 0
         while let (_, whole) = (try? cursor.next(verify: false)) ?? nil {
@@ -122,7 +122,7 @@ extension Node {
     }
 
     /// R8: before the acceptance is shown, all that it needs is on this disk: the log, and the frames that the cut keeps.
-    private mutating func saveAcceptance(_ acceptance: MemberRow.Acceptance, into out: inout [Directive]) {
+    private func saveAcceptance(_ acceptance: MemberRow.Acceptance, into out: inout [Directive]) {
         memberState.accepted = acceptance
         memberState.tails = []
         memberState.isUnbacked = false
@@ -152,7 +152,7 @@ extension Node {
     }
 
     /// R7: the log is brought to the cut; the view begins when that is on disk.
-    private mutating func close(for proposal: Proposal, into out: inout [Directive]) {
+    private func close(for proposal: Proposal, into out: inout [Directive]) {
         guard case .cut(let cuts) = proposal.basis, !live!.isClosing, cuts.count == live!.groups.count else { return }
         live!.isClosing = true
         var kept: [[OwnFrame]] = []
@@ -176,7 +176,7 @@ extension Node {
     }
 
     /// The view's starting log is on this disk: it begins here.
-    mutating func begin(_ proposal: Proposal, now: Instant, into out: inout [Directive]) {
+    func begin(_ proposal: Proposal, now: Instant, into out: inout [Directive]) {
         guard proposal.view.number > live?.view.number ?? ViewNumber(0) else { return }
         guard let rank = proposal.view.rank(of: me) else { return over("\(proposal.view) is without this node", into: &out) }
         let before = live
@@ -223,7 +223,7 @@ extension Node {
     }
 
     /// The others have gone on to a view without this node; what they said of it came before this node could hear it.
-    mutating func endIfLeftBehind(into out: inout [Directive]) {
+    func endIfLeftBehind(into out: inout [Directive]) {
         guard !isOver, leaving == nil, let mine = live?.view else { return }
         guard let (_, later) = peerViews.filter({ $0.value.isLive && $0.value.view.number > mine.number && !$0.value.view.contains(me) })
             .min(by: { $0.key < $1.key })
@@ -233,7 +233,7 @@ extension Node {
 
     /// Batches taken back by the cut go first into the new view, so that each publisher stays first-in-first-out. They may take more of the
     /// ring than they did: what went to few members in common frames is relayed to all in frames of its own. The rest follows as room comes.
-    mutating func sendAgain(now: Instant) {
+    func sendAgain(now: Instant) {
         guard !live!.resend.isEmpty, live!.isComplete || planted(.framesBeforeAllBegan) else { return }
         var sent = 0
         for (group, batch, ticket) in live!.resend {
@@ -243,7 +243,7 @@ extension Node {
         live!.resend.removeFirst(sent)
     }
 
-    private mutating func sendAgain(_ batch: OwnedBytes, group: GroupID, ticket: Ticket?, now: Instant) -> Bool {
+    private func sendAgain(_ batch: OwnedBytes, group: GroupID, ticket: Ticket?, now: Instant) -> Bool {
         let view = batch.view
         guard let header = try? BatchHeader(view) else { return true }
         if let open = ring.openGroup, open != group || ring.openRanks != .everyone || header.kind == .open { sealOpenFrame(now: now) }
@@ -256,7 +256,7 @@ extension Node {
     // MARK: joins (R10)
 
     /// `known`: the view that the learner has caught up with.
-    mutating func admit(_ node: NodeID, knowing known: ViewNumber, into out: inout [Directive]) {
+    func admit(_ node: NodeID, knowing known: ViewNumber, into out: inout [Directive]) {
         guard live != nil, settings.members.contains(where: { $0.node == node }) else { return }
         if let rank = live!.view.rank(of: node) {
             // It speaks as a learner and so does not run in this view; unless it spoke before this view took it in.

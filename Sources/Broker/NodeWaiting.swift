@@ -52,7 +52,7 @@ extension Node {
     }
 
     /// Says it once it has lasted, and when it changes.
-    mutating func tellWaiting(into out: inout [Directive]) {
+    func tellWaiting(into out: inout [Directive]) {
         guard let text = waitingFor, !isMending, learner == nil, restart != nil else {
             waitingSince = nil
             waitingSaid = ""

@@ -22,8 +22,6 @@ final class Host {
     private(set) var files = MemoryDisk()
     var life = 0
     var node: Node?
-    /// Looks at the node where it is: to call on an optional copies all of it first.
-    @discardableResult func look<R>(_ body: (inout Node) -> R) -> R? { node == nil ? nil : body(&node!) }
     var work: Journal<MemoryDisk>?
     var ring = OwnedBytes(count: 8)
     var inbox: [Event] = []

@@ -256,7 +256,7 @@ final class World {
         }
     }
 
-    private func lacking(_ host: Host, _ node: inout Node, _ missing: inout [String]) {
+    private func lacking(_ host: Host, _ node: Node, _ missing: inout [String]) {
         guard node.isLive else { return missing.append("\(host.id) is not live: \(node.report("status"))") }
         if node.view.members.count != hosts.count { missing.append("\(host.id) is in \(node.view)") }
         // A look for what may go comes again and again.
@@ -270,20 +270,20 @@ final class World {
     private var unsettled: [String] {
         var missing: [String] = []
         if let rot, !isMended(rot) { missing.append("\(hosts[rot.host].id) has \(rot.what) still") }
-        let views = Set(hosts.map { host in host.look { $0.isLive ? Int($0.view.number.raw) : -1 } ?? -1 })
+        let views = Set(hosts.map { host in host.node.map { $0.isLive ? Int($0.view.number.raw) : -1 } ?? -1 })
         for host in hosts {
             guard host.node != nil else { missing.append("\(host.id) is down"); continue }
-            host.look { lacking(host, &$0, &missing) }
+            if let node = host.node { lacking(host, node, &missing) }
         }
         if views.count > 1 { missing.append("views \(views.sorted())") }
-        let ends = hosts.map { host in host.look { $0.end(of: .durable) } }
+        let ends = hosts.map { host in host.node?.end(of: .durable) }
         for (host, end) in zip(hosts, ends) where end != ends[0] {
             missing.append("\(host.id)'s log ends elsewhere than \(hosts[0].id)'s: \(String(describing: end)), not \(String(describing: ends[0]))")
         }
         for publisher in publishers where !publisher.isSettled { missing.append("publisher \(publisher.client) waits: \(publisher.description)") }
         for store in stores where !store.isSettled(self) { missing.append("store client \(store.client) waits: \(store.description)") }
         guard missing.isEmpty else { return missing }
-        let end = hosts.compactMap { host in host.look { $0.delivered(in: .durable)?.offset.raw } ?? nil }.max() ?? 0
+        let end = hosts.compactMap { host in host.node?.delivered(in: .durable)?.offset.raw }.max() ?? 0
         for subscriber in subscribers where !subscriber.isLevel(with: end, self) { missing.append("subscriber \(subscriber.client) is at \(subscriber.next ?? 0) of \(end)") }
         if temper.isParted, !missing.isEmpty { missing += hosts.map { "\($0.id): \($0.node?.holdingsText ?? "")" } }
         let history = checker.history.map { $0?.topic }

@@ -9,7 +9,7 @@ extension World {
         if host.begun != view.number {
             host.begun = view.number
             for group in [GroupID.durable, .ordered, .unordered] {
-                guard let digest = host.look({ $0.beginning(of: group) }) ?? nil else { continue }
+                guard let digest = host.node?.beginning(of: group) else { continue }
                 checker.began(view, byRestart: byRestart, group, digest, at: host.id)
             }
         }

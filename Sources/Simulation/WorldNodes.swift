@@ -297,11 +297,11 @@ extension World {
     }
 
     func check(_ host: Host) {
-        guard checker.violation == nil, let node = host.look({ $0.inspect(.durable) }) ?? nil else { return }
+        guard checker.violation == nil, let node = host.node?.inspect(.durable) else { return }
         checks += 1
         if checks.isMultiple(of: 32) {
-            host.look { $0.checkWatches() }
-            if let excess = host.look({ $0.excess(ringBytes: temper.ringBytes) }) ?? nil { checker.fail("\(host.id): \(excess)") }
+            host.node?.checkWatches()
+            if let excess = host.node?.excess(ringBytes: temper.ringBytes) { checker.fail("\(host.id): \(excess)") }
         }
         countMoves(host, node.view.number.raw)
         if temper.cleans, let end = node.delivered { clean.delivered(host.index, below: end.number.raw) }
@@ -332,10 +332,10 @@ extension World {
     private func mark(_ end: LogEnd) -> UInt64 { end.chain ^ end.offset.raw &* 0x9E37_79B9_7F4A_7C15 }
 
     private func countMoves(_ host: Host, _ view: UInt64) {
-        let moves = host.look { $0.topicMoves } ?? 0
+        let moves = host.node?.topicMoves ?? 0
         counts.moves += max(0, moves - host.moves)
         host.moves = moves
-        guard temper.isParted, host.held?.view != view, let held = host.look({ $0.heldBuckets }) else { return }
+        guard temper.isParted, host.held?.view != view, let held = host.node?.heldBuckets else { return }
         if let before = host.held { counts.handovers += held.subtracting(before.buckets).count }
         host.held = (view, held)
     }

@@ -43,7 +43,7 @@ final class Serve {
     private let configuration: NodeConfiguration
     private let transport: Transport
     private let disk: DiskThread
-    private var node: Node
+    private let node: Node
     private var roles: [Role]
     private var peers: [NodeID: Peer] = [:]
     /// Clients' links that have been sent something, or have let something go, since the node was told their room.

@@ -28,7 +28,7 @@ import Wire
             topics: TopicsConfiguration(rules: [], defaultLevel: .durable, admit: .all), segmentBytes: 1 << 20)
         let memory = OwnedBytes([UInt8](repeating: 0, count: 1 << 16))
         defer { withExtendedLifetime(memory) {} }
-        var node = Node(settings: settings, state: state, states: [durable, GroupState(group: .ordered), GroupState(group: .unordered)], ring: memory.store)
+        let node = Node(settings: settings, state: state, states: [durable, GroupState(group: .ordered), GroupState(group: .unordered)], ring: memory.store)
         var out: [Directive] = []
         node.peerUp(Self.three, into: &out)
         var word: [UInt8] = []
