@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -27,6 +28,10 @@ enum {
     FALLOCATED = 1024 * 1024 * 1024,     /* bytes of a file whose blocks are only reserved: never reached in a sample */
     REWRITTEN = 64 * 1024 * 1024,        /* bytes of a file that is written over again and again */
     STREAMED = 64 * 1024 * 1024,         /* bytes for one sync when the disk's bandwidth is measured */
+    LOGS = 3,                            /* files that grow side by side, as the logs of three nodes on one disk */
+    LOG_BLOCK = 512 * 1024,              /* bytes of one of their writes */
+    LOG_WRITES = 3,                      /* of these for a sync: what nodes at full load put into one */
+    PAUSE = 1000 * 1000,                 /* nanoseconds between round trips that are not asked for one after the other */
     COPY_LARGE = 64 * 1024 * 1024,       /* bytes: larger than most last-level caches' share of one core */
     COPY_SMALL = 128 * 1024,             /* bytes: source and target together fit in a level-2 cache */
 };
@@ -86,12 +91,20 @@ static double tcp_stream(const void *unused)
     return bytes / taken;
 }
 
-/* Round trips a second of 64 bytes between two processes that sleep in between. */
-static double round_trips(const void *unused)
+static int by_size(const void *a, const void *b)
 {
-    (void)unused;
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Round trips a second of 64 bytes between two processes that sleep in between: one after the other, or, where there is a pause
+ * (nanoseconds) before each, one over the median of what they take. */
+static double round_trips(const void *argument)
+{
+    const long pause = *(const long *)argument;
     int pair[2];
     char message[64] = {0};
+    double *trips = pause > 0 ? allocate(sizeof *trips * (size_t)(2 + seconds_per_sample * 1e9 / (double)pause)) : NULL;
     tcp_pair(pair);
     pid_t child = start_child();
     if (child == 0) {
@@ -102,17 +115,25 @@ static double round_trips(const void *unused)
     }
     close(pair[0]);
     double start = now(), taken = 0;
-    long count = 0;
+    size_t count = 0;
     do {
+        if (pause > 0) nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+        double asked = now();
         if (send(pair[1], message, sizeof message, MSG_NOSIGNAL) != (ssize_t)sizeof message ||
             recv(pair[1], message, sizeof message, MSG_WAITALL) != (ssize_t)sizeof message)
             fail("round trip: %s", strerror(errno));
+        double answered = now();
+        if (trips != NULL) trips[count] = answered - asked;
         count++;
-        taken = now() - start;
+        taken = answered - start;
     } while (taken < seconds_per_sample);
     close(pair[1]);
     end_child(child);
-    return (double)count / taken;
+    if (trips == NULL) return (double)count / taken;
+    qsort(trips, count, sizeof *trips, by_size);
+    double median = trips[count / 2];
+    free(trips);
+    return 1 / median;
 }
 
 struct sync_case {
@@ -193,6 +214,52 @@ static double disk_stream(const void *argument)
     return bytes / taken;
 }
 
+/* One log's writer: bytes a second that it writes, past the page cache, and syncs. */
+static double append_log(const char *directory)
+{
+    int fd = open_unlinked(directory);
+    int error = posix_fallocate(fd, 0, FALLOCATED);
+    if (error != 0) fail("posix_fallocate: %s", strerror(error));
+    if (fsync(fd) < 0) fail("fsync: %s", strerror(errno));
+    (void)fcntl(fd, F_SETFL, O_DIRECT); /* a file system without it takes them through the page cache */
+    void *block = NULL;
+    if (posix_memalign(&block, 4096, LOG_BLOCK) != 0) fail("no memory for a block");
+    memset(block, 0x5a, LOG_BLOCK);
+    double start = now(), taken = 0, bytes = 0;
+    do {
+        for (int i = 0; i < LOG_WRITES; i++, bytes += LOG_BLOCK) write_whole(fd, block, LOG_BLOCK, (off_t)bytes);
+        if (fdatasync(fd) < 0) fail("fdatasync: %s", strerror(errno));
+        taken = now() - start;
+    } while (taken < seconds_per_sample && bytes + LOG_WRITES * LOG_BLOCK <= FALLOCATED);
+    return bytes / taken;
+}
+
+/* Bytes a second that reach the disk from three processes which write and sync as three nodes do. */
+static double disk_three(const void *argument)
+{
+    const struct sync_case *c = argument;
+    int result[2];
+    pid_t children[LOGS];
+    double all = 0;
+    if (pipe(result) < 0) fail("pipe: %s", strerror(errno));
+    for (int i = 0; i < LOGS; i++) {
+        children[i] = start_child();
+        if (children[i] > 0) continue;
+        double rate = append_log(c->directory);
+        _exit(write(result[1], &rate, sizeof rate) == (ssize_t)sizeof rate ? 0 : 1);
+    }
+    for (int i = 0; i < LOGS; i++) {
+        int status = 0;
+        double rate = 0;
+        if (waitpid(children[i], &status, 0) != children[i] || status != 0 || read(result[0], &rate, sizeof rate) != (ssize_t)sizeof rate)
+            fail("a process that writes a log failed");
+        all += rate;
+    }
+    close(result[0]);
+    close(result[1]);
+    return all;
+}
+
 /* Bytes a second that one core copies between two buffers of the given size. */
 static double copy(const void *argument)
 {
@@ -237,16 +304,19 @@ int main(int argc, char **argv)
     refuse_memory_file_system(directory);
 
     const size_t large = COPY_LARGE, small = COPY_SMALL;
+    const long at_once = 0, each_millisecond = PAUSE;
     const struct sync_case cases[] = {
         {directory, 4096, 0}, {directory, 65536, 0}, {directory, 1 << 20, 0}, {directory, 4096, 1}, {directory, 65536, 1}};
     figure("tcp_stream", "bytes/s", "one loopback TCP connection between two processes, 256 KiB sends", tcp_stream, NULL);
-    figure("round_trip", "round trips/s", "64 bytes there and back over loopback TCP, both ends sleep", round_trips, NULL);
+    figure("round_trip", "round trips/s", "64 bytes there and back over loopback TCP, both ends sleep", round_trips, &at_once);
+    figure("paced_trip", "round trips/s", "the same with a pause of 1 ms before each: one over the median of what they take", round_trips, &each_millisecond);
     figure("sync_4k", "syncs/s", "pwrite 4 KiB + fdatasync, fallocated file", write_and_sync, &cases[0]);
     figure("sync_64k", "syncs/s", "pwrite 64 KiB + fdatasync, fallocated file", write_and_sync, &cases[1]);
     figure("sync_1m", "syncs/s", "pwrite 1 MiB + fdatasync, fallocated file", write_and_sync, &cases[2]);
     figure("resync_4k", "syncs/s", "pwrite 4 KiB + fdatasync, blocks written before", write_and_sync, &cases[3]);
     figure("resync_64k", "syncs/s", "pwrite 64 KiB + fdatasync, blocks written before", write_and_sync, &cases[4]);
     figure("disk_stream", "bytes/s", "pwrite 1 MiB, fdatasync every 64 MiB, fallocated file", disk_stream, &cases[2]);
+    figure("disk_three", "bytes/s", "three processes, each 3 × 512 KiB past the page cache and fdatasync, fallocated files of their own", disk_three, &cases[2]);
     figure("copy_memory", "bytes/s", "memcpy of 64 MiB, out of cache", copy, &large);
     figure("copy_cache", "bytes/s", "memcpy of 128 KiB, in cache", copy, &small);
     return 0;

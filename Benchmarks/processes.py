@@ -86,6 +86,12 @@ def switches(pid):
     return count
 
 
+def written_bytes(pid):
+    """Bytes that a process has had written to a disk, or will have: past the page cache, or in pages that it made dirty (`write_bytes`)."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("write_bytes:"))
+
+
 def machine_busy_seconds():
     """Processor time that anyone on this machine has used: user, nice, system, irq, softirq, steal."""
     with open("/proc/stat", encoding="ascii") as file:
@@ -132,6 +138,9 @@ class Servers:
 
     def switches(self):
         return sum(switches(process.pid) for process in self.processes)
+
+    def written_bytes(self):
+        return sum(written_bytes(process.pid) for process in self.processes)
 
     def resident_bytes(self):
         """The most that each has had, together."""

@@ -104,6 +104,7 @@ def summary(system, taken, paced, halves, limits, size):
         "limit_records_per_second": bound, "limit": name, "of_limit": rate / bound,
         "foreign_cores": median(samples, "foreign_cores"), "none_whole": not any(s["whole"] for s in taken), "runs": len(taken) + len(paced) + len(halves), "lost": [s["lost"] for s in taken + paced + halves if not s["whole"]],
         "switches_per_thousand": median(samples, "switches_per_thousand"), "resident_bytes": median(samples, "resident_bytes"),
+        "written_per_record": median(samples, "written_per_record"),
         "paced": {key: median(whole(paced), key) for key in LATENCIES} if paced else None,
         "half": {key: median(whole(halves), key) for key in (*LATENCIES, "rate", "records_per_second")} if halves else None,
     }

@@ -28,12 +28,14 @@ def measure(system, topic, records, size, rate=0):
     publisher = None
     try:
         subscriber.await_ready(READY_SECONDS)
+        written = system.servers.written_bytes()
         cpu, switches, busy, own, wall = system.servers.cpu_seconds(), system.servers.switches(), machine_busy_seconds(), own_seconds(), time.monotonic()
         publisher = ClientProcess(system.publisher(topic, records, size, rate))
         pub_status, pub_out = publisher.finish(RUN_SECONDS)
         sub_status, sub_out = subscriber.finish(RUN_SECONDS)
         cpu = system.servers.cpu_seconds() - cpu
         switches = system.servers.switches() - switches
+        written = system.servers.written_bytes() - written
         own = own_seconds() - own
         wall = time.monotonic() - wall
         busy = machine_busy_seconds() - busy
@@ -55,7 +57,7 @@ def measure(system, topic, records, size, rate=0):
         "acknowledged_per_second": pub["records_per_second"],
         "broker_cpu_seconds": cpu, "cpu_per_million": cpu / records * 1e6,
         "switches_per_thousand": max(0, switches) / records * 1e3, "resident_bytes": system.servers.resident_bytes(),
-        "client_cpu_seconds": own, "foreign_cores": max(0.0, (busy - cpu - own) / wall),
+        "written_per_record": written / records, "client_cpu_seconds": own, "foreign_cores": max(0.0, (busy - cpu - own) / wall),
         "lost": lost, "duplicates": sub.get("duplicates", 0),
         "whole": pub_status == 0 and sub_status == 0 and lost == 0,
         "rate": rate,
