@@ -31,6 +31,8 @@ PLANS = {
 }
 # Ours beside one stream of libfabric and a chain of bare processes: 2 sizes × (looks 3 s + 5 × (stream and chain 2 s + start and stop 2 s + 2 s)) = 1 minute.
 FABRIC = {"sizes": [10240, report.LARGEST], "rounds": 5, "seconds": 2.0, "limit_seconds": 0.5, "levels": ("ordered",), "machine": False, "chain": True, "rate": 0}
+# A large record goes from the publisher to node 1, to 2, and from there to 3 and the subscriber: as many of these ways as possible within one CPU.
+FABRIC_PLACEMENT = (0, 1, 1, 0)
 ROUNDS_LEAST = {"quick": 3, "full": 3, "long": 3, "latency": 3, "smoke": 1, "fabric": 3}
 
 WARM_UP_RECORDS, WARM_UP_BYTES = 2_000, 32 << 20

@@ -247,6 +247,7 @@ def run_fabric(options):
     if options.sizes:
         plan["sizes"] = options.sizes
     ours = Squall(options.binaries, TEMPORARY, "ordered")
+    ours.placement = plans.FABRIC_PLACEMENT
     if ours.missing() is not None:
         raise Failure(f"{ours.label}: {ours.missing()} ({ours.remedy()})")
     if not os.access(FABRIC, os.X_OK):

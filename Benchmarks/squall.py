@@ -32,6 +32,8 @@ class Squall:
 
     # Each node on a CPU of its own in turn, as separate machines would have them: the kernel puts all three on one at times.
     spreads = True
+    # On a machine with two, instead: which CPU node 1, 2 and 3 are held to, and the clients.
+    placement = None
 
     @property
     def crossings(self):
@@ -63,12 +65,24 @@ class Squall:
     def version(self):
         done = subprocess.run([self.broker, "--version"], capture_output=True, text=True, timeout=STATUS_SECONDS, check=False)
         placed = ", several nodes on a CPU each in turn (cpus:)" if self._cpu(1) is not None else ""
+        if self._placed() is not None:
+            placed = ", nodes 1, 2, 3 and the clients on CPUs " + ", ".join(map(str, self._placed()))
         return f"dbroker {done.stdout.strip() or '(no version)'}{placed}"
 
     def _cpu(self, node):
         """The CPU that a node is held to; None: any."""
         allowed = sorted(os.sched_getaffinity(0))
+        if self._placed() is not None:
+            return self._placed()[node - 1]
         return allowed[(node - 1) % len(allowed)] if self.spreads and self.nodes > 1 and len(allowed) > 1 else None
+
+    def _placed(self):
+        """The CPUs of nodes 1, 2, 3 and of the clients, where `placement` says and the machine has two; else None."""
+        allowed = sorted(os.sched_getaffinity(0))
+        return [allowed[one] for one in self.placement] if self.spreads and self.placement and self.nodes == NODES and len(allowed) == 2 else None
+
+    def _held(self, client):
+        return client if self._placed() is None else ["taskset", "--cpu-list", str(self._placed()[NODES]), *client]
 
     def start(self):
         self.ports = free_ports(self.nodes)
@@ -123,13 +137,13 @@ class Squall:
         """Nothing to delete: the directory goes with the cluster."""
 
     def publisher(self, topic, records, size, rate=0):
-        return [self.bench, "pub", "--broker", f"127.0.0.1:{self.ports[0]}", "--records", str(records),
-                "--size", str(size), "--topic", f"bench/{topic}", "--topics", str(self.topics)] + (
-                    ["--rate", str(rate), "--linger", "0"] if rate else [])  # at a rate no batch is waited for
+        return self._held([self.bench, "pub", "--broker", f"127.0.0.1:{self.ports[0]}", "--records", str(records),
+                           "--size", str(size), "--topic", f"bench/{topic}", "--topics", str(self.topics)] + (
+                               ["--rate", str(rate), "--linger", "0"] if rate else []))  # at a rate no batch is waited for
 
     def subscriber(self, topic, records):
-        return [self.bench, "sub", "--broker", f"127.0.0.1:{self.ports[min(1, self.nodes - 1)]}", "--records", str(records),
-                "--topic", f"bench/{topic}", "--topics", str(self.topics)]
+        return self._held([self.bench, "sub", "--broker", f"127.0.0.1:{self.ports[min(1, self.nodes - 1)]}", "--records", str(records),
+                           "--topic", f"bench/{topic}", "--topics", str(self.topics)])
 
     def stop(self):
         if self.servers is not None:
