@@ -3,7 +3,7 @@ internal import Replication
 package import Wire
 
 /// A view that runs at this node: its members' rows, their data rings, its groups.
-package struct LiveView: Sendable {
+package final class LiveView {
     package let view: View
     package let me: Int
     let began: UInt64
@@ -67,7 +67,7 @@ package struct LiveView: Sendable {
     }
 
     /// This member's row, as the others are to see it now; `tail`: of its data ring.
-    mutating func fillOwnRow(tail: UInt64) {
+    func fillOwnRow(tail: UInt64) {
         let count = view.members.count
         rows[me].installed = true
         rows[me].byRestart = isByRestart
