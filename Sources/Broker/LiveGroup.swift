@@ -53,7 +53,7 @@ package struct TailEntry: Sendable {
 /// One group at a running member: the clock matrix, the replicated state, and the log's tail (PROTOCOL.md R2–R5, R7).
 ///
 ///      delivered ≤ tail's end = state.end;   synced here ≤ tail's end
-package struct LiveGroup: Sendable {
+package final class LiveGroup {
     package let group: GroupID
     package var matrix: ClockMatrix
     package private(set) var state: GroupState
@@ -97,7 +97,7 @@ package struct LiveGroup: Sendable {
 
     // MARK: own frames
 
-    package mutating func sent(_ frame: FrameRef, tickets: [Ticket]) {
+    package func sent(_ frame: FrameRef, tickets: [Ticket]) {
         own.append(OwnFrame(key: frame.key, body: frame.body, owner: frame.owner, tickets: tickets))
         let taken = matrix.hold(frame)
         precondition(taken, "this node stamped a frame below its own promise")
@@ -107,13 +107,13 @@ package struct LiveGroup: Sendable {
     // MARK: R3: append what is ordered
 
     /// Gives every frame that is ordered its place; entries to be written go to `jobs`.
-    package mutating func order(into jobs: inout [PendingEntry]) {
+    package func order(into jobs: inout [PendingEntry]) {
         matrix.takeOrdered(into: &scratch)
         for frame in scratch { place(frame, in: view, into: &jobs) }
         scratch.removeAll(keepingCapacity: true)
     }
 
-    private mutating func place(_ frame: FrameRef, in view: ViewNumber, into jobs: inout [PendingEntry]) {
+    private func place(_ frame: FrameRef, in view: ViewNumber, into jobs: inout [PendingEntry]) {
         let admission = state.admit(frame.body, key: frame.key, view: view)
         lastOrdered = frame.key
         var body = ByteView.empty
@@ -145,7 +145,7 @@ package struct LiveGroup: Sendable {
     }
 
     /// A put that is asked for again is answered with the version of the first time.
-    private mutating func noteDuplicates(of index: Int) {
+    private func noteDuplicates(of index: Int) {
         for (at, ticket) in own[index].tickets.enumerated() {
             guard case .put = ticket, at < own[index].verdicts.count, own[index].verdicts[at] == .duplicate else { continue }
             var batches = BatchCursor(own[index].body)
@@ -159,7 +159,7 @@ package struct LiveGroup: Sendable {
 
     /// Entries below `end` are on disk (for groups without a disk: have been written), and so are those that need no writing; their ring memory
     /// is let go.
-    package mutating func wrote(below end: EntryNumber, letGo: inout [FrameRef]) {
+    package func wrote(below end: EntryNumber, letGo: inout [FrameRef]) {
         while synced < tail.count {
             let entry = tail[synced]
             if let header = entry.header, header.number >= end, group != .unordered { break }
@@ -173,7 +173,7 @@ package struct LiveGroup: Sendable {
     // MARK: R4, R5: deliver
 
     /// Moves each entry that may be delivered now to `out`, in order, with what waits for it here.
-    package mutating func deliver(installed: Bool, into out: inout [(entry: TailEntry, own: OwnFrame?)]) {
+    package func deliver(installed: Bool, into out: inout [(entry: TailEntry, own: OwnFrame?)]) {
         if carried != nil {
             guard installed || planted(.carriedEarly) else { return }
             deliverCarried()
@@ -235,7 +235,7 @@ package struct LiveGroup: Sendable {
         return all
     }
 
-    private mutating func advanceDelivered(past header: EntryHeader) {
+    private func advanceDelivered(past header: EntryHeader) {
         deliveredEnd.number = header.number.next
         deliveredEnd.offset = header.endOffset
         deliveredEnd.key = header.key
@@ -243,7 +243,7 @@ package struct LiveGroup: Sendable {
         deliveredEnd.chain = header.chain
     }
 
-    private mutating func deliverCarried() {
+    private func deliverCarried() {
         guard let end = carried else { return }
         deliveredEnd = end
         if tail.isEmpty { deliveredTopics = state.topics.count } else { deliveredTopics = tail[0].undo.topics }
@@ -253,22 +253,22 @@ package struct LiveGroup: Sendable {
     }
 
     /// Somebody is to look at them again.
-    package mutating func noteConsumers() { consumersChanged = true }
+    package func noteConsumers() { consumersChanged = true }
 
     /// Whether the delivered consumer groups have changed since the last call.
-    package mutating func takeConsumersChanged() -> Bool {
+    package func takeConsumersChanged() -> Bool {
         defer { consumersChanged = false }
         return consumersChanged
     }
 
     /// Own frames of an earlier view whose acknowledgement waited for the beginning of this one.
-    package mutating func takeCarriedOwn() -> [OwnFrame] {
+    package func takeCarriedOwn() -> [OwnFrame] {
         guard carried == nil else { return [] }
         defer { carriedOwn = [] }
         return carriedOwn
     }
 
-    private mutating func trim() {
+    private func trim() {
         let gone = min(synced, delivered)
         guard gone > 0 else { return }
         tail.removeFirst(gone)
@@ -279,7 +279,7 @@ package struct LiveGroup: Sendable {
     // MARK: R7: the cut
 
     /// What the cut makes of the log's tail: the entry from which it is replaced, and the frames that replace it, in order.
-    package mutating func split(cut: [Timestamp]) -> (from: EntryNumber, firstDropped: Int, frames: [FrameRef]) {
+    package func split(cut: [Timestamp]) -> (from: EntryNumber, firstDropped: Int, frames: [FrameRef]) {
         let first = tail.firstIndex { $0.frame.key.timestamp > cut[$0.frame.rank] } ?? tail.count
         precondition(first >= delivered, "the cut takes back what was delivered")
         var frames = tail[first...].map(\.frame).filter { $0.key.timestamp <= cut[$0.rank] }
@@ -300,7 +300,7 @@ package struct LiveGroup: Sendable {
     }
 
     /// Brings the log's tail to the cut: takes back what lies above it, places the rest.
-    package mutating func close(cut: [Timestamp]) -> Closing {
+    package func close(cut: [Timestamp]) -> Closing {
         let (from, first, frames) = split(cut: cut)
         _ = matrix.takeWithin(cut: cut)
         var closing = Closing(from: from, truncates: first < tail.count)
@@ -315,16 +315,15 @@ package struct LiveGroup: Sendable {
         return closing
     }
 
-    /// Where the log ends, delivered or not, and where what is delivered does; `carried` as above. Changes nothing, as the next one.
-    package mutating func ends() -> (log: LogEnd, delivered: LogEnd, carried: LogEnd?) { (state.end, deliveredEnd, carried) }
+    /// Where the log ends, delivered or not, and where what is delivered does; `carried` as above.
+    package func ends() -> (log: LogEnd, delivered: LogEnd, carried: LogEnd?) { (state.end, deliveredEnd, carried) }
 
     /// Bytes of a member's batches that this one holds: not yet ordered, or not yet both on the disk here and delivered.
-    package mutating func heldBytes(of rank: Int) -> Int {
+    package func heldBytes(of rank: Int) -> Int {
         matrix.heldBytes(of: rank) + tail.reduce(0) { $0 + ($1.frame.rank == rank ? $1.frame.body.count : 0) }
     }
 
-    /// Mutating because a group that is only read would be copied for it.
-    package mutating func checkInvariants() {
+    package func checkInvariants() {
         matrix.checkInvariants()
         precondition(synced <= tail.count && delivered <= tail.count)
         precondition(deliveredEnd.number <= state.end.number, "delivered \(deliveredEnd) beyond the log's end \(state.end)")
