@@ -82,6 +82,13 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+double median_of(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, ascending);
+    size_t middle = count / 2;
+    return count % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
 void name_of_size(char name[NAME_MAX_BYTES], const char *what, size_t size)
 {
     if (size % (1 << 20) == 0) snprintf(name, NAME_MAX_BYTES, "%s_%zum", what, size >> 20);
@@ -93,9 +100,7 @@ void figure(const char *name, const char *unit, const char *how, double (*measur
 {
     double taken[SAMPLES_MAX], sorted[SAMPLES_MAX];
     for (int i = 0; i < samples_per_figure; i++) taken[i] = sorted[i] = measure(argument);
-    qsort(sorted, (size_t)samples_per_figure, sizeof sorted[0], ascending);
-    int middle = samples_per_figure / 2;
-    double median = samples_per_figure % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    double median = median_of(sorted, (size_t)samples_per_figure);
     printf("{\"figure\":\"%s\",\"unit\":\"%s\",\"median\":%.0f,\"samples\":[", name, unit, median);
     for (int i = 0; i < samples_per_figure; i++) printf("%s%.0f", i ? "," : "", taken[i]);
     printf("],\"seconds_per_sample\":%g,\"how\":\"%s\"}\n", seconds_per_sample, how);

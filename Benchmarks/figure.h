@@ -25,6 +25,9 @@ int sample_option(const char *name, const char *value);
 /* Ends the program when --seconds or --samples is out of range. */
 void check_sample_options(void);
 
+/* Sorts them. */
+double median_of(double *values, size_t count);
+
 /* Runs `measure` as often as asked and prints the median of what it returns beside all samples. */
 void figure(const char *name, const char *unit, const char *how, double (*measure)(const void *), const void *argument);
 

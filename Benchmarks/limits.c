@@ -91,12 +91,6 @@ static double tcp_stream(const void *unused)
     return bytes / taken;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Round trips a second of 64 bytes between two processes that sleep in between: one after the other, or, where there is a pause
  * (nanoseconds) before each, one over the median of what they take. */
 static double round_trips(const void *argument)
@@ -130,10 +124,9 @@ static double round_trips(const void *argument)
     close(pair[1]);
     end_child(child);
     if (trips == NULL) return (double)count / taken;
-    qsort(trips, count, sizeof *trips, by_size);
-    double median = trips[count / 2];
+    double trip = median_of(trips, count);
     free(trips);
-    return 1 / median;
+    return 1 / trip;
 }
 
 struct sync_case {

@@ -87,9 +87,13 @@ def switches(pid):
 
 
 def written_bytes(pid):
-    """Bytes that a process has had written to a disk, or will have: past the page cache, or in pages that it made dirty (`write_bytes`)."""
-    with open(f"/proc/{pid}/io", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("write_bytes:"))
+    """Bytes that a process has had written to a disk, or will have: past the page cache, or in pages that it made dirty (`write_bytes`).
+    None where the kernel does not count them, or does not tell."""
+    try:
+        with open(f"/proc/{pid}/io", encoding="ascii") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("write_bytes:"))
+    except OSError:
+        return None
 
 
 def machine_busy_seconds():
@@ -140,7 +144,8 @@ class Servers:
         return sum(switches(process.pid) for process in self.processes)
 
     def written_bytes(self):
-        return sum(written_bytes(process.pid) for process in self.processes)
+        each = [written_bytes(process.pid) for process in self.processes]
+        return None if None in each else sum(each)
 
     def resident_bytes(self):
         """The most that each has had, together."""

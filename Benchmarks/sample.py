@@ -35,7 +35,7 @@ def measure(system, topic, records, size, rate=0):
         sub_status, sub_out = subscriber.finish(RUN_SECONDS)
         cpu = system.servers.cpu_seconds() - cpu
         switches = system.servers.switches() - switches
-        written = system.servers.written_bytes() - written
+        written_after = system.servers.written_bytes()
         own = own_seconds() - own
         wall = time.monotonic() - wall
         busy = machine_busy_seconds() - busy
@@ -57,7 +57,7 @@ def measure(system, topic, records, size, rate=0):
         "acknowledged_per_second": pub["records_per_second"],
         "broker_cpu_seconds": cpu, "cpu_per_million": cpu / records * 1e6,
         "switches_per_thousand": max(0, switches) / records * 1e3, "resident_bytes": system.servers.resident_bytes(),
-        "written_per_record": written / records, "client_cpu_seconds": own, "foreign_cores": max(0.0, (busy - cpu - own) / wall),
+        "written_per_record": None if None in (written, written_after) else (written_after - written) / records, "client_cpu_seconds": own, "foreign_cores": max(0.0, (busy - cpu - own) / wall),
         "lost": lost, "duplicates": sub.get("duplicates", 0),
         "whole": pub_status == 0 and sub_status == 0 and lost == 0,
         "rate": rate,
