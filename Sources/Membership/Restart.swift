@@ -59,6 +59,8 @@ package struct Restart: Sendable {
     private var leading: Leading?
     private var promising: (ballot: Ballot, to: NodeID)?
     private var following: Following?
+    /// Who was asked to bring its log to an accepted cut and had not when the ballot's time was over: others come first from then on.
+    private var unhelpful: Set<NodeID> = []
     /// What may have been chosen is known of by its acceptors alone whose disks do not give its log.
     package private(set) var lacksLog: View?
     private var isBusy = false
@@ -93,6 +95,7 @@ package struct Restart: Sendable {
     }
     package mutating func lost(_ node: NodeID) {
         peers[node] = nil
+        unhelpful.remove(node)
         if following?.leader == node { following = nil }
         if promising?.to == node { promising = nil }
     }
@@ -100,7 +103,10 @@ package struct Restart: Sendable {
     package mutating func tick(now: UInt64, into out: inout [RestartDirective]) {
         guard !isBusy else { return }
         if joinRunning(into: &out) || catchUpWithNewest(now: now, into: &out) { return }
-        if let leading, now - leading.began > patience { self.leading = nil }
+        if let leading, now - leading.began > patience {
+            if case .applying(_, let holder) = leading.phase { unhelpful.insert(holder) }
+            self.leading = nil
+        }
         // Whoever was waited for may have gone.
         chooseWhenPromised(into: &out)
         commitWhenAccepted(into: &out)
@@ -222,6 +228,7 @@ package struct Restart: Sendable {
         isBusy = false
         isInstalling = false
         lacksLog = nil
+        unhelpful = []
         mine = Summary(live: false, view: view, promised: Ballot(round: 0, rank: 0), accepted: nil, ends: ends)
         leading = nil
         following = nil
@@ -366,10 +373,10 @@ package struct Restart: Sendable {
         guard case .ends(let ends) = proposal.basis, let end = ends.first, let own = summary.ends.first else { return false }
         return own.number == end.number && own.chain == end.chain
     }
-    /// Who has accepted it by that very ballot comes first.
-    private func rank(of node: NodeID, _ acceptance: MemberRow.Acceptance) -> (Int, NodeID) {
+    /// Who has accepted it by that very ballot comes first, of those that have not been asked in vain.
+    private func rank(of node: NodeID, _ acceptance: MemberRow.Acceptance) -> (Int, Int, NodeID) {
         let summary = summary(of: node)
-        return (summary.accepted == acceptance && !summary.isUnbacked ? 0 : 1, node)
+        return (unhelpful.contains(node) ? 1 : 0, summary.accepted == acceptance && !summary.isUnbacked ? 0 : 1, node)
     }
 
     /// R8, R9: what may have been chosen is kept, whole; otherwise the longest log goes on with those that are here.
@@ -379,7 +386,9 @@ package struct Restart: Sendable {
         lacksLog = nil
         if !planted(.restartForgetsAccepted), let newest = accepted.map(\.1).max(by: { $0.ballot < $1.ballot }) {
             // One whose disk gives its log. Without any it is not known what was chosen: somebody who has it is waited for.
-            guard let holder = nodes.filter({ has($0, newest.proposal) }).min(by: { rank(of: $0, newest) < rank(of: $1, newest) }) else {
+            let holders = nodes.filter { has($0, newest.proposal) }
+            if unhelpful.isSuperset(of: holders) { unhelpful = [] }
+            guard let holder = holders.min(by: { rank(of: $0, newest) < rank(of: $1, newest) }) else {
                 lacksLog = newest.proposal.view
                 return
             }

@@ -80,6 +80,38 @@ import Wire
         #expect(!steps.contains { if case .install = $0 { true } else { false } })
     }
 
+    /// Nodes 2 and 3 have accepted the same cut; whoever is asked first says nothing.
+    @Test func whoDoesNotBringItsLogInTimeIsNotAskedFirstAgain() {
+        var restart = Restart(me: Self.one, mine: Self.has(), wait: 10, patience: 100)
+        restart.heard(Self.has(unbacked: false, cut: true), from: Self.two)
+        restart.heard(Self.has(unbacked: false, cut: true), from: Self.three)
+        var steps: [RestartDirective] = []
+        var asked: [NodeID] = []
+        var at = 0
+        func run(until end: UInt64, from start: UInt64) {
+            for now in stride(from: start, to: end, by: 10) {
+                restart.tick(now: now, into: &steps)
+                while at < steps.count {
+                    defer { at += 1 }
+                    switch steps[at] {
+                    case .savePromise(let ballot): restart.savedPromise(ballot, into: &steps)
+                    case .send(let node, .prepare, let step):
+                        restart.receive(.promise, RestartStep(ballot: step.ballot, after: step.after), from: node, into: &steps)
+                    case .send(let node, .apply, _): asked.append(node)
+                    default: break
+                    }
+                }
+            }
+        }
+        run(until: 400, from: 0)
+        #expect(asked == [Self.two, Self.three, Self.two, Self.three])
+        // One that has come back is asked as if it had never been.
+        restart.lost(Self.two)
+        restart.heard(Self.has(unbacked: false, cut: true), from: Self.two)
+        run(until: 500, from: 400)
+        #expect(asked.last == Self.two)
+    }
+
     /// What it accepts next it has the log of.
     @Test func theNextAcceptanceIsBackedAgain() {
         var restart = Restart(me: Self.two, mine: Self.has(), wait: 10)
