@@ -24,6 +24,8 @@ internal import Glibc
     let takesAnyMemory: Bool
     /// FI_RX_CQ_DATA: each completion that carries data takes a posted receive.
     let newsTakesReceive: Bool
+    /// The completion queue signals nothing to itself: whoever has just read it may wait for its descriptor.
+    private let isQuiet: Bool
 
     /// Opens what `info` describes and takes it over.
     init(_ info: UnsafeMutablePointer<fi_info>) throws(TransportError) {
@@ -70,6 +72,9 @@ internal import Glibc
         takesAnyMemory = registration & Int32(FI_MR_LOCAL) == 0
         let keyBytes = unsafe info.pointee.domain_attr.pointee.mr_key_size
         largestKey = keyBytes >= 8 ? .max - 1 : (1 << (8 * UInt64(max(1, keyBytes)))) - 1
+        var queue: Int32 = -1
+        isQuiet = unsafe provider == "tcp" && QuietQueue.isKnown && fi_control(&self.completions.pointee.fid, Int32(FI_GETWAIT), &queue) == 0
+            && QuietQueue.silence(queue)
         newsTakesReceive = unsafe (info.pointee.mode | info.pointee.rx_attr.pointee.mode) & UInt64(FI_RX_CQ_DATA) != 0
     }
 
@@ -123,11 +128,13 @@ internal import Glibc
     /// Whether one may block on the completion queue's descriptor now, and on the event queue's (fi_trywait). On tcp the call
     /// itself takes writes in, and resets the event queue's signal even with an event in it: look again after it.
     func mayBlock(onEvents: Bool) -> Bool {
-        unsafe withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<fid>?.self, capacity: 2) { queues in
+        if isQuiet, !onEvents { return true }
+        return unsafe withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<fid>?.self, capacity: 2) { queues in
             unsafe queues.initialize(repeating: nil)
-            unsafe queues[0] = unsafe fidPointer(completions)
-            unsafe queues[1] = unsafe fidPointer(events)
-            return unsafe fi_trywait(fabric, queues.baseAddress, onEvents ? 2 : 1) == 0
+            unsafe queues[0] = unsafe fidPointer(events)
+            unsafe queues[1] = unsafe fidPointer(completions)
+            let asked = (onEvents ? 0 : 1)..<(isQuiet ? 1 : 2)
+            return unsafe fi_trywait(fabric, queues.baseAddress! + asked.lowerBound, Int32(asked.count)) == 0
         }
     }
     /// On tcp an event always signals the queue's descriptor, which needs arming only after it has been seen to be ready.
