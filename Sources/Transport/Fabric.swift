@@ -24,8 +24,8 @@ internal import Glibc
     let takesAnyMemory: Bool
     /// FI_RX_CQ_DATA: each completion that carries data takes a posted receive.
     let newsTakesReceive: Bool
-    /// The completion queue signals nothing to itself: whoever has just read it may wait for its descriptor.
-    private let isQuiet: Bool
+    /// The completion queue signals nothing to itself: whoever has just read it may wait for its descriptor, unarmed.
+    let isQuiet: Bool
 
     /// Opens what `info` describes and takes it over.
     init(_ info: UnsafeMutablePointer<fi_info>) throws(TransportError) {
