@@ -135,8 +135,8 @@ package struct GroupState: Sendable {
             return Offset(UInt64(consumers[change.name]?.generation ?? 0))
         case .duplicate: return publishers.line(of: header.publisher)?.offset ?? StoreDone.none
         case .conflict:
-            guard whole.count >= BatchHeader.size + RecordHeader.size else { return StoreDone.none }
-            return heads.head(of: RecordHeader(whole.from(BatchHeader.size)).topic)?.offset ?? StoreDone.none
+            guard let record = RecordHeader.ofWhole(whole.from(BatchHeader.size)) else { return StoreDone.none }
+            return heads.head(of: record.topic)?.offset ?? StoreDone.none
         case .fenced, .gap: return StoreDone.none
         }
     }

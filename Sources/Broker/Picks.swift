@@ -31,9 +31,7 @@ func walkRuns(_ body: ByteView, _ way: (TopicID) -> Int, _ report: (Int, RecordR
         var last = (topic: UInt32.max, way: 0)
         var at = BatchHeader.size
         var stride = Stride()
-        while whole.count - at >= RecordHeader.size {
-            let record = RecordHeader(whole.from(at))
-            guard record.length <= whole.count - at else { break }
+        while let record = RecordHeader.ofWhole(whole.from(at)) {
             if record.topic.raw != last.topic { last = (record.topic.raw, way(record.topic)) }
             let its = last.way
             if its == current.way {

@@ -133,7 +133,7 @@ struct TopicQuality: Sendable {
         spent.removeAll(keepingCapacity: true)
         var at = 0
         var number = -1
-        while records.count - at >= RecordHeader.size {
+        while at < records.count {
             let header = RecordHeader(records.from(at))
             at += header.length
             number += 1

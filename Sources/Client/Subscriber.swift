@@ -295,10 +295,9 @@ public final class Subscriber {
         guard header.group.index < groups.count else { throw .value(what: "group", value: UInt64(header.group.raw)) }
         var at = PickedHeader.size
         for index in 0..<header.count {
-            guard view.count - at >= 8 + RecordHeader.size else { throw .short(what: "picked record", needed: 8 + RecordHeader.size, got: view.count - at) }
+            guard view.count - at >= 8 else { throw .short(what: "picked record", needed: 8, got: view.count - at) }
             let delta = view.u32(at)
-            let length = RecordHeader(view.from(at + 8)).length
-            guard view.count - at - 8 >= length else { throw .short(what: "picked record", needed: length, got: view.count - at - 8) }
+            let length = try RecordHeader.ofWhole(view.from(at + 8), "picked record").length
             if index >= done {
                 done = index + 1
                 let record = RecordView(view.from(at + 8))

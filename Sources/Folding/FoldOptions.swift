@@ -11,7 +11,7 @@ package struct FoldOptions: Equatable, Sendable {
     /// What a byte costs that unicast sends once more than a group would.
     package var copyWeight = 1
     /// Bytes that a record costs beside its contents: its header in a batch.
-    package var recordBytes = RecordHeader.size
+    package var recordBytes = RecordHeader.shortSize
     /// The highest level whose topics may go by unicast; nil: none. Order and durability are a group's, so by default only
     /// what has neither.
     package var unicast: Level? = .unordered

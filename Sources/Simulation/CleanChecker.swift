@@ -74,6 +74,14 @@ struct CleanChecker {
     private static func int(_ bytes: [UInt8], _ at: Int, _ width: Int) -> UInt64 {
         at + width <= bytes.count ? (0..<width).reversed().reduce(0) { $0 << 8 | UInt64(bytes[at + $1]) } : 0
     }
+    /// Where the key and the payload of the record at `at` lie.
+    private static func parts(_ bytes: [UInt8], _ at: Int) -> (key: Range<Int>, payload: Range<Int>) {
+        if bytes[at + 4] & 8 != 0 { return (at + 16..<at + 16, at + 16..<at + 16 + Int(int(bytes, at + 5, 3))) }
+        let key = at + 24..<at + 24 + Int(int(bytes, at + 16, 2))
+        let start = key.upperBound + Int(int(bytes, at + 18, 2))
+        return (key, start..<start + Int(int(bytes, at + 20, 4)))
+    }
+    private static func padded(_ length: Int) -> Int { (length + 7) / 8 * 8 }
     private static func read(_ header: EntryHeader, _ body: [UInt8]) -> Entry {
         var entry = Entry()
         entry.time = header.timestamp.raw
@@ -83,22 +91,20 @@ struct CleanChecker {
             let end = at + Int(int(body, at, 4))
             let kind = body[at + 34]
             var record = at + 40
-            while record + 24 <= end, kind < 2 {
-                let keyLength = Int(int(body, record + 16, 2))
-                let plain = 24 + keyLength + Int(int(body, record + 18, 2)) + Int(int(body, record + 20, 4))
-                let payload = record + 24 + keyLength + Int(int(body, record + 18, 2))
+            while record + 16 <= end, kind < 2 {
+                let (key, payload) = parts(body, record)
                 if kind == 1 {
-                    entry.names.append(String(decoding: body[payload..<record + plain], as: UTF8.self))
+                    entry.names.append(String(decoding: body[payload], as: UTF8.self))
                 } else {
                     entry.records.append(
                         Record(
                             offset: offset, topic: Int(int(body, record, 4)), time: header.timestamp.raw, sender: header.sender.raw,
-                            isRemove: int(body, record + 4, 4) & 2 != 0, key: Array(body[record + 24..<record + 24 + keyLength]),
-                            length: UInt64((plain + 7) / 8 * 8), client: UInt32(int(body, payload, 4)), operation: UInt32(int(body, payload + 4, 4)),
-                            sequence: int(body, payload + 8, 8)))
+                            isRemove: body[record + 4] & 2 != 0, key: Array(body[key]),
+                            length: UInt64(padded(payload.upperBound - record)), client: UInt32(int(body, payload.lowerBound, 4)),
+                            operation: UInt32(int(body, payload.lowerBound + 4, 4)), sequence: int(body, payload.lowerBound + 8, 8)))
                     offset += 1
                 }
-                record += (plain + 7) / 8 * 8
+                record += padded(payload.upperBound - record)
             }
             at = max(end, at + 40)
         }
@@ -170,7 +176,7 @@ struct CleanChecker {
                         record += 8
                     }
                     present[place + delta] = Int(int(record, 4))
-                    record += Int((24 + int(record + 16, 2) + int(record + 18, 2) + int(record + 20, 4) + 7) / 8 * 8)
+                    record += padded(parts(log, record).payload.upperBound - record)
                     (delta, left) = (delta + 1, left - 1)
                 }
                 if kind == 0 || kind == 4 { place += int(batch + 28, 4) }

@@ -119,7 +119,7 @@ final class World {
         }
         let news = TopicRule(pattern: try? TopicPattern("u/#"), level: .unordered)
         // No publisher's record is as short.
-        let none = TopicRule(pattern: try? TopicPattern(Self.narrow), level: .durable, maxRecord: RecordHeader.size + 8)
+        let none = TopicRule(pattern: try? TopicPattern(Self.narrow), level: .durable, maxRecord: RecordHeader.shortSize + 8)
         return TopicsConfiguration(rules: rules + [news, none], defaults: TopicRule(pattern: nil, level: .durable, deadline: deadline), admit: .all)
     }
 

@@ -87,10 +87,9 @@ package struct HeadTable: Equatable, Sendable {
         // Of records of one topic in a row the last one counts.
         var run = (topic: UInt32.max, head: UInt64(0))
         var stride = Stride()
-        while records.count - at >= RecordHeader.size {
+        while true {
             let rest = records.from(at)
-            let header = RecordHeader(rest)
-            guard header.length <= rest.count else { break }
+            guard let header = RecordHeader.ofWhole(rest) else { break }
             if header.topic.raw != run.topic || header.flags & RecordHeader.conditional != 0 {
                 if run.topic != .max { set(run.topic, run.head, most, &undo) }
                 run.topic = header.topic.index < limit ? header.topic.raw : .max

@@ -67,11 +67,12 @@ package struct VersionRun: Sendable {
     private mutating func append(records: ByteView, count: Int) {
         var at = 0
         for _ in 0..<count {
-            guard records.count - at >= RecordHeader.size else {
+            let rest = records.from(at)
+            guard RecordHeader.isThere(rest) else {
                 append(TopicID(.max), isRemoved: true)
                 continue
             }
-            let header = RecordHeader(records.from(at))
+            let header = RecordHeader(rest)
             append(header.topic, isRemoved: header.flags & RecordHeader.tombstone != 0)
             at = min(at + header.length, records.count)
         }

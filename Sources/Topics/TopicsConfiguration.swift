@@ -112,7 +112,7 @@ extension TopicsConfiguration {
 
     private static let levels = Level.allCases.map { ($0.name, $0) }
     /// A record without contents, and the largest there is.
-    private static let recordRange = RecordHeader.size...Limits.record
+    private static let recordRange = RecordHeader.shortSize...Limits.record
 
     /// Reads `text`, the contents of `file`; the error holds all that is wrong with it.
     package static func parse(_ text: String, file: String) throws(ConfigurationError) -> TopicsConfiguration {

@@ -209,7 +209,7 @@ enum HelloMessage: Equatable, Sendable {
     case refuse(RefusalCode, String)
 
     static let magic: UInt32 = 0x4C4C_5153  // "SQLL" as it lies in memory
-    static let version: UInt16 = 7
+    static let version: UInt16 = 8
     static let headerBytes = 16
     static let macBytes = 32
     static let nameLimit = 255

@@ -57,7 +57,7 @@ package enum BatchKind: UInt8, Sendable {
         self.kind = kind
         // A sparse one counts what it had.
         let most = (kind == .sparse ? Limits.batch : length) - Self.size
-        guard count <= most / RecordHeader.size else { throw .value(what: "batch count", value: UInt64(count)) }
+        guard count <= most / RecordHeader.shortSize else { throw .value(what: "batch count", value: UInt64(count)) }
         guard view.u8(35) == 0, view.u32(36) == 0 else { throw .value(what: "batch reserved bytes", value: UInt64(view.u32(36))) }
     }
 
@@ -65,15 +65,22 @@ package enum BatchKind: UInt8, Sendable {
     package var lastSequence: UInt64 { sequence &+ UInt64(count) &- 1 }
 }
 
-/// One record within a batch.
+/// One record within a batch. One with neither key nor headers has the short form:
+///
+///      0        4  5     8                16
+///      | topic  |f | size| time           | payload… zeros to a multiple of 8
+///
+/// any other, and any that a broker of before wrote, the full one:
 ///
 ///      0        4        8                16     18     20       24
 ///      | topic  | flags  | time           | key  | hdrs | size   | key… headers… payload… zeros to a multiple of 8
 ///
 /// `time` is the publisher's, nanoseconds since 1970, signed; `key`, `hdrs`, `size` are lengths in bytes. Headers are a run
-/// of (u16 length, name, u16 length, value).
+/// of (u16 length, name, u16 length, value). `f` is the flags' low byte, in which `short` says which form this is.
 @usableFromInline @frozen package struct RecordHeader: Sendable {
-    @inlinable package static var size: Int { 24 }
+    /// Bytes of the header alone, in either form.
+    @inlinable package static var shortSize: Int { 16 }
+    @inlinable package static var fullSize: Int { 24 }
     /// Keep as the topic's last value.
     package static let retain: UInt32 = 1
     /// The topic has no value from here on: a remove. The payload is empty by custom, not by rule.
@@ -81,10 +88,14 @@ package enum BatchKind: UInt8, Sendable {
     /// Only where the topic is as the record's `VersionCondition` says; its batch is accepted whole or not at all.
     @inlinable package static var conditional: UInt32 { 4 }
     package static let knownFlags: UInt32 = 7
+    /// The form, not one of `flags`: the three bytes behind it are the payload's length.
+    @inlinable static var short: UInt32 { 8 }
 
     @usableFromInline package let topic: TopicID
     @usableFromInline package let flags: UInt32
     @usableFromInline package let time: Int64
+    /// Bytes of the header alone.
+    @usableFromInline package let size: Int
     @usableFromInline package let keyLength: Int
     @usableFromInline package let headersLength: Int
     @usableFromInline package let payloadLength: Int
@@ -92,16 +103,51 @@ package enum BatchKind: UInt8, Sendable {
     /// Reads the header at the start of `view`, which a check has found whole.
     @inlinable package init(_ view: ByteView) {
         topic = TopicID(view.u32(0))
-        flags = view.u32(4)
         time = view.i64(8)
-        keyLength = Int(view.u16(16))
-        headersLength = Int(view.u16(18))
-        payloadLength = Int(view.u32(20))
+        let word = view.u32(4)
+        if word & Self.short != 0 {
+            flags = word & (0xFF ^ Self.short)
+            size = Self.shortSize
+            keyLength = 0
+            headersLength = 0
+            payloadLength = Int(word >> 8)
+        } else {
+            flags = word
+            size = Self.fullSize
+            keyLength = Int(view.u16(16))
+            headersLength = Int(view.u16(18))
+            payloadLength = Int(view.u32(20))
+        }
     }
-    @inlinable package var length: Int { align8(Self.size + keyLength + headersLength + payloadLength) }
+    /// Whether a header lies at the start of `view`, to its end; its record may not.
+    @inlinable package static func isThere(_ view: ByteView) -> Bool {
+        view.count >= fullSize || view.count >= shortSize && view.u32(4) & short != 0
+    }
+    /// The header of the record at the start of `view`; nil where `view` ends before the record does.
+    @inlinable package static func ofWhole(_ view: ByteView) -> RecordHeader? {
+        guard isThere(view) else { return nil }
+        let header = RecordHeader(view)
+        return header.length <= view.count ? header : nil
+    }
+    /// The same, that says what is short; `what` names the record.
+    package static func ofWhole(_ view: ByteView, _ what: String) throws(DecodeError) -> RecordHeader {
+        let header = try opening(view, what)
+        guard header.length <= view.count else { throw .short(what: what, needed: header.length, got: view.count) }
+        return header
+    }
+    /// The header at the start of `view`, whose record may end behind it.
+    static func opening(_ view: ByteView, _ what: String) throws(DecodeError) -> RecordHeader {
+        guard isThere(view) else { throw .short(what: what, needed: view.count < shortSize ? shortSize : fullSize, got: view.count) }
+        return RecordHeader(view)
+    }
+    @inlinable package var length: Int { align8(size + keyLength + headersLength + payloadLength) }
 
+    /// Bytes of the header that a record with these has.
+    @inlinable static func size(key: Int, headers: Int) -> Int { key | headers == 0 ? shortSize : fullSize }
     /// Bytes that a record takes in a batch.
-    @inlinable package static func length(key: Int, headers: Int, payload: Int) -> Int { align8(size + key + headers + payload) }
+    @inlinable package static func length(key: Int, headers: Int, payload: Int) -> Int {
+        align8(size(key: key, headers: headers) + key + headers + payload)
+    }
 }
 
 /// How a walk over records steps: where each begins its own length tells, and mostly it is the last one's. To take it for that lets
@@ -123,11 +169,12 @@ package enum BatchKind: UInt8, Sendable {
     @usableFromInline package let whole: ByteView
 
     /// `view` starts at a record that a check has found whole.
-    @inlinable package init(_ view: ByteView) {
-        header = RecordHeader(view)
+    @inlinable package init(_ view: ByteView) { self.init(RecordHeader(view), view) }
+    @inlinable init(_ header: RecordHeader, _ view: ByteView) {
+        self.header = header
         whole = view[0..<header.length]
     }
-    @inlinable package var body: ByteView { whole.from(RecordHeader.size) }
+    @inlinable package var body: ByteView { whole.from(header.size) }
     @inlinable package var key: ByteView { body[0..<header.keyLength] }
     @inlinable package var headers: ByteView { body[header.keyLength..<header.keyLength + header.headersLength] }
     /// The publisher's own: without the condition of a conditional record.
@@ -135,7 +182,7 @@ package enum BatchKind: UInt8, Sendable {
         header.flags & RecordHeader.conditional != 0 && headers.count >= VersionCondition.size ? headers.from(VersionCondition.size) : headers
     }
     @inlinable @inline(__always) package var payload: ByteView {
-        let start = RecordHeader.size + header.keyLength + header.headersLength
+        let start = header.size + header.keyLength + header.headersLength
         return whole[start..<start + header.payloadLength]
     }
 }
@@ -151,12 +198,10 @@ package enum BatchKind: UInt8, Sendable {
     /// The next record as it lies in memory, or nil at the end. Whole records only: `checkRecords` has found so of what came from
     /// a client; where another node's bytes break the rule, walking ends there instead of in a trap at every replica.
     @inlinable package mutating func next() -> RecordView? {
-        guard body.count - position >= RecordHeader.size else { return nil }
         let rest = body.from(position)
-        guard RecordHeader(rest).length <= rest.count else { return nil }
-        let record = RecordView(rest)
-        position += stride.over(record.header.length)
-        return record
+        guard let header = RecordHeader.ofWhole(rest) else { return nil }
+        position += stride.over(header.length)
+        return RecordView(header, rest)
     }
 }
 
@@ -181,10 +226,7 @@ package func checkRecords(_ body: ByteView, count: Int) throws(DecodeError) {
     guard position == body.count else { throw .trailing(what: "batch", bytes: body.count - position) }
 }
 @inline(__always) private func checkRecord(_ body: ByteView, at position: Int) throws(DecodeError) -> RecordHeader {
-    guard body.count - position >= RecordHeader.size else {
-        throw .short(what: "record", needed: RecordHeader.size, got: body.count - position)
-    }
-    let header = RecordHeader(body.from(position))
+    let header = try RecordHeader.opening(body.from(position), "record")
     guard header.payloadLength <= Limits.record else {
         throw .limit(what: "record payload", value: UInt64(header.payloadLength), limit: UInt64(Limits.record))
     }
@@ -230,6 +272,7 @@ package struct BatchBuilder: Sendable {
         precondition(key.count <= Limits.key && headers.count <= Limits.headers && payload.count <= Limits.record)
         let start = length
         let end = start + RecordHeader.length(key: key.count, headers: headers.count, payload: payload.count)
+        let size = RecordHeader.size(key: key.count, headers: headers.count)
         makeRoom(end)
         // Bounds: room for the whole record was made above.
         unsafe bytes.withUnsafeMutableBytes { all in
@@ -237,12 +280,17 @@ package struct BatchBuilder: Sendable {
             // The padding lies in the last eight bytes, which whatever comes before it writes over.
             unsafe record.storeBytes(of: 0, toByteOffset: end - start - 8, as: UInt64.self)
             unsafe record.storeBytes(of: topic.raw.littleEndian, as: UInt32.self)
-            unsafe record.storeBytes(of: flags.littleEndian, toByteOffset: 4, as: UInt32.self)
             unsafe record.storeBytes(of: time.littleEndian, toByteOffset: 8, as: Int64.self)
-            unsafe record.storeBytes(of: UInt16(key.count).littleEndian, toByteOffset: 16, as: UInt16.self)
-            unsafe record.storeBytes(of: UInt16(headers.count).littleEndian, toByteOffset: 18, as: UInt16.self)
-            unsafe record.storeBytes(of: UInt32(payload.count).littleEndian, toByteOffset: 20, as: UInt32.self)
-            let body = unsafe record + RecordHeader.size
+            var word = flags
+            if size == RecordHeader.shortSize {
+                word |= RecordHeader.short | UInt32(payload.count) << 8
+            } else {
+                unsafe record.storeBytes(of: UInt16(key.count).littleEndian, toByteOffset: 16, as: UInt16.self)
+                unsafe record.storeBytes(of: UInt16(headers.count).littleEndian, toByteOffset: 18, as: UInt16.self)
+                unsafe record.storeBytes(of: UInt32(payload.count).littleEndian, toByteOffset: 20, as: UInt32.self)
+            }
+            unsafe record.storeBytes(of: word.littleEndian, toByteOffset: 4, as: UInt32.self)
+            let body = unsafe record + size
             if key.count > 0 { unsafe body.copyMemory(from: key.pointer.unsafelyUnwrapped, byteCount: key.count) }
             if headers.count > 0 { unsafe (body + key.count).copyMemory(from: headers.pointer.unsafelyUnwrapped, byteCount: headers.count) }
             if payload.count > 0 {
@@ -255,7 +303,7 @@ package struct BatchBuilder: Sendable {
 
     /// Appends a record as it lies in another batch, its header first.
     package mutating func append(_ record: ByteView) {
-        precondition(record.count >= RecordHeader.size)
+        precondition(record.count >= RecordHeader.shortSize)
         let start = length
         makeRoom(start + record.count)
         // Bounds: room for the whole record was made above.

@@ -70,15 +70,13 @@ package struct SparseCursor {
     /// Nil at the end, or where a record is not whole. `at`: where the record begins in the body.
     package mutating func next() -> (delta: Int, at: Int)? {
         if left == 0 {
-            guard body.count - position >= Self.prefix + RecordHeader.size else { return nil }
+            guard body.count - position >= Self.prefix + RecordHeader.shortSize else { return nil }
             (delta, left) = (Int(body.u32(position)), Int(body.u32(position + 4)))
             position += Self.prefix
         }
-        guard left > 0, body.count - position >= RecordHeader.size else { return nil }
         let at = position
-        let length = RecordHeader(body.from(at)).length
-        guard length <= body.count - at else { return nil }
-        position += length
+        guard left > 0, let record = RecordHeader.ofWhole(body.from(at)) else { return nil }
+        position += record.length
         left -= 1
         delta += 1
         return (delta - 1, at)
@@ -150,9 +148,7 @@ package func walkRecords(_ header: BatchHeader, _ whole: ByteView, _ body: (_ de
     var at = BatchHeader.size
     var delta = 0
     var stride = Stride()
-    while whole.count - at >= RecordHeader.size {
-        let record = RecordHeader(whole.from(at))
-        guard record.length <= whole.count - at else { return }
+    while let record = RecordHeader.ofWhole(whole.from(at)) {
         body(delta, at, record)
         delta += 1
         at += stride.over(record.length)

@@ -185,9 +185,9 @@ package struct StorePage: Sendable {
     }
     /// Bytes of the row at the start of `rows`, which is whole.
     package static func rowLength(_ rows: ByteView) throws(DecodeError) -> Int {
-        guard rows.count >= VersionHeader.size + RecordHeader.size else { throw .short(what: "store row", needed: VersionHeader.size + RecordHeader.size, got: rows.count) }
-        let length = RecordHeader(rows.from(VersionHeader.size)).length
-        guard length <= Limits.record, rows.count - VersionHeader.size >= length else { throw .short(what: "store row", needed: length, got: rows.count) }
+        guard rows.count >= VersionHeader.size else { throw .short(what: "store row", needed: VersionHeader.size, got: rows.count) }
+        let length = try RecordHeader.ofWhole(rows.from(VersionHeader.size), "store row").length
+        guard length <= Limits.record else { throw .limit(what: "store row", value: UInt64(length), limit: UInt64(Limits.record)) }
         return VersionHeader.size + length
     }
     /// Calls `body` with each row's name, version and record.

@@ -157,9 +157,8 @@ private final class Audience {
             let header = try PickedHeader(body)
             var at = PickedHeader.size
             for _ in 0..<header.count {
-                guard body.count - at >= 8 + RecordHeader.size else { throw .short(what: "picked record", needed: 8 + RecordHeader.size, got: body.count - at) }
-                let length = RecordHeader(body.from(at + 8)).length
-                guard body.count - at - 8 >= length else { throw .short(what: "picked record", needed: length, got: body.count - at - 8) }
+                guard body.count - at >= 8 else { throw .short(what: "picked record", needed: 8, got: body.count - at) }
+                let length = try RecordHeader.ofWhole(body.from(at + 8), "picked record").length
                 hear(RecordView(body.from(at + 8)).payload, link, now)
                 at += 8 + length
             }

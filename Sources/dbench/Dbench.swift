@@ -80,6 +80,7 @@ struct Pub: ParsableCommand, Tool {
         try declare(topics, publisher)
         // Flags are looked up by name each time: not once a record.
         let (records, rate, text, stride) = (load.records, rate, text, Latencies.stride(of: load.records))
+        let stampMask = size >= Self.stampedEach ? 0 : 63
         var payload = [UInt8](repeating: 0x61, count: size)
         var latencies = Latencies()
         var sentAt: [UInt64] = []
@@ -95,7 +96,7 @@ struct Pub: ParsableCommand, Tool {
                 let due = start + UInt64(Double(number) / rate * 1e9)
                 while monotonic() < due { _ = try publisher.wait(upTo: Double(due - min(due, monotonic())) / 1e9, reading: -1); note(publisher, sentAt, stride, &noted, &latencies) }
                 stamp = monotonic()
-            } else if number & 63 == 0 || size >= Self.stampedEach { stamp = monotonic() }
+            } else if number & stampMask == 0 { stamp = monotonic() }
             if text { write(number + 1, into: &payload) } else {
                 payload.store(UInt64(number), at: 0)
                 payload.store(stamp, at: 8)

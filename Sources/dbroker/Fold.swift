@@ -44,7 +44,7 @@ struct Fold: ParsableCommand, Tool {
     var unicast = "unordered"
     @Option(name: .long, help: ArgumentHelp("What a byte costs where nobody needed it, 0 to 1000.", valueName: "W")) var unwantedWeight = 1
     @Option(name: .long, help: ArgumentHelp("What each further copy of a byte by unicast costs, 0 to 1000.", valueName: "W")) var copyWeight = 1
-    @Option(name: .long, help: ArgumentHelp("Bytes that a record costs beside its contents.", valueName: "bytes")) var recordBytes = RecordHeader.size
+    @Option(name: .long, help: ArgumentHelp("Bytes that a record costs beside its contents.", valueName: "bytes")) var recordBytes = RecordHeader.shortSize
     @Option(name: .long, help: ArgumentHelp("Topics of the made-up plant. Default: 100000.", valueName: "count")) var synthetic: Int?
     @Option(name: .long, help: ArgumentHelp("Another made-up plant. Default: 1.", valueName: "number")) var seed: UInt64?
     @Option(name: .long, help: ArgumentHelp("Say why this topic is where it is.", valueName: "topic")) var explain: String?

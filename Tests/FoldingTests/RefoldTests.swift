@@ -95,18 +95,22 @@ import Wire
         #expect(large.choice != .kept && large.plan.cost.unwanted == Rate(perSecond: 80))
         #expect(large.moved == 1)
     }
+    /// Numbers given anew would move nine topics of ten. How many do move goes from 4 to 27% with the plant.
     @Test func groupsKeepTheirNumbersThroughAFreshFolding() throws {
-        let work = SyntheticWorkload(topics: 20_000, nodes: 16, seed: 5) { _ in .durable }
-        var demands = Array(work.demands)
-        let plan = try FoldPlan(demands, FoldOptions())
-        // A shift changes: one topic in twenty is wanted where another one was.
-        for index in stride(from: 0, to: demands.count - 1, by: 20) { demands[index].interest = work.demands[index + 1].interest }
-        let again = try plan.refold(demands)
-        again.plan.checkInvariants()
-        #expect(again.moved < demands.count * 15 / 100, "\(again.moved) moved, \(again.choice)")
-        let fresh = try FoldPlan(demands, FoldOptions())
-        #expect(again.plan.cost.total * 90 <= fresh.cost.total * 100, "\(again.plan.cost.total) \(fresh.cost.total)")
-        #expect(again.choice != .kept, "too small a change to see anything")
+        let shares = try (UInt64(1)...8).map { seed in
+            let work = SyntheticWorkload(topics: 20_000, nodes: 16, seed: seed) { _ in .durable }
+            var demands = Array(work.demands)
+            let plan = try FoldPlan(demands, FoldOptions())
+            // A shift changes: one topic in twenty is wanted where another one was.
+            for index in stride(from: 0, to: demands.count - 1, by: 20) { demands[index].interest = work.demands[index + 1].interest }
+            let again = try plan.refold(demands)
+            again.plan.checkInvariants()
+            let fresh = try FoldPlan(demands, FoldOptions())
+            #expect(again.plan.cost.total * 90 <= fresh.cost.total * 100, "\(again.plan.cost.total) \(fresh.cost.total)")
+            #expect(again.choice != .kept, "too small a change to see anything")
+            return Double(again.moved) / Double(demands.count)
+        }
+        #expect(shares.allSatisfy { $0 < 0.35 } && shares.reduce(0, +) / 8 < 0.2, "\(shares)")
     }
     @Test func aGroupThatSharesNoTopicWithAnOldOneGetsANewNumber() throws {
         let plan = try FoldPlan([topic(10, 1, 2), topic(5, 3, 4)], Self.options)

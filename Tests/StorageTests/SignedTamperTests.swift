@@ -19,7 +19,7 @@ private struct Specimen {
 
     init(_ count: Int = 12, seed: UInt64 = 8) throws {
         var samples = Samples(seed: seed)
-        entries = samples.chained(count, payload: 40)
+        entries = samples.chained(count, payload: 48)
         let node = try SignedLog(disk, options: small(512, zeroAhead: 0))
         for (i, entry) in entries.enumerated() {
             try node.log.append(entry)

@@ -29,9 +29,9 @@ import Wire
         var builder = BatchBuilder()
         #expect(builder.isEmpty && builder.length == BatchHeader.size)
         builder.append(topic: TopicID(1), time: 0, payload: .empty)
-        #expect(builder.length == BatchHeader.size + RecordHeader.size && builder.count == 1)
+        #expect(builder.length == BatchHeader.size + RecordHeader.shortSize && builder.count == 1)
         let first = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: .durable)
-        #expect(first.count == 64 && builder.isEmpty && builder.length == BatchHeader.size)
+        #expect(first.count == 56 && builder.isEmpty && builder.length == BatchHeader.size)
         #expect(builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 2, group: .durable, kind: .open).count == 40)
     }
     /// What stood in memory before shows nowhere: neither behind a payload nor in the batch's header.
@@ -67,7 +67,7 @@ import Wire
         (0, UInt32.max, "batch length: 4294967295 is over the limit of \(Limits.batch)"),
         (0, 39, "batch length: 39 is not a value it can have"), (0, 44, "batch length: 44 is not a value it can have"),
         (0, 0, "batch length: 0 is not a value it can have"), (0, 4096, "batch: 4096 bytes needed, 176 there"),
-        (28, UInt32.max, "batch count: 4294967295 is not a value it can have"), (28, 6, "batch count: 6 is not a value it can have"),
+        (28, UInt32.max, "batch count: 4294967295 is not a value it can have"), (28, 9, "batch count: 9 is not a value it can have"),
         (36, 1, "batch reserved bytes: 1 is not a value it can have"),
     ]) func aHeaderOutOfBoundsIsRefusedBeforeItsChecksumIsTaken(_ at: Int, _ value: UInt32, _ why: String) {
         #expect(Self.batch.count == 176)
@@ -84,14 +84,51 @@ import Wire
     /// One record whose field at `at` is `value`; the batch's checksum is not looked at.
     @Test(arguments: [
         (20, UInt32.max, "record payload: 4294967295 is over the limit of \(Limits.record)"),
-        (20, UInt32(Limits.record), "record: 1048600 bytes needed, 40 there"), (20, 17, "record: 48 bytes needed, 40 there"),
-        (20, 1, "batch: 8 bytes too many"), (16, 0xFFFF_FFFF, "record: 131112 bytes needed, 40 there"),
-        (4, 8, "record flags: 8 is not a value it can have"),
+        (20, UInt32(Limits.record), "record: 1048608 bytes needed, 48 there"), (20, 24, "record: 56 bytes needed, 48 there"),
+        (20, 8, "batch: 8 bytes too many"), (16, 0xFFFF_FFFF, "record: 131112 bytes needed, 48 there"),
+        (4, 16, "record flags: 16 is not a value it can have"), (4, 0x100, "record flags: 256 is not a value it can have"),
     ]) func aRecordOutOfBoundsIsRefused(_ at: Int, _ value: UInt32, _ why: String) {
-        var body = Array(sampleBatch(["0123456789abcdef"])[40...])
+        var body = Array(sampleBatch(["0123456789abcdef"], key: "k")[40...])
         body.store(value, at: at)
         let found = refusal(body) { view throws(DecodeError) in try checkRecords(view, count: 1) { _, _ throws(DecodeError) in } }
         #expect(found?.description == why)
+    }
+    /// One record of the short form, whose flags are `flags` and whose length says `payload`.
+    @Test(arguments: [
+        (UInt32(8), UInt32(0xFF_FFFF), "record payload: 16777215 is over the limit of \(Limits.record)"),
+        (8, UInt32(Limits.record), "record: 1048592 bytes needed, 32 there"), (8, 17, "record: 40 bytes needed, 32 there"),
+        (8, 8, "batch: 8 bytes too many"), (24, 16, "record flags: 16 is not a value it can have"), (12, 16, "record condition: 0 is not a value it can have"),
+    ]) func aShortRecordOutOfBoundsIsRefused(_ flags: UInt32, _ payload: UInt32, _ why: String) {
+        var body = Array(sampleBatch(["0123456789abcdef"])[40...])
+        #expect(body.count == 32)
+        body.store(flags | payload << 8, at: 4)
+        let found = refusal(body) { view throws(DecodeError) in try checkRecords(view, count: 1) { _, _ throws(DecodeError) in } }
+        #expect(found?.description == why)
+    }
+    /// What says that it is a full header, in a body that ends before one does.
+    @Test(arguments: [(8, 16), (16, 24), (23, 24)]) func aHeaderThatIsCutOffIsRefusedAndEndsTheWalk(_ count: Int, _ needed: Int) {
+        let body = Array(sampleBatch(["0123456789abcdef"], key: "k")[40..<40 + count])
+        let found = refusal(body) { view throws(DecodeError) in try checkRecords(view, count: 1) }
+        #expect(found == .short(what: "record", needed: needed, got: count))
+        #expect(refusal(body) { view throws(DecodeError) in _ = try RecordHeader.ofWhole(view, "row") } == .short(what: "row", needed: needed, got: count))
+        body.withView { view in
+            var cursor = RecordCursor(view)
+            #expect(cursor.next() == nil && RecordHeader.ofWhole(view) == nil && !RecordHeader.isThere(view))
+        }
+    }
+    /// Both forms, in one batch: a log that was begun before there was the short one goes on with it.
+    @Test func aFullHeaderWithoutKeyAndHeadersIsReadAsTheShortOne() throws {
+        let short = Array(sampleBatch(["0123456789abcdef"])[40...])
+        var full = Array(short[0..<16]) + [0, 0, 0, 0, 16, 0, 0, 0] + short[16...]
+        full.store(UInt32(RecordHeader.tombstone), at: 4)
+        try (full + short).withView { view throws(DecodeError) in
+            try checkRecords(view, count: 2)
+            var cursor = RecordCursor(view)
+            let (first, second) = (cursor.next()!, cursor.next()!)
+            #expect(cursor.next() == nil && first.whole.count == 40 && second.whole.count == 32)
+            #expect(first.payload == second.payload && first.payload.text == "0123456789abcdef" && first.key.isEmpty && first.headers.isEmpty)
+            #expect(first.header.flags == RecordHeader.tombstone && second.header.flags == 0 && first.header.time == second.header.time)
+        }
     }
     @Test func aCountThatIsNotTheNumberOfRecordsIsRefused() {
         let body = Array(Self.batch[40...])
@@ -135,6 +172,12 @@ import Wire
             key.withView { key in payload.withView { builder.append(topic: TopicID(0), time: 0, key: key, payload: $0) } }
             #expect(builder.length == BatchHeader.size + RecordHeader.length(key: key.count, headers: 0, payload: payload.count))
             #expect(builder.length % 8 == 0)
+            let batch = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: .durable)
+            let record = batch.withView { view in
+                let record = RecordView(view.from(BatchHeader.size))
+                return (key: record.key.array, payload: record.payload.array, isShort: record.header.size == RecordHeader.shortSize)
+            }
+            #expect(record == (key, payload, key.isEmpty))
         }
     }
 }

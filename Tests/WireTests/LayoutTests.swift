@@ -21,7 +21,7 @@ import Wire
     @Test func aRecordLiesAsItIsDrawn() {
         let bytes = sampleBatch(["hello", "x"], key: "k", headers: [1, 0, 97, 1, 0, 98])
         bytes.withView { view in
-            #expect(RecordHeader.size == 24)
+            #expect(RecordHeader.fullSize == 24)
             // 24 + 1 + 6 + 5 = 36, padded to 40; so the second record begins at 80.
             #expect(view.u32(40) == 0 && view.u32(80) == 1)
             #expect(view.u32(44) == 0 && view.u32(84) == 1)
@@ -34,6 +34,20 @@ import Wire
             #expect(view[71..<76].text == "hello")
             #expect(view[76..<80].array == [0, 0, 0, 0])
             #expect(bytes.count == 40 + 40 + 32)
+        }
+    }
+    @Test func aRecordWithNeitherKeyNorHeadersLiesAsItIsDrawn() {
+        let bytes = sampleBatch(["hello", "x"])
+        bytes.withView { view in
+            #expect(RecordHeader.shortSize == 16)
+            // 16 + 5 = 21, padded to 24; so the second record begins at 64.
+            #expect(view.u32(40) == 0 && view.u32(64) == 1)
+            #expect(view.u8(44) == 8 && view.u8(68) == 8 | 1)
+            #expect(view[45..<48].array == [5, 0, 0] && view[69..<72].array == [1, 0, 0])
+            #expect(view.i64(48) == -1 && view.i64(72) == 0)
+            #expect(view[56..<61].text == "hello")
+            #expect(view[61..<64].array == [0, 0, 0])
+            #expect(bytes.count == 40 + 24 + 24)
         }
     }
     @Test func anEntryLiesAsItIsDrawn() {
