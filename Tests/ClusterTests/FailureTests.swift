@@ -59,7 +59,7 @@ struct Failure: Sendable {
         Failure("a pattern that is none", "dsub a/#/b", 64, "dsub: pattern has \"#\" at byte 2 before the last level; end the pattern with it, or use \"+\" for one level\nTry 'dsub --help'."),
         Failure(
             "a record over its topic's max_record", "dpub small/x -m 0123456789012345678901234567890123456789 --quiet", 65,
-            "dpub: record 1, for topic \"small/x\", takes 64 bytes; its max_record is 48"),
+            "dpub: record 1, for topic \"small/x\", takes 56 bytes; its max_record is 48"),
         Failure("a count of nothing", "dsub plant/x -c 0", 64, "dsub: -c: 0 records is nothing to wait for\nTry 'dsub --help'."),
     ]
     private static let dpubHint = "Try 'dpub --help'."
@@ -182,7 +182,7 @@ extension ClusterTests {
     }
     private static let refused = [
         // Many batches are under way behind it.
-        Refused(topic: "small/x", others: "plant/a", at: 20_001, of: 60_000, status: 65, says: "record 20001, for topic \"small/x\", takes 80 bytes; its max_record is 48"),
+        Refused(topic: "small/x", others: "plant/a", at: 20_001, of: 60_000, status: 65, says: "record 20001, for topic \"small/x\", takes 72 bytes; its max_record is 48"),
         Refused(topic: "other/x", others: "plant/a", at: 20_001, of: 60_000, status: 77, says: "topic \"other/x\" is not admitted: no pattern of topics.yaml matches it"),
         // In the first batch, when nothing is known yet of the publisher: those behind it must not be taken for its beginning.
         Refused(topic: "small/x", others: "plant/a", at: 10, of: 60_000, status: 65, says: "record 10, for topic \"small/x\""),
