@@ -163,21 +163,28 @@ import Wire
             } != nil)
         }
     }
-    @Test func lengthsAgreeWithTheBuilder() {
+    /// With and without a key, headers and payload, in all ways.
+    @Test func whatIsReadBackIsWhatWasLaidOutAndAsLongAsWasSaid() {
         var numbers = SeededNumbers(seed: 7)
-        for _ in 0..<200 {
-            let key = numbers.bytes(Int.random(in: 0...40, using: &numbers))
-            let payload = numbers.bytes(Int.random(in: 0...100, using: &numbers))
+        for round in 0..<400 {
+            func some(_ bit: Int, _ most: Int) -> [UInt8] { round & bit == 0 ? [] : numbers.bytes(Int.random(in: 1...most, using: &numbers)) }
+            let (key, headers, payload) = (some(1, 40), some(2, 20), some(4, 100))
             var builder = BatchBuilder()
-            key.withView { key in payload.withView { builder.append(topic: TopicID(0), time: 0, key: key, payload: $0) } }
-            #expect(builder.length == BatchHeader.size + RecordHeader.length(key: key.count, headers: 0, payload: payload.count))
+            key.withView { key in
+                headers.withView { headers in
+                    payload.withView { builder.append(topic: TopicID(3), flags: RecordHeader.tombstone, time: -5, key: key, headers: headers, payload: $0) }
+                }
+            }
+            #expect(builder.length == BatchHeader.size + RecordHeader.length(key: key.count, headers: headers.count, payload: payload.count))
             #expect(builder.length % 8 == 0)
             let batch = builder.finish(publisher: PublisherID(1), epoch: 1, sequence: 1, group: .durable)
-            let record = batch.withView { view in
+            batch.withView { view in
                 let record = RecordView(view.from(BatchHeader.size))
-                return (key: record.key.array, payload: record.payload.array, isShort: record.header.size == RecordHeader.shortSize)
+                #expect(record.key.array == key && record.headers.array == headers && record.payload.array == payload, "round \(round)")
+                #expect(record.header.topic == TopicID(3) && record.header.flags == RecordHeader.tombstone && record.header.time == -5)
+                #expect(record.header.size == (key.isEmpty && headers.isEmpty ? RecordHeader.shortSize : RecordHeader.fullSize))
+                #expect(record.whole.count == batch.count - BatchHeader.size)
             }
-            #expect(record == (key, payload, key.isEmpty))
         }
     }
 }
