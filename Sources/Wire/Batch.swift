@@ -70,7 +70,7 @@ package enum BatchKind: UInt8, Sendable {
 ///      0        4  5     8                16
 ///      | topic  |f | size| time           | payload… zeros to a multiple of 8
 ///
-/// any other, and any that a broker of before wrote, the full one:
+/// any other, and any in a log from before there was the short one, the full one:
 ///
 ///      0        4        8                16     18     20       24
 ///      | topic  | flags  | time           | key  | hdrs | size   | key… headers… payload… zeros to a multiple of 8
