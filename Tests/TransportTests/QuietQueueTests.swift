@@ -117,7 +117,7 @@ extension Links {
             (first.messageRing, second.messageRing) = (256 << 10, 256 << 10)
             (first.heartbeat, first.deadline, second.heartbeat, second.deadline) = (40_000_000_000, 200_000_000_000, 40_000_000_000, 200_000_000_000)
             let pair = try Pair(first, second)
-            #expect(pair.a.transport.fabric?.isQuiet == (overTCP && QuietQueue.isKnown))
+            #expect(pair.a.transport.fabric?.isQuiet == (overTCP && FabricOffer.version == "1.17"))
             if hasNarrowSockets { Self.narrow() }
             let (shared, ended) = (Shared(), DispatchSemaphore(value: 0))
             nonisolated(unsafe) let other = (station: pair.b, link: pair.atB)
