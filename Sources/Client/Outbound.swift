@@ -60,6 +60,12 @@ struct Outbound {
     ) {
         let length = RecordHeader.length(key: key.count, headers: headers.count, payload: payload.count)
         if !builder.isEmpty, builder.length + length > batchBytes { finish(publisher) }
+        if length >= batchBytes {
+            let whole = BatchBuilder.alone(
+                topic: topic, flags: flags, time: time, key: key, headers: headers, payload: payload, publisher: publisher, epoch: epoch,
+                sequence: nextSequence, group: group)
+            return add(whole, count: 1)
+        }
         if builder.isEmpty { builderBegan = now }
         builder.append(topic: topic, flags: flags, time: time, key: key, headers: headers, payload: payload)
         if builder.length >= batchBytes { finish(publisher) }
@@ -70,6 +76,9 @@ struct Outbound {
         let count = builder.count
         let whole = builder.finish(publisher: publisher, epoch: epoch, sequence: nextSequence, group: group)
         builder = BatchBuilder(capacity: batchBytes + 4096)
+        add(whole, count: count)
+    }
+    private mutating func add(_ whole: [UInt8], count: Int) {
         bytes += whole.count
         batches.append(Batch(bytes: whole, sequence: nextSequence, count: count))
         nextSequence += UInt64(count)

@@ -30,6 +30,8 @@ package enum BatchKind: UInt8, Sendable {
 @usableFromInline package struct BatchHeader: Equatable, Sendable {
     @inlinable package static var size: Int { 40 }
     package static let crcStart = 8
+    /// Copied bytes that are summed up at once: they are in the processor's first cache.
+    static let piece = 16 << 10
 
     package var length: Int
     package var crc: UInt32
@@ -269,9 +271,17 @@ package struct BatchBuilder: Sendable {
     package mutating func append(
         topic: TopicID, flags: UInt32 = 0, time: Int64, key: ByteView = .empty, headers: ByteView = .empty, payload: ByteView
     ) {
-        precondition(key.count <= Limits.key && headers.count <= Limits.headers && payload.count <= Limits.record)
+        let body = makeRoom(topic, flags, time, key, headers, payload.count)
+        write(payload, at: body)
+    }
+
+    /// Makes room for a record, and writes all of it but its payload; returns where that goes.
+    private mutating func makeRoom(
+        _ topic: TopicID, _ flags: UInt32, _ time: Int64, _ key: ByteView, _ headers: ByteView, _ payload: Int
+    ) -> Int {
+        precondition(key.count <= Limits.key && headers.count <= Limits.headers && payload <= Limits.record)
         let start = length
-        let end = start + RecordHeader.length(key: key.count, headers: headers.count, payload: payload.count)
+        let end = start + RecordHeader.length(key: key.count, headers: headers.count, payload: payload)
         let size = RecordHeader.size(key: key.count, headers: headers.count)
         makeRoom(end)
         // Bounds: room for the whole record was made above.
@@ -283,22 +293,54 @@ package struct BatchBuilder: Sendable {
             unsafe record.storeBytes(of: time.littleEndian, toByteOffset: 8, as: Int64.self)
             var word = flags
             if size == RecordHeader.shortSize {
-                word |= RecordHeader.short | UInt32(payload.count) << 8
+                word |= RecordHeader.short | UInt32(payload) << 8
             } else {
                 unsafe record.storeBytes(of: UInt16(key.count).littleEndian, toByteOffset: 16, as: UInt16.self)
                 unsafe record.storeBytes(of: UInt16(headers.count).littleEndian, toByteOffset: 18, as: UInt16.self)
-                unsafe record.storeBytes(of: UInt32(payload.count).littleEndian, toByteOffset: 20, as: UInt32.self)
+                unsafe record.storeBytes(of: UInt32(payload).littleEndian, toByteOffset: 20, as: UInt32.self)
             }
             unsafe record.storeBytes(of: word.littleEndian, toByteOffset: 4, as: UInt32.self)
             let body = unsafe record + size
             if key.count > 0 { unsafe body.copyMemory(from: key.pointer.unsafelyUnwrapped, byteCount: key.count) }
             if headers.count > 0 { unsafe (body + key.count).copyMemory(from: headers.pointer.unsafelyUnwrapped, byteCount: headers.count) }
-            if payload.count > 0 {
-                unsafe (body + key.count + headers.count).copyMemory(from: payload.pointer.unsafelyUnwrapped, byteCount: payload.count)
-            }
         }
         used = end
         count += 1
+        return start + size + key.count + headers.count
+    }
+
+    private mutating func write(_ part: ByteView, at place: Int) {
+        guard part.count > 0 else { return }
+        precondition(place + part.count <= used)
+        // Bounds: `used` ≤ bytes.count.
+        unsafe bytes.withUnsafeMutableBytes { all in
+            unsafe (all.baseAddress.unsafelyUnwrapped + place).copyMemory(from: part.pointer.unsafelyUnwrapped, byteCount: part.count)
+        }
+    }
+
+    /// A batch of one record, as `append` and `finish` make it of an empty builder. Its bytes are looked at once, for copy and
+    /// checksum: for large records.
+    package static func alone(
+        topic: TopicID, flags: UInt32, time: Int64, key: ByteView, headers: ByteView, payload: ByteView, publisher: PublisherID, epoch: UInt32,
+        sequence: UInt64, group: GroupID
+    ) -> [UInt8] {
+        var builder = BatchBuilder()
+        let body = builder.makeRoom(topic, flags, time, key, headers, payload.count)
+        builder.writeHeader(publisher, epoch, sequence, group, .records)
+        var crc: UInt32 = 0
+        var summed = BatchHeader.crcStart
+        func sum(to end: Int) {
+            crc = builder.bytes.withView { $0[summed..<end].crc32c(crc) }
+            summed = end
+        }
+        sum(to: body)
+        for at in stride(from: 0, to: payload.count, by: BatchHeader.piece) {
+            let end = min(at + BatchHeader.piece, payload.count)
+            builder.write(payload[at..<end], at: body + at)
+            sum(to: body + end)
+        }
+        sum(to: builder.used)
+        return builder.take(crc)
     }
 
     /// Appends a record as it lies in another batch, its header first.
@@ -328,6 +370,12 @@ package struct BatchBuilder: Sendable {
     package mutating func finish(
         publisher: PublisherID, epoch: UInt32, sequence: UInt64, group: GroupID, kind: BatchKind = .records
     ) -> [UInt8] {
+        writeHeader(publisher, epoch, sequence, group, kind)
+        return take(bytes.withView { $0.from(BatchHeader.crcStart).crc32c() })
+    }
+
+    /// What the header says but for the checksum; the batch ends here.
+    private mutating func writeHeader(_ publisher: PublisherID, _ epoch: UInt32, _ sequence: UInt64, _ group: GroupID, _ kind: BatchKind) {
         makeRoom(length)
         bytes.removeLast(bytes.count - length)
         bytes.store(UInt32(bytes.count), at: 0)
@@ -339,7 +387,10 @@ package struct BatchBuilder: Sendable {
         bytes.store(kind.rawValue, at: 34)
         bytes.store(UInt8(0), at: 35)
         bytes.store(UInt32(0), at: 36)
-        bytes.store(bytes.withView { $0.from(BatchHeader.crcStart).crc32c() }, at: 4)
+    }
+
+    private mutating func take(_ crc: UInt32) -> [UInt8] {
+        bytes.store(crc, at: 4)
         let whole = bytes
         bytes = []
         used = 0
@@ -355,10 +406,8 @@ package func openBatch(_ view: ByteView, into copy: OwnedBytes? = nil) throws(De
     var whole = view[0..<header.length]
     var crc: UInt32 = 0
     if let copy {
-        // Each piece is summed up where it was just written, and is in the processor's first cache.
-        let piece = 16 << 10
-        for at in stride(from: 0, to: header.length, by: piece) {
-            let end = min(at + piece, header.length)
+        for at in stride(from: 0, to: header.length, by: BatchHeader.piece) {
+            let end = min(at + BatchHeader.piece, header.length)
             copy.store.write(whole[at..<end], at: at)
             crc = copy.view[max(at, BatchHeader.crcStart)..<end].crc32c(crc)
         }

@@ -46,6 +46,30 @@ import Wire
             #expect(!bytes[BatchHeader.size...].contains(0xFF) && bytes[35] == 0 && bytes[36..<40].allSatisfy { $0 == 0 })
         }
     }
+    @Test(arguments: [0, 1, 7, 8, 9, 16383, 16384, 16385, 100_000, Limits.record - 48])
+    func aRecordAloneIsTheBatchThatABuilderMakesOfIt(_ count: Int) throws {
+        let payload = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 8) }
+        for (key, headers) in [("", ""), ("k", ""), ("sensor", "headers")] {
+            let key = Array(key.utf8), headers = Array(headers.utf8)
+            for _ in 0..<8 { #expect([UInt8](repeating: 0xFF, count: count + 100).last == 0xFF) }  // what memory held before
+            let (alone, built) = payload.withView { payload in
+                key.withView { key in
+                    headers.withView { headers in
+                        var builder = BatchBuilder()
+                        builder.append(topic: TopicID(9), flags: RecordHeader.retain, time: -5, key: key, headers: headers, payload: payload)
+                        return (
+                            BatchBuilder.alone(
+                                topic: TopicID(9), flags: RecordHeader.retain, time: -5, key: key, headers: headers, payload: payload,
+                                publisher: PublisherID(7), epoch: 3, sequence: 11, group: .ordered),
+                            builder.finish(publisher: PublisherID(7), epoch: 3, sequence: 11, group: .ordered)
+                        )
+                    }
+                }
+            }
+            #expect(alone == built)
+            try alone.withView { view throws(DecodeError) in _ = try openBatch(view) }
+        }
+    }
     @Test func anyByteThatChangesIsNoticed() {
         for index in Self.batch.indices {
             for bit in 0..<8 {
