@@ -14,7 +14,8 @@
 /* CRC-32C (Castagnoli) of `length` bytes, continued from `crc` (0 to begin). */
 uint32_t squall_crc32c(uint32_t crc, const void *bytes, size_t length);
 
-/* The same by one way alone: 0 a table, 1 an instruction a word, 2 wide multiplications. 0 where this machine, or so few bytes, cannot go it. */
+/* The same by one way alone: 0 a table, 1 an instruction a word, 2 wide multiplications, 3 narrower ones beside the
+   instruction. 0 where this machine, or so few bytes, cannot go it. */
 int squall_crc32c_by(int way, uint32_t *crc, const void *bytes, size_t length);
 
 /* `value`. Where it is `guess` the processor goes on from that and does not wait until `value` has been read: the compiler is kept from
