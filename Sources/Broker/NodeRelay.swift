@@ -52,11 +52,13 @@ extension Node {
         }
         guard let ring = mirror(block.sender) else { return }
         let size = UInt64(ring.count)
+        let next = RelayBlock.successor(of: live!.me, in: block.ranks, sender: rank, members: live!.view.members.count)
         // Memory is taken for what fits into the sender's ring, and no more.
         guard block.body.lowerBound >= live!.ledgers[rank].read, block.body.upperBound - live!.ledgers[rank].consumed <= size,
-            block.body.lowerBound % size + UInt64(block.body.count) <= size, let owner = live!.bodies[rank].add(bytes, block.part, of: block.body)
+            block.body.lowerBound % size + UInt64(block.body.count) <= size,
+            let owner = live!.bodies[rank].add(bytes, block.part, of: block.body, isOnlyKept: next == nil && !watches.hasAny)
         else { throw .value(what: "place of a relayed block", value: block.body.lowerBound) }
-        passOn(block, owner, rank, into: &out)
+        if let next { passOn(block, owner, to: next, into: &out) }
         guard live!.present.contains(rank) else { return }
         do throws(DecodeError) { try takeFrames(rank, ring, now: now, into: &out) } catch {
             suspect(rank, "protocol violation: \(error)", into: &out)
@@ -65,9 +67,8 @@ extension Node {
         takeClocks(rank, now: now, into: &out)
     }
 
-    private func passOn(_ block: RelayBlock, _ owner: OwnedBytes, _ rank: Int, into out: inout [Directive]) {
-        let count = live!.view.members.count
-        guard let next = RelayBlock.successor(of: live!.me, in: block.ranks, sender: rank, members: count), !planted(.relayLost) else { return }
+    private func passOn(_ block: RelayBlock, _ owner: OwnedBytes, to next: Int, into out: inout [Directive]) {
+        guard !planted(.relayLost) else { return }
         guard live!.present.contains(next) || planted(.relayUnlinked) else { return live!.heldBlocks.append((block, owner, next)) }
         pass(block, owner, to: next, into: &out)
     }

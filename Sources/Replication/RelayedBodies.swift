@@ -19,7 +19,8 @@ package struct RelayedBodies: Sendable {
 
     /// Takes the bytes of a block in and returns the memory that they lie in now, at the same place. Nil: they are not the next of their body, their
     /// body lies across another one, or there are too many. Cost: the bodies that lie behind it.
-    package mutating func add(_ bytes: ByteView, _ part: Range<Int>, of place: Range<UInt64>) -> OwnedBytes? {
+    /// - isOnlyKept: nobody is about to read it here; then it takes no room in the processor's caches from what is.
+    package mutating func add(_ bytes: ByteView, _ part: Range<Int>, of place: Range<UInt64>, isOnlyKept: Bool) -> OwnedBytes? {
         var index = bodies.count
         while index > 0, bodies[index - 1].place.lowerBound >= place.upperBound { index -= 1 }
         if index > 0, bodies[index - 1].place == place {
@@ -31,7 +32,8 @@ package struct RelayedBodies: Sendable {
             bodies.insert(Body(place: place, bytes: OwnedBytes(count: place.count)), at: index)
             index += 1
         }
-        bodies[index - 1].bytes.store.write(bytes, at: part.lowerBound)
+        let store = bodies[index - 1].bytes.store
+        if isOnlyKept { store.writePastCaches(bytes, at: part.lowerBound) } else { store.write(bytes, at: part.lowerBound) }
         bodies[index - 1].filled = part.upperBound
         return bodies[index - 1].bytes
     }

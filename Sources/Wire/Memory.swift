@@ -1,3 +1,5 @@
+internal import CSystem
+
 /// Memory of fixed size that its owner writes and others read through views: freed when the last owner lets go.
 @safe package final class OwnedBytes: @unchecked Sendable {
     // Sendable: written before it is handed over, read only afterwards.
@@ -58,6 +60,12 @@
         precondition(offset >= 0 && offset + bytes.count <= count, "write outside of memory")
         guard let source = unsafe bytes.pointer, bytes.count > 0 else { return }
         unsafe memory.baseAddress.unsafelyUnwrapped.advanced(by: offset).copyMemory(from: source, byteCount: bytes.count)
+    }
+    /// The same for what is not read again soon: it is left out of the processor's caches.
+    package func writePastCaches(_ bytes: ByteView, at offset: Int) {
+        precondition(offset >= 0 && offset + bytes.count <= count, "write outside of memory")
+        guard let source = unsafe bytes.pointer, bytes.count > 0 else { return }
+        unsafe squall_copy_past_caches(memory.baseAddress.unsafelyUnwrapped.advanced(by: offset), source, bytes.count)
     }
     package var view: ByteView { unsafe ByteView(UnsafeRawBufferPointer(memory)) }
 }

@@ -59,7 +59,7 @@ import Wire
     private func pattern(_ place: Range<UInt64>) -> [UInt8] { place.map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) } }
     private func add(_ bodies: inout RelayedBodies, _ part: Range<Int>, of place: Range<UInt64>) -> Bool {
         let bytes = pattern(place.lowerBound + UInt64(part.lowerBound)..<place.lowerBound + UInt64(part.upperBound))
-        return bytes.withView { bodies.add($0, part, of: place) } != nil
+        return bytes.withView { bodies.add($0, part, of: place, isOnlyKept: place.lowerBound % 4 == 0) } != nil
     }
     private func take(_ bodies: inout RelayedBodies, _ place: Range<UInt64>) -> [UInt8]? {
         guard let body = bodies.take(place) else { return nil }

@@ -18,6 +18,9 @@ uint32_t squall_crc32c(uint32_t crc, const void *bytes, size_t length);
    instruction. 0 where this machine, or so few bytes, cannot go it. */
 int squall_crc32c_by(int way, uint32_t *crc, const void *bytes, size_t length);
 
+/* memcpy(3) that leaves what is written out of the processor's caches: for what is not read again soon. */
+void squall_copy_past_caches(void *to, const void *from, size_t length);
+
 /* `value`. Where it is `guess` the processor goes on from that and does not wait until `value` has been read: the compiler is kept from
    seeing that they are the same. */
 static inline ptrdiff_t squall_foreseen(ptrdiff_t value, ptrdiff_t guess) {
