@@ -93,14 +93,16 @@ __attribute__((constructor(200))) static void fill_folds(void) {
                __builtin_cpu_supports("sse4.2");
     has_mixed = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("vpclmulqdq") && __builtin_cpu_supports("sse4.2");
 }
+#define LANE __attribute__((target("pclmul,sse4.2")))
+LANE static inline __m128i both(struct fold f) { return _mm_set_epi64x((long long)f.late, (long long)f.early); }
+LANE static inline __m128i folded_lane(__m128i x, __m128i by, __m128i next) {
+    return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)), next);
+}
 #define WIDE __attribute__((target("avx512f,avx512dq,vpclmulqdq,pclmul,sse4.2")))
-WIDE static inline __m512i each(struct fold f) { return _mm512_broadcast_i64x2(_mm_set_epi64x((long long)f.late, (long long)f.early)); }
+WIDE static inline __m512i each(struct fold f) { return _mm512_broadcast_i64x2(both(f)); }
 WIDE static inline __m512i folded(__m512i x, __m512i by, __m512i next) {
     __m512i early = _mm512_clmulepi64_epi128(x, by, 0x00), late = _mm512_clmulepi64_epi128(x, by, 0x11);
     return _mm512_ternarylogic_epi64(early, late, next, 0x96);
-}
-WIDE static inline __m128i folded_lane(__m128i x, __m128i by, __m128i next) {
-    return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)), next);
 }
 WIDE static uint32_t crc_wide(uint32_t c, const uint8_t *p, size_t n) {
     __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64), d = _mm512_loadu_si512(p + 128), e = _mm512_loadu_si512(p + 192);
@@ -115,22 +117,21 @@ WIDE static uint32_t crc_wide(uint32_t c, const uint8_t *p, size_t n) {
     by = each(by_512);
     a = folded(folded(folded(a, by, b), by, d), by, e);
     for (; n >= 64; p += 64, n -= 64) a = folded(a, by, _mm512_loadu_si512(p));
-    __m128i lane = _mm_set_epi64x((long long)by_128.late, (long long)by_128.early);
-    __m128i sum = folded_lane(_mm512_extracti64x2_epi64(a, 0), lane, _mm512_extracti64x2_epi64(a, 1));
-    sum = folded_lane(folded_lane(sum, lane, _mm512_extracti64x2_epi64(a, 2)), lane, _mm512_extracti64x2_epi64(a, 3));
+    __m128i last = both(by_128);
+    __m128i sum = folded_lane(_mm512_extracti64x2_epi64(a, 0), last, _mm512_extracti64x2_epi64(a, 1));
+    sum = folded_lane(folded_lane(sum, last, _mm512_extracti64x2_epi64(a, 2)), last, _mm512_extracti64x2_epi64(a, 3));
     uint64_t c64 = _mm_crc32_u64(_mm_crc32_u64(0, (uint64_t)_mm_extract_epi64(sum, 0)), (uint64_t)_mm_extract_epi64(sum, 1));
     return crc_hardware((uint32_t)c64, p, n);
 }
 
 /* Where they are multiplied two by two only, that is no quicker than the instruction; but the two take turns in other parts of the processor
-   (Cawley, Fast CRC, corsix.org). Of each 7 KiB the first 4 go one way, and three lanes of 1 KiB the other. */
+   (corsix/fast-crc32 measures such pairs). Of each 7 KiB the first 4 go one way, and three lanes of 1 KiB the other. */
 #define MIXED __attribute__((target("avx2,vpclmulqdq,pclmul,sse4.2")))
 MIXED static inline __m256i folded_pair(__m256i x, __m256i by, __m256i next) {
     __m256i early = _mm256_clmulepi64_epi128(x, by, 0x00), late = _mm256_clmulepi64_epi128(x, by, 0x11);
     return _mm256_xor_si256(_mm256_xor_si256(early, late), next);
 }
 MIXED static inline __m256i pair(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
-MIXED static inline __m128i both(struct fold f) { return _mm_set_epi64x((long long)f.late, (long long)f.early); }
 MIXED static uint32_t crc_mixed_part(uint32_t c, const uint8_t *p) {
     enum { step = 256, words = lane / (4096 / step) / 8, ahead = 8192 };
     const uint8_t *q = p + 4096;
@@ -152,8 +153,7 @@ MIXED static uint32_t crc_mixed_part(uint32_t c, const uint8_t *p) {
     }
     by = _mm256_broadcastsi128_si256(both(by_256));
     for (int i = 1; i < 8; i++) sum[0] = folded_pair(sum[0], by, sum[i]);
-    __m128i half = _mm256_castsi256_si128(sum[0]), last = both(by_128);
-    half = _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(half, last, 0x00), _mm_clmulepi64_si128(half, last, 0x11)), _mm256_extracti128_si256(sum[0], 1));
+    __m128i half = folded_lane(_mm256_castsi256_si128(sum[0]), both(by_128), _mm256_extracti128_si256(sum[0], 1));
     uint64_t c64 = _mm_crc32_u64(_mm_crc32_u64(0, (uint64_t)_mm_extract_epi64(half, 0)), (uint64_t)_mm_extract_epi64(half, 1));
     c = shifted(over_lane, (uint32_t)c64) ^ (uint32_t)first;
     return shifted(over_lane, shifted(over_lane, c) ^ (uint32_t)second) ^ (uint32_t)third;
