@@ -41,4 +41,22 @@ extension ClusterTests {
             #expect(sizes.split(separator: "\n").count { $0 == "1000000" } == count, "node \(node)")
         }
     }
+
+    /// Records that are a batch each, and small ones between them, have one numbering: a stream of them that is published again goes on at its end.
+    @Test func aStreamWithLargeRecordsGoesOnWhereItEnded() async throws {
+        let cluster = try Cluster()
+        try await cluster.untilLive()
+        func publish(_ count: Int) async throws -> UInt64 {
+            let lines = (1...count).map { "\($0)-" + String(repeating: "x", count: $0 % 3 == 0 ? 10 : 100_000) }
+            let file = try cluster.folder.write(lines.joined(separator: "\n") + "\n", to: "lines-\(count)").path
+            let publisher = try cluster.program("dpub", ["t/mixed", "-f", file, "-l", "--id", "mixed"])
+            try await publisher.succeeds()
+            return UInt64(try #require(publisher.tally).duplicates)
+        }
+        #expect(try await publish(13) == 0)
+        #expect(try await publish(20) == 13)
+        let numbers = String(decoding: try await cluster.contents("t/mixed", format: "%s\\n", at: 2), as: UTF8.self)
+            .split(separator: "\n").map { String($0.prefix { $0 != "-" }) }
+        #expect(numbers == (1...20).map { "\($0)" })
+    }
 }
